@@ -1,0 +1,1 @@
+//! Keeps rolling statistics and rollups.

@@ -1,0 +1,3 @@
+//! aggregator: the binary.
+
+fn main() {}

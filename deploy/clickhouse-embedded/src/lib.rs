@@ -1,0 +1,1 @@
+//! A local ClickHouse: the HTTP interface over libchdb.

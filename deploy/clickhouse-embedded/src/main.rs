@@ -1,0 +1,3 @@
+//! clickhouse-embedded: the binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Runs the whole of Weir on one machine.

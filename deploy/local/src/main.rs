@@ -1,0 +1,3 @@
+//! weir-local: the binary.
+
+fn main() {}

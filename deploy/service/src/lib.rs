@@ -1,0 +1,1 @@
+//! What Weir's binaries share: configuration, telemetry, lifecycle, health.

@@ -1,0 +1,1 @@
+//! Takes gateway logs in, prices them and stores them.

@@ -1,0 +1,3 @@
+//! ingest: the binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Serves logs and statistics over HTTP.

@@ -1,0 +1,3 @@
+//! query-api: the binary.
+
+fn main() {}

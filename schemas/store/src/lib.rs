@@ -1,0 +1,1 @@
+//! ClickHouse row types and migrations.

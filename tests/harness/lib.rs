@@ -1,0 +1,1 @@
+//! Starts the real services for the system tests.

@@ -1,0 +1,1 @@
+//! System tests: one binary, a module per behaviour.
