@@ -1,1 +1,29 @@
-//! The canonical event, its ids, money and bus messages: what every part of Weir shares.
+//! The canonical event and what it is made of: the vocabulary that every part of Weir shares.
+//!
+//! Everything here is plain data with its rules: no I/O, no async, no clock. The rules are enforced by the types
+//! (private fields, fallible constructors), so code that holds a value does not check it again.
+//!
+//! - [`UsageEvent`]: one thing that happened, as every source decodes to it.
+//! - [`EventId`], [`AccountId`], [`GatewayId`], [`Timestamp`]: what identifies it.
+//! - [`Usd`]: money, exact; [`Tokens`]: disjoint token counts.
+//! - [`wire`]: the published JSON form for producers; [`bus`]: what travels from `ingest` to `aggregator`.
+
+pub mod bus;
+mod event;
+mod id;
+mod metadata;
+mod money;
+mod names;
+mod scope;
+mod time;
+mod tokens;
+pub mod wire;
+
+pub use event::{Bodies, Caller, UsageEvent};
+pub use id::{EventId, EventIdError};
+pub use metadata::{Metadata, MetadataValue};
+pub use money::{Usd, UsdError};
+pub use names::{CostSource, Dialect, EventKind, RequestType, Source, UnknownName};
+pub use scope::{AccountId, GatewayId, Scope, ScopeError};
+pub use time::{Timestamp, TimestampError};
+pub use tokens::{TokenBucket, Tokens, TokensError};

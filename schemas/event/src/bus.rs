@@ -1,0 +1,157 @@
+//! What travels from `ingest` to `aggregator` over NATS JetStream, and under which subjects.
+//!
+//! A message tells of rows that are already committed in ClickHouse: the bus is a signal, never a copy of record.
+//! Losing one makes a statistic late, not wrong for good.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CostSource, EventId, Scope, Timestamp, Usd};
+
+/// The JetStream stream that holds usage messages.
+pub const USAGE_STREAM: &str = "WEIR_USAGE";
+/// Every subject of the stream.
+pub const USAGE_SUBJECTS: &str = "weir.usage.>";
+/// Where an aggregator answers [`LiveRequest`]s.
+pub const LIVE_SUBJECT: &str = "weir.live";
+/// Into how many shards usage is split. Aggregators share them out.
+pub const SHARDS: u16 = 16;
+/// The most entries in one message: keeps it below NATS's default limit of 1 MiB.
+pub const ENTRIES_PER_MESSAGE_MAX: usize = 1_000;
+
+/// A slice of a committed batch: what the aggregator needs of each row, and no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageMessage {
+    /// The entries, all of one shard.
+    pub entries: Vec<UsageEntry>,
+}
+
+/// One committed row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageEntry {
+    /// Which event.
+    pub id: EventId,
+    /// Whose.
+    pub scope: Scope,
+    /// When it ended: the time that windows and rollups go by.
+    pub created_at: Timestamp,
+    /// The provider, `""` where unknown.
+    pub provider: String,
+    /// The model, `""` where unknown.
+    pub model: String,
+    /// The API token, see [`crate::Caller::token`].
+    pub token: String,
+    /// Whether it went well.
+    pub success: bool,
+    /// Whether the gateway's cache answered.
+    pub cached: bool,
+    /// Input tokens of all buckets, where reported.
+    pub tokens_in: Option<u64>,
+    /// Output tokens of all buckets, where reported.
+    pub tokens_out: Option<u64>,
+    /// The cost, where known.
+    pub cost: Option<Usd>,
+    /// Where the cost comes from.
+    pub cost_source: CostSource,
+    /// Whether the row was already stored when this delivery of it came in. It was counted then: it is not to be
+    /// counted again, but its minute is to be checked, since the first delivery may have died before it was announced.
+    pub duplicate: bool,
+}
+
+/// The shard of an API token's usage: all of a token's events meet in one place.
+#[must_use]
+pub fn shard_of(scope: &Scope, token: &str) -> u16 {
+    // FNV-1a, 64 bits: stable for ever and everywhere, which std's hasher is not.
+    let parts = [scope.account_id.as_str(), "\0", token];
+    let hash = parts
+        .into_iter()
+        .flat_map(str::bytes)
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    u16::try_from(hash % u64::from(SHARDS)).expect("less than SHARDS")
+}
+
+/// The subject of a shard: `weir.usage.7`.
+#[must_use]
+pub fn usage_subject(shard: u16) -> String {
+    format!("weir.usage.{shard}")
+}
+
+/// Asks every aggregator for the live windows that it keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveRequest {
+    /// Only this tenant's.
+    pub scope: Scope,
+}
+
+/// An aggregator's answer to a [`LiveRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveSnapshot {
+    /// The clock that the windows end at.
+    pub as_of: Timestamp,
+    /// False while the aggregator has not yet read the past 24 hours back from ClickHouse.
+    pub complete: bool,
+    /// One row per API token and model that was seen in the longest window, sorted by token, then model.
+    pub rows: Vec<LiveRow>,
+}
+
+/// The windows of one API token and model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveRow {
+    /// The API token, `""` where it is unknown.
+    pub token: String,
+    /// The model, `""` where it is unknown.
+    pub model: String,
+    /// The windows, shortest first.
+    pub windows: Vec<LiveWindow>,
+}
+
+/// What happened in one sliding window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveWindow {
+    /// The window's length in seconds; it ends at `as_of`.
+    pub window_s: u64,
+    /// Requests that ended in it.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub errors: u64,
+    /// Those of them that the gateway's cache answered.
+    pub cached: u64,
+    /// Those of them whose cost is unknown.
+    pub unpriced: u64,
+    /// Input tokens.
+    pub tokens_in: u64,
+    /// Output tokens.
+    pub tokens_out: u64,
+    /// The known costs, summed.
+    pub cost: Usd,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_pinned() {
+        let scope = Scope {
+            account_id: "acc".parse().unwrap(),
+            gateway_id: "gw".parse().unwrap(),
+        };
+        // A change of these would move live state between aggregators of different versions.
+        assert_eq!(
+            [
+                shard_of(&scope, ""),
+                shard_of(&scope, "team-a"),
+                shard_of(&scope, "team-b")
+            ],
+            [14, 13, 4]
+        );
+        assert!((0..1_000).all(|n| shard_of(&scope, &n.to_string()) < SHARDS));
+    }
+}

@@ -1,0 +1,174 @@
+//! The closed vocabularies of an event. Each word is the same in JSON, in Rust and in SQL.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A word that the named vocabulary does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {vocabulary} {word:?}")]
+pub struct UnknownName {
+    /// Which vocabulary was asked.
+    pub vocabulary: &'static str,
+    /// The word that it does not have.
+    pub word: String,
+}
+
+/// Declares an enum whose variants are words, with the conversions that all of them share.
+macro_rules! vocabulary {
+    ($(#[$meta:meta])* $name:ident, $label:literal { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$variant_meta])* $variant,)+ }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word for it, as JSON and SQL have it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownName;
+
+            fn from_str(word: &str) -> Result<Self, Self::Err> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    // Any other word is the caller's, not ours.
+                    _ => Err(UnknownName { vocabulary: $label, word: word.to_owned() }),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                word.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+vocabulary! {
+    /// What kind of thing happened. Gateways that keep accounts log more than requests.
+    EventKind, "kind" {
+        /// A request was answered.
+        Consume = "consume",
+        /// Credit was added to an account.
+        Topup = "topup",
+        /// An administrator changed something.
+        Manage = "manage",
+        /// A request failed.
+        Error = "error",
+        /// The system noted something.
+        System = "system",
+        /// Credit was given back.
+        Refund = "refund",
+        /// A user signed in.
+        Login = "login",
+    }
+}
+
+vocabulary! {
+    /// Through which door an event came in.
+    Source, "source" {
+        /// Cloudflare Logpush over HTTP.
+        Logpush = "logpush",
+        /// Events posted over HTTP.
+        Http = "http",
+        /// A Kafka topic.
+        Kafka = "kafka",
+        /// An import from a file.
+        Import = "import",
+    }
+}
+
+vocabulary! {
+    /// In which form an event was written.
+    Dialect, "dialect" {
+        /// Weir's own event.
+        Canonical = "canonical",
+        /// A malacca worker that logs `{request_body}` and `{response_body}` (its documented form).
+        MalaccaObject = "malacca_object",
+        /// A malacca worker that logs `Request:` and `Response:` with `{body}` (its newest form).
+        MalaccaTagged = "malacca_tagged",
+        /// A malacca worker of which only the metrics line is there.
+        MalaccaMetrics = "malacca_metrics",
+        /// A Workers trace event without any line of the worker's logging.
+        BareTrace = "bare_trace",
+    }
+}
+
+vocabulary! {
+    /// What was asked of the provider.
+    RequestType, "request_type" {
+        /// A chat completion.
+        Chat = "chat",
+        /// A text completion.
+        Completion = "completion",
+        /// A response (OpenAI's Responses API).
+        Response = "response",
+        /// Embeddings.
+        Embedding = "embedding",
+        /// Images.
+        Image = "image",
+        /// Speech or transcription.
+        Audio = "audio",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+vocabulary! {
+    /// Where the cost of an event comes from.
+    CostSource, "cost_source" {
+        /// The event carried it.
+        Provided = "provided",
+        /// The event carried prices per token.
+        Custom = "custom",
+        /// Token counts times a row of the price book.
+        Computed = "computed",
+        /// The gateway answered from its own cache, so nothing was bought.
+        CachedZero = "cached_zero",
+        /// No price or no token counts: the cost is unknown, which is not 0.
+        Unpriced = "unpriced",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_reads_back() {
+        for kind in EventKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+        }
+        for dialect in Dialect::ALL {
+            assert_eq!(dialect.as_str().parse(), Ok(*dialect));
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_names_the_vocabulary() {
+        let error = "Consume".parse::<EventKind>().unwrap_err();
+        assert_eq!(error.to_string(), r#"unknown kind "Consume""#);
+    }
+}

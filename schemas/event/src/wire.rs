@@ -1,0 +1,181 @@
+//! The published JSON form of an event: what Kafka and HTTP producers send.
+//!
+//! Its schema is `schemas/json/usage_event.v1.schema.json`; names are those of [`UsageEvent`], flat. A producer gives
+//! what only it knows. It does not give `id`, `account_id` or `gateway_id`: the id is derived, the scope is the route's.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Bodies, Caller, Dialect, EventId, EventKind, Metadata, RequestType, Scope, Source, Timestamp,
+    TokenBucket, Tokens, TokensError, UsageEvent, Usd,
+};
+
+/// An event as a producer writes it. Unknown names are errors: a misspelt field must not be lost in silence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "the names are those of UsageEvent, which documents them; the schema describes each"
+)]
+pub struct WireEvent {
+    pub event_id: String,
+    pub kind: EventKind,
+    pub started_at: Timestamp,
+    pub created_at: Option<Timestamp>,
+    pub duration_ms: Option<u64>,
+    pub time_to_first_token_ms: Option<u64>,
+    pub request_id: Option<String>,
+    pub ray_id: Option<String>,
+    pub provider: Option<String>,
+    pub model: Option<String>,
+    pub model_requested: Option<String>,
+    pub model_type: Option<String>,
+    pub request_type: Option<RequestType>,
+    pub path: Option<String>,
+    pub step: Option<u16>,
+    pub status_code: Option<u16>,
+    pub success: bool,
+    pub cached: Option<bool>,
+    pub streamed: Option<bool>,
+    pub truncated: Option<bool>,
+    pub error: Option<String>,
+    pub user_id: Option<String>,
+    pub user_name: Option<String>,
+    pub token_id: Option<String>,
+    pub token_name: Option<String>,
+    pub token_hash: Option<String>,
+    pub token_display: Option<String>,
+    pub group: Option<String>,
+    pub channel_id: Option<String>,
+    pub ip: Option<String>,
+    pub country: Option<String>,
+    pub user_agent: Option<String>,
+    pub tokens: Option<BTreeMap<TokenBucket, u64>>,
+    pub usage_json: Option<String>,
+    pub cost: Option<Usd>,
+    pub quota: Option<i64>,
+    pub metadata: Option<Metadata>,
+    pub request_body: Option<String>,
+    pub response_body: Option<String>,
+    pub request_content_type: Option<String>,
+    pub response_content_type: Option<String>,
+}
+
+/// Why a well-formed event does not make sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// Nothing would tell it from other events.
+    #[error("event_id is empty")]
+    EmptyEventId,
+    /// It ended before it began.
+    #[error("created_at is before started_at")]
+    EndsBeforeStart,
+    /// A token count is impossible.
+    #[error("tokens")]
+    Tokens(#[from] TokensError),
+}
+
+impl WireEvent {
+    /// The canonical event, for the scope of the route that it came in on.
+    pub fn into_event(self, scope: Scope, source: Source) -> Result<UsageEvent, WireError> {
+        if self.event_id.is_empty() {
+            return Err(WireError::EmptyEventId);
+        }
+        let created_at = self.created_at.unwrap_or_else(|| {
+            self.started_at
+                .saturating_add_millis(self.duration_ms.unwrap_or(0))
+        });
+        if created_at < self.started_at {
+            return Err(WireError::EndsBeforeStart);
+        }
+        let mut tokens = Tokens::default();
+        for (bucket, count) in self.tokens.iter().flatten() {
+            tokens.set(*bucket, *count)?;
+        }
+        let natural_key: [&[u8]; 3] = [
+            scope.account_id.as_str().as_bytes(),
+            scope.gateway_id.as_str().as_bytes(),
+            self.event_id.as_bytes(),
+        ];
+        let derived = Derived {
+            id: EventId::derive(self.started_at, &natural_key),
+            created_at,
+            duration_ms: self.duration_ms.or_else(|| {
+                self.created_at
+                    .map(|created_at| created_at.millis_since(self.started_at))
+            }),
+            tokens,
+        };
+        Ok(self.assemble(&derived, scope, source))
+    }
+
+    fn assemble(self, derived: &Derived, scope: Scope, source: Source) -> UsageEvent {
+        let size = |body: &Option<String>| body.as_ref().map(|text| text.len() as u64);
+        UsageEvent {
+            id: derived.id,
+            scope,
+            source,
+            dialect: Dialect::Canonical,
+            event_id: Some(self.event_id),
+            request_id: self.request_id,
+            ray_id: self.ray_id,
+            kind: self.kind,
+            started_at: self.started_at,
+            created_at: derived.created_at,
+            duration_ms: derived.duration_ms,
+            time_to_first_token_ms: self.time_to_first_token_ms,
+            provider: self.provider,
+            model: self.model,
+            model_requested: self.model_requested,
+            model_type: self.model_type,
+            request_type: self.request_type,
+            path: self.path,
+            step: self.step,
+            status_code: self.status_code,
+            success: self.success,
+            cached: self.cached.unwrap_or(false),
+            streamed: self.streamed.unwrap_or(false),
+            truncated: self.truncated.unwrap_or(false),
+            error: self.error,
+            caller: Caller {
+                user_id: self.user_id,
+                user_name: self.user_name,
+                token_id: self.token_id,
+                token_name: self.token_name,
+                token_hash: self.token_hash,
+                token_display: self.token_display,
+                group: self.group,
+                channel_id: self.channel_id,
+                ip: self.ip,
+                country: self.country,
+                user_agent: self.user_agent,
+            },
+            tokens: derived.tokens,
+            usage_json: self.usage_json,
+            provided_cost: self.cost,
+            quota: self.quota,
+            metadata: self.metadata,
+            bodies: Bodies {
+                request_size: size(&self.request_body),
+                response_size: size(&self.response_body),
+                request: self.request_body,
+                response: self.response_body,
+                request_content_type: self.request_content_type,
+                response_content_type: self.response_content_type,
+            },
+        }
+    }
+}
+
+/// What follows from the fields that a producer gave.
+struct Derived {
+    id: EventId,
+    created_at: Timestamp,
+    duration_ms: Option<u64>,
+    tokens: Tokens,
+}
+
+#[cfg(test)]
+mod tests;
