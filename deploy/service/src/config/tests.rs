@@ -1,0 +1,1 @@
+//! One table of what goes wrong and how it is told.
