@@ -64,12 +64,9 @@ pub struct UsageEntry {
 pub fn shard_of(scope: &Scope, token: &str) -> u16 {
     // FNV-1a, 64 bits: stable for ever and everywhere, which std's hasher is not.
     let parts = [scope.account_id.as_str(), "\0", token];
-    let hash = parts
-        .into_iter()
-        .flat_map(str::bytes)
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+    let hash = parts.into_iter().flat_map(str::bytes).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
     u16::try_from(hash % u64::from(SHARDS)).expect("less than SHARDS")
 }
 
@@ -139,17 +136,10 @@ mod tests {
 
     #[test]
     fn shards_are_pinned() {
-        let scope = Scope {
-            account_id: "acc".parse().unwrap(),
-            gateway_id: "gw".parse().unwrap(),
-        };
+        let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
         // A change of these would move live state between aggregators of different versions.
         assert_eq!(
-            [
-                shard_of(&scope, ""),
-                shard_of(&scope, "team-a"),
-                shard_of(&scope, "team-b")
-            ],
+            [shard_of(&scope, ""), shard_of(&scope, "team-a"), shard_of(&scope, "team-b")],
             [14, 13, 4]
         );
         assert!((0..1_000).all(|n| shard_of(&scope, &n.to_string()) < SHARDS));

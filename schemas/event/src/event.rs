@@ -7,10 +7,7 @@ use crate::{Dialect, EventId, EventKind, Metadata, RequestType, Scope, Source, T
 /// What a source did not say is `None`; nothing is made up. In ClickHouse and in JSON every field has the name that
 /// it has here, without the grouping.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own; none excludes another"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; none excludes another")]
 pub struct UsageEvent {
     /// Which event: derived from its natural key, see [`EventId`].
     pub id: EventId,

@@ -54,9 +54,7 @@ impl EventId {
     /// The start time that the id carries, in whole milliseconds.
     #[must_use]
     pub fn started_at(&self) -> Timestamp {
-        self.decode()
-            .and_then(Self::time_of)
-            .expect("both constructors put a valid time in")
+        self.decode().and_then(Self::time_of).expect("both constructors put a valid time in")
     }
 
     /// The id as its 26 characters.
@@ -114,9 +112,7 @@ impl TryFrom<[u8; LEN]> for EventId {
     type Error = EventIdError;
 
     fn try_from(bytes: [u8; LEN]) -> Result<Self, Self::Error> {
-        std::str::from_utf8(&bytes)
-            .map_err(|_| EventIdError::Malformed)?
-            .parse()
+        std::str::from_utf8(&bytes).map_err(|_| EventIdError::Malformed)?.parse()
     }
 }
 
@@ -166,14 +162,8 @@ mod tests {
     #[test]
     fn parts_do_not_run_together() {
         let start = at(1_727_689_534_741);
-        assert_ne!(
-            EventId::derive(start, &[b"ab", b"c"]),
-            EventId::derive(start, &[b"a", b"bc"])
-        );
-        assert_ne!(
-            EventId::derive(start, &[b"a"]),
-            EventId::derive(start, &[b"a", b""])
-        );
+        assert_ne!(EventId::derive(start, &[b"ab", b"c"]), EventId::derive(start, &[b"a", b"bc"]));
+        assert_ne!(EventId::derive(start, &[b"a"]), EventId::derive(start, &[b"a", b""]));
     }
 
     #[test]
@@ -187,10 +177,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<EventId>(), Err(EventIdError::Malformed), "{text}");
         }
-        assert_eq!(
-            "00000000000000000000000000".parse::<EventId>(),
-            Err(EventIdError::Time)
-        );
+        assert_eq!("00000000000000000000000000".parse::<EventId>(), Err(EventIdError::Time));
     }
 
     proptest! {

@@ -87,10 +87,7 @@ mod tests {
     fn scalars_round_trip_with_sorted_names() {
         let metadata: Metadata =
             serde_json::from_str(r#"{"user":"u-7","beta":true,"n":3,"share":0.25}"#).unwrap();
-        assert_eq!(
-            metadata.to_json(),
-            r#"{"beta":true,"n":3,"share":0.25,"user":"u-7"}"#
-        );
+        assert_eq!(metadata.to_json(), r#"{"beta":true,"n":3,"share":0.25,"user":"u-7"}"#);
     }
 
     #[test]

@@ -82,11 +82,7 @@ impl FromStr for Usd {
         // A plain decimal that a `Decimal` cannot hold has too many digits on one side of the point.
         let amount = Decimal::from_str_exact(text).map_err(|_| {
             let digits = integer.trim_start_matches('0').len();
-            if digits > Self::INTEGER_DIGITS {
-                UsdError::OutOfRange
-            } else {
-                UsdError::TooPrecise
-            }
+            if digits > Self::INTEGER_DIGITS { UsdError::OutOfRange } else { UsdError::TooPrecise }
         })?;
         amount.try_into()
     }
@@ -170,14 +166,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Usd>(), Err(error), "{text}");
         }
-        assert_eq!(
-            usd("9999999999.999999999999999999").checked_add(usd("0.000000000000000001")),
-            None
-        );
-        assert_eq!(
-            usd("0.000000000000000001").checked_mul(u64::MAX),
-            Some(usd("18.446744073709551615"))
-        );
+        assert_eq!(usd("9999999999.999999999999999999").checked_add(usd("0.000000000000000001")), None);
+        assert_eq!(usd("0.000000000000000001").checked_mul(u64::MAX), Some(usd("18.446744073709551615")));
         assert_eq!(usd("1.000000000000000001").checked_mul(u64::MAX), None);
     }
 

@@ -41,14 +41,8 @@ impl FromStr for AccountId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = (1..=LEN_MAX).contains(&text.len());
-        let plain = text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        if fits && plain {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ScopeError::Account)
-        }
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        if fits && plain { Ok(Self(text.to_owned())) } else { Err(ScopeError::Account) }
     }
 }
 
@@ -58,9 +52,7 @@ impl FromStr for GatewayId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let word = |part: &str| {
             !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+                && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         };
         if text.len() <= LEN_MAX && text.split('-').all(word) {
             Ok(Self(text.to_owned()))

@@ -99,9 +99,7 @@ impl Tokens {
 
     /// The buckets that were reported, with their counts.
     pub fn iter(&self) -> impl Iterator<Item = (TokenBucket, u64)> + '_ {
-        TokenBucket::ALL
-            .into_iter()
-            .filter_map(|bucket| Some((bucket, self.get(bucket)?)))
+        TokenBucket::ALL.into_iter().filter_map(|bucket| Some((bucket, self.get(bucket)?)))
     }
 
     /// Whether nothing was reported at all.
@@ -148,9 +146,7 @@ mod tests {
         let mut tokens = Tokens::default();
         for (index, bucket) in TokenBucket::ALL.into_iter().enumerate() {
             assert_eq!(bucket as usize, index, "ALL is in the order of the enum");
-            tokens
-                .set(bucket, 10_u64.pow(u32::try_from(index).unwrap()))
-                .unwrap();
+            tokens.set(bucket, 10_u64.pow(u32::try_from(index).unwrap())).unwrap();
         }
         assert_eq!(tokens.total_in(), Some(111_111));
         assert_eq!(tokens.total_out(), Some(1_111_000_000));
@@ -159,13 +155,8 @@ mod tests {
     #[test]
     fn an_impossible_count_is_refused() {
         let mut tokens = Tokens::default();
-        let error = tokens
-            .set(TokenBucket::TextOutput, Tokens::BUCKET_MAX + 1)
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "1000000000001 tokens in TextOutput is more than 1000000000000"
-        );
+        let error = tokens.set(TokenBucket::TextOutput, Tokens::BUCKET_MAX + 1).unwrap_err();
+        assert_eq!(error.to_string(), "1000000000001 tokens in TextOutput is more than 1000000000000");
         assert!(tokens.is_empty());
     }
 }

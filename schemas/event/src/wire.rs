@@ -83,10 +83,9 @@ impl WireEvent {
         if self.event_id.is_empty() {
             return Err(WireError::EmptyEventId);
         }
-        let created_at = self.created_at.unwrap_or_else(|| {
-            self.started_at
-                .saturating_add_millis(self.duration_ms.unwrap_or(0))
-        });
+        let created_at = self
+            .created_at
+            .unwrap_or_else(|| self.started_at.saturating_add_millis(self.duration_ms.unwrap_or(0)));
         if created_at < self.started_at {
             return Err(WireError::EndsBeforeStart);
         }
@@ -102,10 +101,9 @@ impl WireEvent {
         let derived = Derived {
             id: EventId::derive(self.started_at, &natural_key),
             created_at,
-            duration_ms: self.duration_ms.or_else(|| {
-                self.created_at
-                    .map(|created_at| created_at.millis_since(self.started_at))
-            }),
+            duration_ms: self
+                .duration_ms
+                .or_else(|| self.created_at.map(|created_at| created_at.millis_since(self.started_at))),
             tokens,
         };
         Ok(self.assemble(&derived, scope, source))

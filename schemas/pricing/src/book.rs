@@ -100,23 +100,13 @@ impl PriceBook {
     #[must_use]
     pub fn find(&self, provider: &str, model: &str, time: Timestamp) -> Option<&PriceRow> {
         let index = self.providers.get(provider)?;
-        let in_force = |rows: &[usize]| {
-            rows.iter()
-                .map(|&row| &self.rows[row])
-                .find(|row| row.in_force_at(time))
-        };
+        let in_force =
+            |rows: &[usize]| rows.iter().map(|&row| &self.rows[row]).find(|row| row.in_force_at(time));
         let by_prefix = || {
-            let mut matching = index
-                .prefixes
-                .iter()
-                .filter(|(prefix, _)| model.starts_with(prefix.as_str()));
+            let mut matching = index.prefixes.iter().filter(|(prefix, _)| model.starts_with(prefix.as_str()));
             matching.find_map(|(_, rows)| in_force(rows))
         };
-        index
-            .exact
-            .get(model)
-            .and_then(|rows| in_force(rows))
-            .or_else(by_prefix)
+        index.exact.get(model).and_then(|rows| in_force(rows)).or_else(by_prefix)
     }
 
     fn new(rows: Vec<PriceRow>) -> Result<Self, BookError> {
@@ -129,18 +119,13 @@ impl PriceBook {
             for provider in &row.providers {
                 let same = providers.entry(provider.clone()).or_default().rows_of(&row.model);
                 if let Some(&other) = same.iter().find(|&&other| rows[other].overlaps(row)) {
-                    return Err(BookError::Overlap {
-                        first: rows[other].id.clone(),
-                        second: row.id.clone(),
-                    });
+                    return Err(BookError::Overlap { first: rows[other].id.clone(), second: row.id.clone() });
                 }
                 same.push(position);
             }
         }
         for index in providers.values_mut() {
-            index
-                .prefixes
-                .sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+            index.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         }
         Ok(Self { rows, providers })
     }

@@ -132,23 +132,16 @@ fn compute(event: &UsageEvent, book: &PriceBook) -> Result<Cost, UnpricedReason>
         .flatten()
         .find_map(|model| book.find(provider, model, event.created_at))
         .ok_or(UnpricedReason::NoPrice)?;
-    Ok(Cost::Computed {
-        amount: sum(event, row)?,
-        price_id: row.id().to_owned(),
-    })
+    Ok(Cost::Computed { amount: sum(event, row)?, price_id: row.id().to_owned() })
 }
 
 fn sum(event: &UsageEvent, row: &PriceRow) -> Result<Usd, UnpricedReason> {
     let used = event.tokens.iter().filter(|(_, count)| *count > 0);
     used.map(|(bucket, count)| {
-        let per_token = row
-            .per_token(bucket)
-            .ok_or(UnpricedReason::NoBucketPrice(bucket))?;
+        let per_token = row.per_token(bucket).ok_or(UnpricedReason::NoBucketPrice(bucket))?;
         per_token.checked_mul(count).ok_or(UnpricedReason::OutOfRange)
     })
-    .try_fold(Usd::ZERO, |total, amount| {
-        total.checked_add(amount?).ok_or(UnpricedReason::OutOfRange)
-    })
+    .try_fold(Usd::ZERO, |total, amount| total.checked_add(amount?).ok_or(UnpricedReason::OutOfRange))
 }
 
 #[cfg(test)]

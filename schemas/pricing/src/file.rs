@@ -41,39 +41,21 @@ struct Model {
 
 /// Reads the rows of one file.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Vec<PriceRow>, BookError> {
-    let file: File = toml::from_str(text).map_err(|source| BookError::File {
-        file: name.to_owned(),
-        source: Box::new(source),
-    })?;
+    let file: File = toml::from_str(text)
+        .map_err(|source| BookError::File { file: name.to_owned(), source: Box::new(source) })?;
     file.price.into_iter().map(check).collect()
 }
 
 fn check(row: Row) -> Result<PriceRow, BookError> {
-    let Row {
-        id,
-        providers,
-        model,
-        from,
-        until,
-        per_million,
-    } = row;
-    for (field, empty) in [
-        ("providers", providers.is_empty()),
-        ("per_million", per_million.is_empty()),
-    ] {
+    let Row { id, providers, model, from, until, per_million } = row;
+    for (field, empty) in [("providers", providers.is_empty()), ("per_million", per_million.is_empty())] {
         if empty {
             return Err(BookError::Empty { id, field });
         }
     }
     let model = match model {
-        Model {
-            exact: Some(name),
-            prefix: None,
-        } if !name.is_empty() => ModelPattern::Exact(name),
-        Model {
-            exact: None,
-            prefix: Some(prefix),
-        } if !prefix.is_empty() => ModelPattern::Prefix(prefix),
+        Model { exact: Some(name), prefix: None } if !name.is_empty() => ModelPattern::Exact(name),
+        Model { exact: None, prefix: Some(prefix) } if !prefix.is_empty() => ModelPattern::Prefix(prefix),
         // Both, neither, or an empty one.
         Model { .. } => return Err(BookError::Model { id }),
     };
@@ -85,29 +67,16 @@ fn check(row: Row) -> Result<PriceRow, BookError> {
     let per_token = per_million
         .into_iter()
         .map(|(bucket, amount)| {
-            let price = per_token(&amount).ok_or_else(|| BookError::Amount {
-                id: id.clone(),
-                bucket,
-            })?;
+            let price = per_token(&amount).ok_or_else(|| BookError::Amount { id: id.clone(), bucket })?;
             Ok((bucket, price))
         })
         .collect::<Result<_, BookError>>()?;
-    Ok(PriceRow {
-        id,
-        providers,
-        model,
-        from,
-        until,
-        per_token,
-    })
+    Ok(PriceRow { id, providers, model, from, until, per_token })
 }
 
 /// Midnight UTC of a day.
 fn date(id: &str, field: &'static str, text: &str) -> Result<Timestamp, BookError> {
-    let wrong = || BookError::Date {
-        id: id.to_owned(),
-        field,
-    };
+    let wrong = || BookError::Date { id: id.to_owned(), field };
     if text.len() != "YYYY-MM-DD".len() {
         return Err(wrong());
     }

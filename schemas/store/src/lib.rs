@@ -1,1 +1,11 @@
-//! ClickHouse row types and migrations.
+//! How events lie in ClickHouse: the tables as migrations, and the row types that go with them.
+//!
+//! DDL and row types are one crate so that one change touches both. Money turns into a scaled integer here and nowhere
+//! else. No I/O: `ingest` runs the migrations and writes the rows.
+
+pub mod migrations;
+mod money;
+mod rows;
+
+pub use money::{ScaledUsd, UsdRangeError};
+pub use rows::{DeadLetterRow, LogRow, PayloadRow};

@@ -3,10 +3,7 @@
 use super::*;
 
 fn scope() -> Scope {
-    Scope {
-        account_id: "acc".parse().unwrap(),
-        gateway_id: "gw".parse().unwrap(),
-    }
+    Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() }
 }
 
 fn minimal() -> WireEvent {
@@ -27,66 +24,32 @@ fn absent_stays_absent() {
 
 #[test]
 fn the_end_follows_from_the_duration_and_back() {
-    let wire = WireEvent {
-        duration_ms: Some(1_500),
-        ..minimal()
-    };
+    let wire = WireEvent { duration_ms: Some(1_500), ..minimal() };
     let event = wire.into_event(scope(), Source::Http).unwrap();
     assert_eq!(event.created_at.to_string(), "2026-01-02T03:04:07.178Z");
-    let wire = WireEvent {
-        created_at: Some(event.created_at),
-        ..minimal()
-    };
-    assert_eq!(
-        wire.into_event(scope(), Source::Http).unwrap().duration_ms,
-        Some(1_500)
-    );
+    let wire = WireEvent { created_at: Some(event.created_at), ..minimal() };
+    assert_eq!(wire.into_event(scope(), Source::Http).unwrap().duration_ms, Some(1_500));
 }
 
 #[test]
 fn nonsense_is_refused() {
     let early = Some("2026-01-02T03:04:05.677Z".parse().unwrap());
-    let wire = WireEvent {
-        created_at: early,
-        ..minimal()
-    };
-    assert_eq!(
-        wire.into_event(scope(), Source::Http),
-        Err(WireError::EndsBeforeStart)
-    );
-    let wire = WireEvent {
-        event_id: String::new(),
-        ..minimal()
-    };
-    assert_eq!(
-        wire.into_event(scope(), Source::Http),
-        Err(WireError::EmptyEventId)
-    );
+    let wire = WireEvent { created_at: early, ..minimal() };
+    assert_eq!(wire.into_event(scope(), Source::Http), Err(WireError::EndsBeforeStart));
+    let wire = WireEvent { event_id: String::new(), ..minimal() };
+    assert_eq!(wire.into_event(scope(), Source::Http), Err(WireError::EmptyEventId));
     let huge = Some(BTreeMap::from([(TokenBucket::TextOutput, u64::MAX)]));
-    let wire = WireEvent {
-        tokens: huge,
-        ..minimal()
-    };
-    assert!(matches!(
-        wire.into_event(scope(), Source::Http),
-        Err(WireError::Tokens(_))
-    ));
+    let wire = WireEvent { tokens: huge, ..minimal() };
+    assert!(matches!(wire.into_event(scope(), Source::Http), Err(WireError::Tokens(_))));
 }
 
 #[test]
 fn tenants_do_not_share_ids() {
     let ours = minimal().into_event(scope(), Source::Http).unwrap();
-    let other = Scope {
-        gateway_id: "other".parse().unwrap(),
-        ..scope()
-    };
+    let other = Scope { gateway_id: "other".parse().unwrap(), ..scope() };
     let theirs = minimal().into_event(other, Source::Http).unwrap();
     assert_ne!(ours.id, theirs.id);
-    assert_eq!(
-        minimal().into_event(scope(), Source::Kafka).unwrap().id,
-        ours.id,
-        "the door does not matter"
-    );
+    assert_eq!(minimal().into_event(scope(), Source::Kafka).unwrap().id, ours.id, "the door does not matter");
 }
 
 /// The examples of `schemas/json/examples/<kind>`, by file name.
@@ -109,10 +72,7 @@ fn examples(kind: &str) -> Vec<(String, String)> {
 
 fn validator() -> jsonschema::Validator {
     let schema = include_str!("../../../json/usage_event.v1.schema.json");
-    jsonschema::options()
-        .should_validate_formats(true)
-        .build(&serde_json::from_str(schema).unwrap())
-        .unwrap()
+    jsonschema::options().should_validate_formats(true).build(&serde_json::from_str(schema).unwrap()).unwrap()
 }
 
 #[test]
@@ -120,14 +80,9 @@ fn valid_examples_pass_the_schema_and_the_decoder() {
     let validator = validator();
     for (name, text) in examples("valid") {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert!(
-            validator.is_valid(&value),
-            "{name}: {:?}",
-            validator.validate(&value).unwrap_err()
-        );
+        assert!(validator.is_valid(&value), "{name}: {:?}", validator.validate(&value).unwrap_err());
         let wire: WireEvent = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        wire.into_event(scope(), Source::Http)
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        wire.into_event(scope(), Source::Http).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
 
@@ -137,9 +92,8 @@ fn invalid_examples_are_refused_by_schema_and_decoder() {
     for (name, text) in examples("invalid") {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert!(!validator.is_valid(&value), "{name} passes the schema");
-        let decoded = serde_json::from_str::<WireEvent>(&text)
-            .ok()
-            .map(|wire| wire.into_event(scope(), Source::Http));
+        let decoded =
+            serde_json::from_str::<WireEvent>(&text).ok().map(|wire| wire.into_event(scope(), Source::Http));
         assert!(!matches!(decoded, Some(Ok(_))), "{name} passes the decoder");
     }
 }
@@ -148,27 +102,13 @@ fn invalid_examples_are_refused_by_schema_and_decoder() {
 fn the_schema_and_the_type_have_the_same_fields() {
     let schema: serde_json::Value =
         serde_json::from_str(include_str!("../../../json/usage_event.v1.schema.json")).unwrap();
-    let published: Vec<_> = schema["properties"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .cloned()
-        .collect();
-    let mut typed: Vec<_> = serde_json::to_value(minimal())
-        .unwrap()
-        .as_object()
-        .unwrap()
-        .keys()
-        .cloned()
-        .collect();
+    let published: Vec<_> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+    let mut typed: Vec<_> =
+        serde_json::to_value(minimal()).unwrap().as_object().unwrap().keys().cloned().collect();
     typed.sort();
     assert_eq!(published, typed);
-    let buckets: Vec<_> = schema["properties"]["tokens"]["properties"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .cloned()
-        .collect();
+    let buckets: Vec<_> =
+        schema["properties"]["tokens"]["properties"].as_object().unwrap().keys().cloned().collect();
     let mut known: Vec<_> = TokenBucket::ALL
         .iter()
         .map(|bucket| serde_json::to_value(bucket).unwrap().as_str().unwrap().to_owned())

@@ -12,10 +12,7 @@ fn event(provider: &str, model: &str, created_at: &str, buckets: &[(Bucket, u64)
              "provider":"{provider}","model":"{model}"}}"#
     ))
     .unwrap();
-    let scope = Scope {
-        account_id: "acc".parse().unwrap(),
-        gateway_id: "gw".parse().unwrap(),
-    };
+    let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
     let mut event = wire.into_event(scope, Source::Http).unwrap();
     let mut tokens = Tokens::default();
     for (bucket, count) in buckets {
@@ -27,12 +24,7 @@ fn event(provider: &str, model: &str, created_at: &str, buckets: &[(Bucket, u64)
 
 fn seed_record() -> UsageEvent {
     let buckets = [(Bucket::UncachedInput, 15), (Bucket::TextOutput, 354)];
-    event(
-        "azure-openai",
-        "gpt-4o-2024-05-13",
-        "2024-09-30T09:45:41.328Z",
-        &buckets,
-    )
+    event("azure-openai", "gpt-4o-2024-05-13", "2024-09-30T09:45:41.328Z", &buckets)
 }
 
 fn computed(event: &UsageEvent) -> (String, String) {
@@ -44,10 +36,7 @@ fn computed(event: &UsageEvent) -> (String, String) {
 
 #[test]
 fn the_seed_record_costs_what_it_did() {
-    assert_eq!(
-        computed(&seed_record()),
-        ("0.005385".to_owned(), "openai/gpt-4o-2024-05-13".to_owned())
-    );
+    assert_eq!(computed(&seed_record()), ("0.005385".to_owned(), "openai/gpt-4o-2024-05-13".to_owned()));
 }
 
 #[test]
@@ -55,19 +44,10 @@ fn the_date_chooses_the_row() {
     let buckets = [(Bucket::UncachedInput, 1_000_000)];
     let before = event("openai", "gpt-4o", "2024-10-01T23:59:59.999Z", &buckets);
     let after = event("openai", "gpt-4o", "2024-10-02T00:00:00.000Z", &buckets);
-    assert_eq!(
-        computed(&before),
-        ("5".to_owned(), "openai/gpt-4o@2024-05-13".to_owned())
-    );
-    assert_eq!(
-        computed(&after),
-        ("2.5".to_owned(), "openai/gpt-4o@2024-10-02".to_owned())
-    );
+    assert_eq!(computed(&before), ("5".to_owned(), "openai/gpt-4o@2024-05-13".to_owned()));
+    assert_eq!(computed(&after), ("2.5".to_owned(), "openai/gpt-4o@2024-10-02".to_owned()));
     let too_early = event("openai", "gpt-4o", "2024-01-01T00:00:00.000Z", &buckets);
-    assert_eq!(
-        price(&too_early, &PriceBook::builtin()),
-        Cost::Unpriced(UnpricedReason::NoPrice)
-    );
+    assert_eq!(price(&too_early, &PriceBook::builtin()), Cost::Unpriced(UnpricedReason::NoPrice));
 }
 
 #[test]
@@ -82,13 +62,9 @@ fn an_exact_name_wins_over_a_prefix_and_a_long_prefix_over_a_short_one() {
         + &rows("long", r#"{ prefix = "m-2" }"#, "2")
         + &rows("exact", r#"{ exact = "m-2-x" }"#, "3");
     let book = PriceBook::parse(&[("test.toml", &text)]).unwrap();
-    for (model, id) in [
-        ("m", "short"),
-        ("m-1", "short"),
-        ("m-2", "long"),
-        ("m-2-y", "long"),
-        ("m-2-x", "exact"),
-    ] {
+    for (model, id) in
+        [("m", "short"), ("m-1", "short"), ("m-2", "long"), ("m-2-y", "long"), ("m-2-x", "exact")]
+    {
         let time = "2024-01-01T00:00:00Z".parse().unwrap();
         assert_eq!(book.find("p", model, time).unwrap().id(), id);
         assert_eq!(book.find("q", model, time), None);
@@ -123,34 +99,10 @@ fn what_is_unknown_is_not_zero() {
         assert_eq!(cost, Cost::Unpriced(reason));
         assert_eq!((cost.amount(), cost.source()), (None, CostSource::Unpriced));
     };
-    check(
-        &UsageEvent {
-            tokens: Tokens::default(),
-            ..seed_record()
-        },
-        UnpricedReason::NoUsage,
-    );
-    check(
-        &UsageEvent {
-            provider: None,
-            ..seed_record()
-        },
-        UnpricedReason::NoModel,
-    );
-    check(
-        &UsageEvent {
-            model: None,
-            ..seed_record()
-        },
-        UnpricedReason::NoModel,
-    );
-    check(
-        &UsageEvent {
-            model: Some("gpt-99".to_owned()),
-            ..seed_record()
-        },
-        UnpricedReason::NoPrice,
-    );
+    check(&UsageEvent { tokens: Tokens::default(), ..seed_record() }, UnpricedReason::NoUsage);
+    check(&UsageEvent { provider: None, ..seed_record() }, UnpricedReason::NoModel);
+    check(&UsageEvent { model: None, ..seed_record() }, UnpricedReason::NoModel);
+    check(&UsageEvent { model: Some("gpt-99".to_owned()), ..seed_record() }, UnpricedReason::NoPrice);
     let audio = [(Bucket::UncachedInput, 1), (Bucket::AudioInput, 1)];
     let audio = event("openai", "gpt-4o-2024-05-13", "2024-09-30T00:00:00Z", &audio);
     check(&audio, UnpricedReason::NoBucketPrice(Bucket::AudioInput));
@@ -166,23 +118,10 @@ fn a_bucket_of_zero_tokens_needs_no_price() {
 #[test]
 fn a_provided_cost_wins_and_a_cache_hit_costs_nothing() {
     let book = PriceBook::builtin();
-    let provided = UsageEvent {
-        provided_cost: Some("0.1".parse().unwrap()),
-        cached: true,
-        ..seed_record()
-    };
+    let provided = UsageEvent { provided_cost: Some("0.1".parse().unwrap()), cached: true, ..seed_record() };
     assert_eq!(price(&provided, &book), Cost::Provided("0.1".parse().unwrap()));
-    let hit = price(
-        &UsageEvent {
-            cached: true,
-            ..seed_record()
-        },
-        &book,
-    );
-    assert_eq!(
-        (hit.amount(), hit.source()),
-        (Some(Usd::ZERO), CostSource::CachedZero)
-    );
+    let hit = price(&UsageEvent { cached: true, ..seed_record() }, &book);
+    assert_eq!((hit.amount(), hit.source()), (Some(Usd::ZERO), CostSource::CachedZero));
 }
 
 #[test]
@@ -215,10 +154,7 @@ per_million = { uncached_input = "1" }"#;
         &one.replace("\"1\"", "\"-1\""),
         "price a: UncachedInput is not a decimal from 0 to below 10,000, with at most 12 decimals",
     );
-    check(
-        &format!("{one}until = \"2024-01-01\"\n"),
-        "price a: until is not after from",
-    );
+    check(&format!("{one}until = \"2024-01-01\"\n"), "price a: until is not after from");
     check(&format!("{one}note = \"x\"\n"), "price file mine.toml");
 }
 

@@ -1,0 +1,135 @@
+//! The tables, as numbered statements. Forward-only and idempotent: each may run again without harm.
+//!
+//! One source renders for a single server and for a cluster, so the two cannot drift apart.
+
+use sha2::{Digest, Sha256};
+
+/// Every migration, in order.
+pub const ALL: &[Migration] = &[Migration {
+    version: 1,
+    name: "foundation",
+    source: include_str!("../migrations/0001_foundation.sql"),
+}];
+
+/// The table that records what was applied. Created before anything else.
+pub const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations ${ON_CLUSTER} (
+    version UInt32,
+    name String,
+    checksum String,
+    applied_at DateTime64(3, 'UTC')
+)
+ENGINE = ${REPLICATED}ReplacingMergeTree(applied_at)
+ORDER BY version";
+
+/// One step from a version of the schema to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Its number: 1, 2, 3, …
+    pub version: u32,
+    /// What it is about.
+    pub name: &'static str,
+    source: &'static str,
+}
+
+/// Where the tables are to live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// One server.
+    SingleServer,
+    /// The servers of a cluster, with every table replicated. The servers define the macros `{shard}` and `{replica}`.
+    Cluster(ClusterName),
+}
+
+/// The name of a cluster, safe to stand in a statement: 1 to 64 ASCII letters, digits, `-` and `_`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterName(String);
+
+/// A text that cannot name a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a cluster name is 1 to 64 letters, digits, '-' and '_'")]
+pub struct ClusterNameError;
+
+impl Migration {
+    /// SHA-256 of the source, hex: an applied migration whose source has changed since is an error.
+    #[must_use]
+    pub fn checksum(&self) -> String {
+        hex::encode(Sha256::digest(self.source))
+    }
+
+    /// Its statements, to be run one after another.
+    #[must_use]
+    pub fn statements(&self, topology: &Topology) -> Vec<String> {
+        let without_comments: Vec<_> =
+            self.source.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+        let text = without_comments.join("\n");
+        // A statement ends with a semicolon at the end of a line; a test holds the sources to it.
+        text.split(";\n")
+            .map(str::trim)
+            .filter(|statement| !statement.is_empty())
+            .map(|statement| render(statement, topology))
+            .collect()
+    }
+}
+
+/// Fills in what differs between a single server and a cluster.
+#[must_use]
+pub fn render(statement: &str, topology: &Topology) -> String {
+    let (on_cluster, replicated) = match topology {
+        Topology::SingleServer => (String::new(), ""),
+        Topology::Cluster(ClusterName(name)) => (format!("ON CLUSTER '{name}'"), "Replicated"),
+    };
+    statement
+        .trim_end_matches([';', '\n'])
+        .replace("${ON_CLUSTER}", &on_cluster)
+        .replace("${REPLICATED}", replicated)
+}
+
+impl std::str::FromStr for ClusterName {
+    type Err = ClusterNameError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(ClusterNameError)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_numbered_without_gaps() {
+        for (position, migration) in ALL.iter().enumerate() {
+            assert_eq!(migration.version as usize, position + 1);
+        }
+    }
+
+    #[test]
+    fn both_renderings_are_complete() {
+        let cluster = Topology::Cluster("main".parse().unwrap());
+        for migration in ALL {
+            let single = migration.statements(&Topology::SingleServer);
+            let clustered = migration.statements(&cluster);
+            assert_eq!(single.len(), clustered.len());
+            for (single, clustered) in single.iter().zip(&clustered) {
+                assert!(!single.contains("${") && !clustered.contains("${"), "{single}");
+                assert!(!single.contains(';'), "statements are split at every semicolon: {single}");
+                assert!(!single.contains("Replicated") && !single.contains("ON CLUSTER"), "{single}");
+                assert!(clustered.contains("ON CLUSTER 'main'"), "{clustered}");
+                assert!(clustered.contains("ENGINE = Replicated"), "{clustered}");
+            }
+        }
+        assert_eq!(ALL[0].statements(&cluster).len(), 4);
+    }
+
+    #[test]
+    fn a_cluster_name_cannot_leave_its_quotes() {
+        for bad in ["", "a'b", "a b", "a;b", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<ClusterName>(), Err(ClusterNameError), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Money in ClickHouse: `Decimal(38, 18)` travels as a 128-bit integer of 1e-18 USD. The one conversion, both ways.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use weir_event::Usd;
+
+/// An amount as ClickHouse's `Decimal(38, 18)` holds it: a whole number of 1e-18 USD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ScaledUsd(i128);
+
+/// A stored amount, usually a sum, that a [`Usd`] cannot hold: 10 billion dollars or more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stored amount {0} is out of range")]
+pub struct UsdRangeError(i128);
+
+impl From<Usd> for ScaledUsd {
+    fn from(amount: Usd) -> Self {
+        let amount = amount.amount();
+        // Usd has at most 18 decimals and 10 digits before the point: the product is below 10^28.
+        Self(amount.mantissa() * 10_i128.pow(Usd::SCALE - amount.scale()))
+    }
+}
+
+impl TryFrom<ScaledUsd> for Usd {
+    type Error = UsdRangeError;
+
+    fn try_from(scaled: ScaledUsd) -> Result<Self, Self::Error> {
+        let out_of_range = || UsdRangeError(scaled.0);
+        let amount = Decimal::try_from_i128_with_scale(scaled.0, Self::SCALE).map_err(|_| out_of_range())?;
+        amount.try_into().map_err(|_| out_of_range())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMIT: i128 = 10_i128.pow(28);
+
+    #[test]
+    fn the_edges_convert() {
+        for (text, scaled) in [
+            ("0", 0),
+            ("0.005385", 5_385_000_000_000_000),
+            ("0.000000000000000001", 1),
+            ("-0.000000000000000001", -1),
+            ("9999999999.999999999999999999", LIMIT - 1),
+            ("-9999999999.999999999999999999", 1 - LIMIT),
+        ] {
+            let usd: Usd = text.parse().unwrap();
+            assert_eq!(ScaledUsd::from(usd), ScaledUsd(scaled), "{text}");
+            assert_eq!(Usd::try_from(ScaledUsd(scaled)), Ok(usd), "{text}");
+        }
+        for beyond in [LIMIT, -LIMIT, i128::MAX, i128::MIN] {
+            assert_eq!(Usd::try_from(ScaledUsd(beyond)), Err(UsdRangeError(beyond)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_amount_round_trips(scaled in 1 - LIMIT..LIMIT) {
+            let usd = Usd::try_from(ScaledUsd(scaled)).unwrap();
+            prop_assert_eq!(ScaledUsd::from(usd), ScaledUsd(scaled));
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The rows of the tables, borrowed from the events that they are made of.
+//!
+//! Field names are column names. Writing goes by name, so the order here is only for reading eyes.
+
+use clickhouse::Row;
+use serde::{Deserialize, Serialize};
+use weir_event::{Metadata, RequestType, Scope, Timestamp, TokenBucket};
+use weir_pricing::PricedEvent;
+
+use crate::ScaledUsd;
+
+/// A row of `logs`. What a source did not give is `""` for texts and `None` for counts and amounts.
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are described in the migration and in weir_event::UsageEvent")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
+pub struct LogRow<'a> {
+    pub account_id: &'a str,
+    pub gateway_id: &'a str,
+    pub created_at: i64,
+    pub id: [u8; 26],
+    pub started_at: i64,
+    pub ingested_at: i64,
+    pub source: &'a str,
+    pub dialect: &'a str,
+    pub event_id: &'a str,
+    pub request_id: &'a str,
+    pub ray_id: &'a str,
+    pub kind: &'a str,
+    pub duration_ms: Option<u64>,
+    pub time_to_first_token_ms: Option<u64>,
+    pub provider: &'a str,
+    pub model: &'a str,
+    pub model_requested: &'a str,
+    pub model_type: &'a str,
+    pub request_type: &'a str,
+    pub path: &'a str,
+    pub step: Option<u16>,
+    pub status_code: Option<u16>,
+    pub success: bool,
+    pub cached: bool,
+    pub streamed: bool,
+    pub truncated: bool,
+    pub error: &'a str,
+    pub user_id: &'a str,
+    pub user_name: &'a str,
+    pub token: &'a str,
+    pub token_id: &'a str,
+    pub token_name: &'a str,
+    pub token_hash: &'a str,
+    pub token_display: &'a str,
+    pub group: &'a str,
+    pub channel_id: &'a str,
+    pub ip: &'a str,
+    pub country: &'a str,
+    pub user_agent: &'a str,
+    pub tokens_in: Option<u64>,
+    pub tokens_out: Option<u64>,
+    pub tokens_uncached_input: Option<u64>,
+    pub tokens_cache_read: Option<u64>,
+    pub tokens_cache_write_5m: Option<u64>,
+    pub tokens_cache_write_1h: Option<u64>,
+    pub tokens_audio_input: Option<u64>,
+    pub tokens_image_input: Option<u64>,
+    pub tokens_text_output: Option<u64>,
+    pub tokens_reasoning: Option<u64>,
+    pub tokens_audio_output: Option<u64>,
+    pub tokens_image_output: Option<u64>,
+    pub usage_json: &'a str,
+    pub cost: Option<ScaledUsd>,
+    pub cost_source: &'a str,
+    pub price_id: &'a str,
+    pub quota: Option<i64>,
+    pub metadata: String,
+    pub request_content_type: &'a str,
+    pub response_content_type: &'a str,
+    pub request_size: Option<u64>,
+    pub response_size: Option<u64>,
+}
+
+/// A row of `payloads`.
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are described in the migration")]
+pub struct PayloadRow<'a> {
+    pub account_id: &'a str,
+    pub gateway_id: &'a str,
+    pub started_at: i64,
+    pub id: [u8; 26],
+    pub request: Option<&'a str>,
+    pub response: Option<&'a str>,
+}
+
+/// A row of `dead_letters`.
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are described in the migration")]
+pub struct DeadLetterRow<'a> {
+    pub account_id: &'a str,
+    pub gateway_id: &'a str,
+    pub digest: &'a str,
+    pub received_at: i64,
+    pub source: &'a str,
+    pub batch: &'a str,
+    pub position: u64,
+    pub reason: &'a str,
+    pub detail: &'a str,
+    #[serde(with = "serde_bytes")]
+    pub raw: &'a [u8],
+}
+
+impl<'a> LogRow<'a> {
+    /// The row of an event, stored at `ingested_at`.
+    #[must_use]
+    pub fn from_event(priced: &'a PricedEvent, ingested_at: Timestamp) -> Self {
+        let event = priced.event();
+        let (caller, bodies, tokens) = (&event.caller, &event.bodies, &event.tokens);
+        Self {
+            account_id: event.scope.account_id.as_str(),
+            gateway_id: event.scope.gateway_id.as_str(),
+            created_at: event.created_at.millis(),
+            id: event.id.bytes(),
+            started_at: event.started_at.millis(),
+            ingested_at: ingested_at.millis(),
+            source: event.source.as_str(),
+            dialect: event.dialect.as_str(),
+            event_id: text(event.event_id.as_deref()),
+            request_id: text(event.request_id.as_deref()),
+            ray_id: text(event.ray_id.as_deref()),
+            kind: event.kind.as_str(),
+            duration_ms: event.duration_ms,
+            time_to_first_token_ms: event.time_to_first_token_ms,
+            provider: text(event.provider.as_deref()),
+            model: text(event.model.as_deref()),
+            model_requested: text(event.model_requested.as_deref()),
+            model_type: text(event.model_type.as_deref()),
+            request_type: event.request_type.map_or("", RequestType::as_str),
+            path: text(event.path.as_deref()),
+            step: event.step,
+            status_code: event.status_code,
+            success: event.success,
+            cached: event.cached,
+            streamed: event.streamed,
+            truncated: event.truncated,
+            error: text(event.error.as_deref()),
+            user_id: text(caller.user_id.as_deref()),
+            user_name: text(caller.user_name.as_deref()),
+            token: caller.token(),
+            token_id: text(caller.token_id.as_deref()),
+            token_name: text(caller.token_name.as_deref()),
+            token_hash: text(caller.token_hash.as_deref()),
+            token_display: text(caller.token_display.as_deref()),
+            group: text(caller.group.as_deref()),
+            channel_id: text(caller.channel_id.as_deref()),
+            ip: text(caller.ip.as_deref()),
+            country: text(caller.country.as_deref()),
+            user_agent: text(caller.user_agent.as_deref()),
+            tokens_in: tokens.total_in(),
+            tokens_out: tokens.total_out(),
+            tokens_uncached_input: tokens.get(TokenBucket::UncachedInput),
+            tokens_cache_read: tokens.get(TokenBucket::CacheRead),
+            tokens_cache_write_5m: tokens.get(TokenBucket::CacheWrite5m),
+            tokens_cache_write_1h: tokens.get(TokenBucket::CacheWrite1h),
+            tokens_audio_input: tokens.get(TokenBucket::AudioInput),
+            tokens_image_input: tokens.get(TokenBucket::ImageInput),
+            tokens_text_output: tokens.get(TokenBucket::TextOutput),
+            tokens_reasoning: tokens.get(TokenBucket::Reasoning),
+            tokens_audio_output: tokens.get(TokenBucket::AudioOutput),
+            tokens_image_output: tokens.get(TokenBucket::ImageOutput),
+            usage_json: text(event.usage_json.as_deref()),
+            cost: priced.cost().amount().map(ScaledUsd::from),
+            cost_source: priced.cost().source().as_str(),
+            price_id: priced.cost().price_id().unwrap_or_default(),
+            quota: event.quota,
+            metadata: event.metadata.as_ref().map(Metadata::to_json).unwrap_or_default(),
+            request_content_type: text(bodies.request_content_type.as_deref()),
+            response_content_type: text(bodies.response_content_type.as_deref()),
+            request_size: bodies.request_size,
+            response_size: bodies.response_size,
+        }
+    }
+}
+
+impl<'a> PayloadRow<'a> {
+    /// The bodies of an event; `None` where neither was logged.
+    #[must_use]
+    pub fn from_event(priced: &'a PricedEvent) -> Option<Self> {
+        let event = priced.event();
+        let (request, response) = (event.bodies.request.as_deref(), event.bodies.response.as_deref());
+        if request.is_none() && response.is_none() {
+            return None;
+        }
+        let Scope { account_id, gateway_id } = &event.scope;
+        Some(Self {
+            account_id: account_id.as_str(),
+            gateway_id: gateway_id.as_str(),
+            started_at: event.started_at.millis(),
+            id: event.id.bytes(),
+            request,
+            response,
+        })
+    }
+}
+
+fn text(value: Option<&str>) -> &str {
+    value.unwrap_or_default()
+}
