@@ -12,15 +12,15 @@
 CREATE TABLE IF NOT EXISTS logs ${ON_CLUSTER} (
     account_id LowCardinality(String),
     gateway_id LowCardinality(String),
-    created_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'end of the call',
+    created_at DateTime64(3, 'UTC') COMMENT 'end of the call' CODEC(Delta, ZSTD(1)),
     id FixedString(26) CODEC(ZSTD(1)),
-    started_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'start of the call, the time in id',
-    ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'when Weir stored it',
+    started_at DateTime64(3, 'UTC') COMMENT 'start of the call, the time in id' CODEC(Delta, ZSTD(1)),
+    ingested_at DateTime64(3, 'UTC') COMMENT 'when Weir stored it' CODEC(Delta, ZSTD(1)),
 
     source LowCardinality(String),
     dialect LowCardinality(String),
-    event_id String CODEC(ZSTD(1)) COMMENT 'the producer''s id',
-    request_id String CODEC(ZSTD(1)) COMMENT 'the provider''s id for the answer',
+    event_id String COMMENT 'the producer''s id' CODEC(ZSTD(1)),
+    request_id String COMMENT 'the provider''s id for the answer' CODEC(ZSTD(1)),
     ray_id String CODEC(ZSTD(1)),
     kind LowCardinality(String),
 
@@ -54,8 +54,8 @@ CREATE TABLE IF NOT EXISTS logs ${ON_CLUSTER} (
     country LowCardinality(String),
     user_agent LowCardinality(String),
 
-    tokens_in Nullable(UInt64) CODEC(ZSTD(1)) COMMENT 'all input buckets',
-    tokens_out Nullable(UInt64) CODEC(ZSTD(1)) COMMENT 'all output buckets',
+    tokens_in Nullable(UInt64) COMMENT 'all input buckets' CODEC(ZSTD(1)),
+    tokens_out Nullable(UInt64) COMMENT 'all output buckets' CODEC(ZSTD(1)),
     tokens_uncached_input Nullable(UInt64) CODEC(ZSTD(1)),
     tokens_cache_read Nullable(UInt64) CODEC(ZSTD(1)),
     tokens_cache_write_5m Nullable(UInt64) CODEC(ZSTD(1)),
@@ -66,18 +66,18 @@ CREATE TABLE IF NOT EXISTS logs ${ON_CLUSTER} (
     tokens_reasoning Nullable(UInt64) CODEC(ZSTD(1)),
     tokens_audio_output Nullable(UInt64) CODEC(ZSTD(1)),
     tokens_image_output Nullable(UInt64) CODEC(ZSTD(1)),
-    usage_json String CODEC(ZSTD(1)) COMMENT 'the provider''s usage object as it sent it',
+    usage_json String COMMENT 'the provider''s usage object as it sent it' CODEC(ZSTD(1)),
 
-    cost Nullable(Decimal(38, 18)) CODEC(ZSTD(1)) COMMENT 'USD, NULL where unknown',
+    cost Nullable(Decimal(38, 18)) COMMENT 'USD, NULL where unknown' CODEC(ZSTD(1)),
     cost_source LowCardinality(String),
     price_id LowCardinality(String) COMMENT 'the row of the price book that made a computed cost',
     quota Nullable(Int64) CODEC(ZSTD(1)),
 
-    metadata String CODEC(ZSTD(1)) COMMENT 'a JSON object of scalars',
+    metadata String COMMENT 'a JSON object of scalars' CODEC(ZSTD(1)),
     request_content_type LowCardinality(String),
     response_content_type LowCardinality(String),
-    request_size Nullable(UInt64) CODEC(ZSTD(1)) COMMENT 'bytes',
-    response_size Nullable(UInt64) CODEC(ZSTD(1)) COMMENT 'bytes',
+    request_size Nullable(UInt64) COMMENT 'bytes' CODEC(ZSTD(1)),
+    response_size Nullable(UInt64) COMMENT 'bytes' CODEC(ZSTD(1)),
 
     INDEX started_at_minmax started_at TYPE minmax GRANULARITY 1
 )
