@@ -112,18 +112,13 @@ impl BearerTokens {
             return None;
         }
         let index = usize::try_from(found_index).ok()?;
-        self.tokens.get(index).map(|token| Caller {
-            index,
-            label: &token.label,
-        })
+        self.tokens.get(index).map(|token| Caller { index, label: &token.label })
     }
 }
 
 impl fmt::Debug for BearerTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.tokens.iter().map(|token| &token.label))
-            .finish()
+        f.debug_list().entries(self.tokens.iter().map(|token| &token.label)).finish()
     }
 }
 
@@ -142,11 +137,7 @@ impl Token {
             Some((label, value)) if label != "sha256" => (label.to_owned(), value),
             Some(_) | None => (index.to_string(), entry),
         };
-        if label.is_empty()
-            || !label
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
-        {
+        if label.is_empty() || !label.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) {
             return Err(TokenError::Label);
         }
         let digest = if let Some(hex) = value.strip_prefix("sha256:") {
@@ -164,11 +155,7 @@ fn check_characters(token: &str) -> Result<(), TokenError> {
         return Err(TokenError::Empty);
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
-    if token.chars().all(allowed) {
-        Ok(())
-    } else {
-        Err(TokenError::Character)
-    }
+    if token.chars().all(allowed) { Ok(()) } else { Err(TokenError::Character) }
 }
 
 fn digest_of(token: &str) -> [u8; 32] {
@@ -201,13 +188,7 @@ mod tests {
     fn a_known_token_is_let_in_under_its_label() {
         let tokens = tokens(&["first-token", "gateway:second-token", "third-token"]);
         let caller = tokens.authenticate(Some("Bearer second-token")).unwrap();
-        assert_eq!(
-            caller,
-            Caller {
-                index: 1,
-                label: "gateway"
-            }
-        );
+        assert_eq!(caller, Caller { index: 1, label: "gateway" });
         let caller = tokens.authenticate(Some("bearer  third-token")).unwrap();
         assert_eq!(caller, Caller { index: 2, label: "2" });
     }
@@ -229,23 +210,15 @@ mod tests {
 
     #[test]
     fn an_empty_set_lets_nobody_in() {
-        assert_eq!(
-            BearerTokens::default().authenticate(Some("Bearer x")),
-            Err(AuthError::Unknown)
-        );
+        assert_eq!(BearerTokens::default().authenticate(Some("Bearer x")), Err(AuthError::Unknown));
     }
 
     #[test]
     fn a_token_may_be_configured_by_its_digest_alone() {
         let digest = Sha256::digest(b"hello-token");
-        let hex = digest.iter().fold(String::from("ops:sha256:"), |hex, byte| {
-            format!("{hex}{byte:02X}")
-        });
+        let hex = digest.iter().fold(String::from("ops:sha256:"), |hex, byte| format!("{hex}{byte:02X}"));
         let tokens = tokens(&[&hex]);
-        assert_eq!(
-            tokens.caller_of("hello-token").map(|caller| caller.label),
-            Some("ops")
-        );
+        assert_eq!(tokens.caller_of("hello-token").map(|caller| caller.label), Some("ops"));
         assert_eq!(tokens.caller_of(&hex), None, "the digest itself is not a token");
         assert!(BearerTokens::from_entries([HELLO_SHA256]).is_ok());
     }

@@ -65,10 +65,6 @@ impl Listener {
         R: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
         R::Extract: Reply,
     {
-        warp::serve(routes)
-            .incoming(self.socket)
-            .graceful(stop.cancelled_owned())
-            .run()
-            .await;
+        warp::serve(routes).incoming(self.socket).graceful(stop.cancelled_owned()).run().await;
     }
 }

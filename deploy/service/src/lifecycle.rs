@@ -105,8 +105,7 @@ impl Lifecycle {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<TaskError> + Send + 'static,
     {
-        self.shutdown
-            .watch(&self.background, name, Span::UntilHardStop, task);
+        self.shutdown.watch(&self.background, name, Span::UntilHardStop, task);
     }
 
     /// Waits for the end of the process and carries it out. Success means: asked to stop, nothing died, and
@@ -160,11 +159,7 @@ impl Shutdown {
     /// Stops that no [`Lifecycle`] watches: for tests of a part on its own.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            soft: CancellationToken::new(),
-            hard: CancellationToken::new(),
-            failed: Arc::default(),
-        }
+        Self { soft: CancellationToken::new(), hard: CancellationToken::new(), failed: Arc::default() }
     }
 
     /// Cancelled when intake has to end.
@@ -296,11 +291,7 @@ mod tests {
         lifecycle.spawn("worker", async move {
             soft.cancelled().await;
             sleep(Duration::from_millis(20)).await;
-            if told.is_cancelled() {
-                Err("the ops listener was gone during the drain")
-            } else {
-                Ok(())
-            }
+            if told.is_cancelled() { Err("the ops listener was gone during the drain") } else { Ok(()) }
         });
         shutdown.stop();
         assert!(succeeded(lifecycle.run().await));

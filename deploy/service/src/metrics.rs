@@ -95,10 +95,7 @@ mod tests {
     #[test]
     fn a_new_registry_says_what_runs_here() {
         let text = Metrics::new("ingest", "1.2.3").encode();
-        assert!(
-            text.contains(r#"weir_build_info{binary="ingest",version="1.2.3"} 1"#),
-            "{text}"
-        );
+        assert!(text.contains(r#"weir_build_info{binary="ingest",version="1.2.3"} 1"#), "{text}");
         assert!(text.ends_with("# EOF\n"));
     }
 }

@@ -92,27 +92,17 @@ fn routes(
         count(Probe::Metrics);
         with_header(metrics.encode(), CONTENT_TYPE, metrics::CONTENT_TYPE).into_response()
     });
-    warp::get()
-        .and(healthz.or(readyz).unify().or(scrape).unify())
-        .recover(not_found)
+    warp::get().and(healthz.or(readyz).unify().or(scrape).unify()).recover(not_found)
 }
 
 fn readyz_response(readiness: &Readiness) -> Response {
     let report = readiness.report();
-    let status = if report.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     with_status(json(&report), status).into_response()
 }
 
 async fn not_found(_: Rejection) -> Result<Response, Infallible> {
-    Ok(with_status(
-        "there are /healthz, /readyz and /metrics\n",
-        StatusCode::NOT_FOUND,
-    )
-    .into_response())
+    Ok(with_status("there are /healthz, /readyz and /metrics\n", StatusCode::NOT_FOUND).into_response())
 }
 
 #[cfg(test)]
@@ -155,10 +145,7 @@ mod tests {
         let response = request().path("/metrics").reply(&routes).await;
         assert_eq!(response.headers()["content-type"], metrics::CONTENT_TYPE);
         let text = String::from_utf8(response.body().to_vec()).unwrap();
-        assert!(
-            text.contains(r#"weir_ops_requests_total{probe="Healthz"} 1"#),
-            "{text}"
-        );
+        assert!(text.contains(r#"weir_ops_requests_total{probe="Healthz"} 1"#), "{text}");
     }
 
     #[tokio::test]
@@ -166,15 +153,7 @@ mod tests {
         let routes = routes(test_metrics(), Readiness::new(CancellationToken::new()));
         assert_eq!(request().path("/").reply(&routes).await.status(), 404);
         assert_eq!(request().path("/healthz/x").reply(&routes).await.status(), 404);
-        assert_eq!(
-            request()
-                .method("POST")
-                .path("/healthz")
-                .reply(&routes)
-                .await
-                .status(),
-            404
-        );
+        assert_eq!(request().method("POST").path("/healthz").reply(&routes).await.status(), 404);
     }
 
     async fn get(address: std::net::SocketAddr, path: &str) -> String {
@@ -205,9 +184,6 @@ mod tests {
         shutdown.stop();
         lifecycle.run().await;
         assert!(!shutdown.has_failed());
-        assert!(
-            TcpStream::connect(address).await.is_err(),
-            "the listener is closed after the hard stop"
-        );
+        assert!(TcpStream::connect(address).await.is_err(), "the listener is closed after the hard stop");
     }
 }

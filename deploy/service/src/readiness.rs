@@ -40,22 +40,14 @@ impl Readiness {
     /// No checks yet; draining once `soft_stop` is cancelled.
     #[must_use]
     pub fn new(soft_stop: CancellationToken) -> Self {
-        Self {
-            checks: Arc::default(),
-            draining: soft_stop,
-        }
+        Self { checks: Arc::default(), draining: soft_stop }
     }
 
     /// Registers a check; it fails with "starting" until it is set. A name used twice is the same check.
     #[must_use]
     pub fn register(&self, name: &'static str) -> ReadinessCheck {
-        self.lock()
-            .entry(name)
-            .or_insert_with(|| Some("starting".to_owned()));
-        ReadinessCheck {
-            name,
-            readiness: self.clone(),
-        }
+        self.lock().entry(name).or_insert_with(|| Some("starting".to_owned()));
+        ReadinessCheck { name, readiness: self.clone() }
     }
 
     /// How things stand now.
@@ -63,21 +55,10 @@ impl Readiness {
     pub fn report(&self) -> ReadinessReport {
         let draining = self.draining.is_cancelled();
         let checks = self.lock();
-        let failing: BTreeMap<_, _> = checks
-            .iter()
-            .filter_map(|(name, reason)| Some((*name, reason.clone()?)))
-            .collect();
-        let passing = checks
-            .iter()
-            .filter(|(_, reason)| reason.is_none())
-            .map(|(name, _)| *name)
-            .collect();
-        ReadinessReport {
-            ready: failing.is_empty() && !draining,
-            draining,
-            failing,
-            passing,
-        }
+        let failing: BTreeMap<_, _> =
+            checks.iter().filter_map(|(name, reason)| Some((*name, reason.clone()?))).collect();
+        let passing = checks.iter().filter(|(_, reason)| reason.is_none()).map(|(name, _)| *name).collect();
+        ReadinessReport { ready: failing.is_empty() && !draining, draining, failing, passing }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Option<String>>> {

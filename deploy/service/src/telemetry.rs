@@ -26,10 +26,7 @@ pub enum TelemetryError {
 /// Starts the log of this process. To be called once, before anything is spawned.
 pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&config.level)?;
-    tracing_subscriber::registry()
-        .with(layer(config.format))
-        .with(filter)
-        .try_init()?;
+    tracing_subscriber::registry().with(layer(config.format)).with(filter).try_init()?;
     panic::set_hook(Box::new(|info| {
         let message = info.payload_as_str().unwrap_or("no message");
         let location = info.location().map(ToString::to_string);
@@ -53,16 +50,9 @@ fn layer(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
         LogFormat::Json => false,
     };
     if pretty {
-        fmt::layer()
-            .with_writer(io::stderr)
-            .with_ansi(to_terminal)
-            .boxed()
+        fmt::layer().with_writer(io::stderr).with_ansi(to_terminal).boxed()
     } else {
-        fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_writer(io::stderr)
-            .boxed()
+        fmt::layer().json().flatten_event(true).with_writer(io::stderr).boxed()
     }
 }
 

@@ -66,11 +66,7 @@ impl CommandLine {
             .about(about)
             .arg(config)
             .args(keys.iter().flat_map(|key| args_of(key)));
-        Self {
-            binary,
-            keys,
-            command,
-        }
+        Self { binary, keys, command }
     }
 
     /// Adds a subcommand; every flag of the binary can follow it as well.
@@ -92,23 +88,16 @@ impl CommandLine {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Invocation, LoadError> {
         let matches = self.command.try_get_matches_from(args)?;
-        let subcommand = matches.subcommand().map(|(name, matches)| Subcommand {
-            name: name.to_owned(),
-            matches: matches.clone(),
-        });
+        let subcommand = matches
+            .subcommand()
+            .map(|(name, matches)| Subcommand { name: name.to_owned(), matches: matches.clone() });
         // A flag may stand before or after the subcommand; clap hands all of them down to it.
-        let flags = subcommand
-            .as_ref()
-            .map_or(&matches, |subcommand| &subcommand.matches);
+        let flags = subcommand.as_ref().map_or(&matches, |subcommand| &subcommand.matches);
         let variables: Vec<_> = variables.into_iter().collect();
-        let given = self
-            .keys
-            .iter()
-            .flat_map(|key| flag_names(key))
-            .filter_map(|name| {
-                let text = flags.get_one::<String>(&name)?.clone();
-                Some((name, text))
-            });
+        let given = self.keys.iter().flat_map(|key| flag_names(key)).filter_map(|name| {
+            let text = flags.get_one::<String>(&name)?.clone();
+            Some((name, text))
+        });
         let given: Vec<_> = given.collect();
         let mut layers = Layers::new(self.binary, self.keys);
         if let Some((path, origin)) = config_file(flags, &variables) {
@@ -116,10 +105,7 @@ impl CommandLine {
         }
         layers.add_environment(variables);
         layers.add_flags(given);
-        Ok(Invocation {
-            subcommand,
-            reader: layers.into_reader(),
-        })
+        Ok(Invocation { subcommand, reader: layers.into_reader() })
     }
 }
 
@@ -132,11 +118,7 @@ impl LoadError {
             Self::CommandLine(error) => {
                 // Nobody is left to tell if the terminal is gone.
                 let _ = error.print();
-                if error.use_stderr() {
-                    ExitCode::from(2)
-                } else {
-                    ExitCode::SUCCESS
-                }
+                if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
             }
             Self::Config(errors) => {
                 let _ = writeln!(io::stderr(), "error: {errors}");
@@ -148,23 +130,13 @@ impl LoadError {
 
 /// The names that have a flag: the key, or for a secret only its file.
 fn flag_names(key: &Key) -> Vec<String> {
-    if key.secret {
-        vec![key.file_name()]
-    } else {
-        vec![key.name.to_owned()]
-    }
+    if key.secret { vec![key.file_name()] } else { vec![key.name.to_owned()] }
 }
 
 fn args_of(key: &Key) -> Vec<Arg> {
     let arg = |name: String| {
-        let what = if key.secret {
-            format!("file with: {}", key.help)
-        } else {
-            key.help.to_owned()
-        };
-        let default = key
-            .default
-            .map_or_else(String::new, |default| format!(" [default: {default}]"));
+        let what = if key.secret { format!("file with: {}", key.help) } else { key.help.to_owned() };
+        let default = key.default.map_or_else(String::new, |default| format!(" [default: {default}]"));
         let mut variables = variable_of(&name);
         if key.secret {
             variables = format!("{} or {variables}", key.variable());
@@ -173,6 +145,7 @@ fn args_of(key: &Key) -> Vec<Arg> {
             .long(flag_of(&name))
             .value_name(if key.secret { "FILE" } else { "VALUE" })
             .help(format!("{what}{default} [env: {variables}]"))
+            .allow_negative_numbers(true)
             .help_heading(format!("[{}]", key.section()))
             .global(true)
     };
@@ -180,17 +153,11 @@ fn args_of(key: &Key) -> Vec<Arg> {
 }
 
 fn config_file(flags: &ArgMatches, variables: &[(OsString, OsString)]) -> Option<(PathBuf, Origin)> {
-    let from_flag = flags
-        .get_one::<PathBuf>("config")
-        .map(|path| (path.clone(), Origin::Flag("--config".into())));
+    let from_flag =
+        flags.get_one::<PathBuf>("config").map(|path| (path.clone(), Origin::Flag("--config".into())));
     let from_variable = || {
-        let (_, path) = variables
-            .iter()
-            .find(|(name, path)| name == "WEIR_CONFIG" && !path.is_empty())?;
-        Some((
-            Path::new(path).to_owned(),
-            Origin::Environment("WEIR_CONFIG".into()),
-        ))
+        let (_, path) = variables.iter().find(|(name, path)| name == "WEIR_CONFIG" && !path.is_empty())?;
+        Some((Path::new(path).to_owned(), Origin::Environment("WEIR_CONFIG".into())))
     };
     from_flag.or_else(from_variable)
 }

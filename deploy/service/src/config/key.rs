@@ -56,9 +56,7 @@ impl Binary {
 
     /// Whether a section is that of one of the other binaries.
     pub(super) fn leaves_alone(self, section: &str) -> bool {
-        Self::ALL
-            .iter()
-            .any(|other| *other != self && other.section() == section)
+        Self::ALL.iter().any(|other| *other != self && other.section() == section)
     }
 
     /// Whether a variable is that of one of the other binaries.
@@ -66,8 +64,7 @@ impl Binary {
         let rest = variable.strip_prefix(ENV_PREFIX).unwrap_or(variable);
         let owned_by = |binary: &Self| {
             let section = binary.section().to_ascii_uppercase();
-            rest.strip_prefix(section.as_str())
-                .is_some_and(|key| key.starts_with('_'))
+            rest.strip_prefix(section.as_str()).is_some_and(|key| key.starts_with('_'))
         };
         Self::ALL.iter().any(|other| *other != self && owned_by(other))
     }
@@ -77,21 +74,13 @@ impl Key {
     /// A key without a default: `section.name` in snake case, and a lowercase help text without a full stop.
     #[must_use]
     pub const fn new(name: &'static str, help: &'static str) -> Self {
-        Self {
-            name,
-            help,
-            default: None,
-            secret: false,
-        }
+        Self { name, help, default: None, secret: false }
     }
 
     /// The same with a default, written as it would be in a variable.
     #[must_use]
     pub const fn default(self, default: &'static str) -> Self {
-        Self {
-            default: Some(default),
-            ..self
-        }
+        Self { default: Some(default), ..self }
     }
 
     /// The same for a value that must not be seen: it is never shown, has no flag of its own (a command line can
@@ -120,9 +109,7 @@ impl Key {
     }
 
     pub(super) fn section(&self) -> &'static str {
-        self.name
-            .split_once('.')
-            .map_or(self.name, |(section, _)| section)
+        self.name.split_once('.').map_or(self.name, |(section, _)| section)
     }
 
     /// The name under which the path of the secret's file is given.

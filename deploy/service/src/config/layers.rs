@@ -26,22 +26,10 @@ impl Layers {
     pub(super) fn new(binary: Binary, keys: Vec<&'static Key>) -> Self {
         let default = |key: &&'static Key| {
             let raw = Raw::Text(key.default?.to_owned());
-            Some((
-                key.name,
-                Setting {
-                    raw,
-                    origin: Origin::Default,
-                    secret: key.secret,
-                },
-            ))
+            Some((key.name, Setting { raw, origin: Origin::Default, secret: key.secret }))
         };
         let settings = keys.iter().filter_map(default).collect();
-        Self {
-            binary,
-            keys,
-            settings,
-            problems: Vec::new(),
-        }
+        Self { binary, keys, settings, problems: Vec::new() }
     }
 
     /// Adds the configuration file.
@@ -55,20 +43,14 @@ impl Layers {
         };
         let place = |at: usize| {
             let line = content.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
-            Origin::File {
-                path: path.to_owned(),
-                line: Some(line),
-            }
+            Origin::File { path: path.to_owned(), line: Some(line) }
         };
         let (sections, errors) = DeTable::parse_recoverable(&content);
+        let mut broken_lines = Vec::new();
         for error in errors {
-            let origin = error.span().map_or(
-                Origin::File {
-                    path: path.to_owned(),
-                    line: None,
-                },
-                |s| place(s.start),
-            );
+            let origin =
+                error.span().map_or(Origin::File { path: path.to_owned(), line: None }, |s| place(s.start));
+            broken_lines.push(origin.clone());
             self.note("TOML", origin, error.message().to_owned());
         }
         let mut layer = Layer::new();
@@ -80,10 +62,7 @@ impl Layers {
                     self.collect_section(section, entries, &place, &mut layer);
                 }
                 DeValue::Table(_) => {
-                    let known = SHARED_SECTIONS
-                        .iter()
-                        .copied()
-                        .chain(Binary::ALL.map(Binary::section));
+                    let known = SHARED_SECTIONS.iter().copied().chain(Binary::ALL.map(Binary::section));
                     let hint = did_you_mean(section, known);
                     self.note(
                         format!("[{section}]"),
@@ -91,23 +70,18 @@ impl Layers {
                         format!("unknown section{hint}"),
                     );
                 }
-                _ => self.note(
-                    section,
-                    place(name.span().start),
-                    "stands outside of a section".to_owned(),
-                ),
+                _ => self.note(section, place(name.span().start), "stands outside of a section".to_owned()),
             }
         }
+        // What the parser made of a broken line is a guess; a problem with the guess would only confuse.
+        layer.retain(|_, (_, origin)| !broken_lines.contains(origin));
         self.lay(layer);
     }
 
     /// Adds the variables that begin with `WEIR_`. An empty one counts as not set.
     pub(super) fn add_environment(&mut self, variables: impl IntoIterator<Item = (OsString, OsString)>) {
-        let names: BTreeMap<String, String> = self
-            .names()
-            .into_iter()
-            .map(|name| (variable_of(&name), name))
-            .collect();
+        let names: BTreeMap<String, String> =
+            self.names().into_iter().map(|name| (variable_of(&name), name)).collect();
         let mut layer = Layer::new();
         for (variable, value) in variables {
             let Ok(variable) = variable.into_string() else {
@@ -165,7 +139,8 @@ impl Layers {
                 layer.insert(name, (raw, origin));
             } else {
                 let kind = value.get_ref().type_str();
-                self.note(name, origin, format!("a {kind} is not a value here"));
+                let reason = format!("is a TOML {kind}, not a string, integer, boolean or array of these");
+                self.note(name, origin, reason);
             }
         }
     }
@@ -174,11 +149,7 @@ impl Layers {
     fn lay(&mut self, mut layer: Layer) {
         for key in self.keys.clone() {
             let value = layer.remove(key.name);
-            let file = if key.secret {
-                layer.remove(&key.file_name())
-            } else {
-                None
-            };
+            let file = if key.secret { layer.remove(&key.file_name()) } else { None };
             let (raw, origin) = match (value, file) {
                 (None, None) => continue,
                 (Some(value), None) => value,
@@ -194,14 +165,7 @@ impl Layers {
                     continue;
                 }
             };
-            self.settings.insert(
-                key.name,
-                Setting {
-                    raw,
-                    origin,
-                    secret: key.secret,
-                },
-            );
+            self.settings.insert(key.name, Setting { raw, origin, secret: key.secret });
         }
     }
 
@@ -211,34 +175,20 @@ impl Layers {
 
     /// Every name that may be set: the keys, and the files of the secret ones.
     fn names(&self) -> Vec<String> {
-        let files = self
-            .keys
-            .iter()
-            .filter(|key| key.secret)
-            .map(|key| key.file_name());
-        self.keys
-            .iter()
-            .map(|key| key.name.to_owned())
-            .chain(files)
-            .collect()
+        let files = self.keys.iter().filter(|key| key.secret).map(|key| key.file_name());
+        self.keys.iter().map(|key| key.name.to_owned()).chain(files).collect()
     }
 
     fn note(&mut self, key: impl Into<String>, origin: Origin, reason: String) {
-        self.problems.push(Problem {
-            key: key.into(),
-            origin,
-            reason,
-        });
+        self.problems.push(Problem { key: key.into(), origin, reason });
     }
 }
 
 fn raw_of(value: &DeValue<'_>) -> Option<Raw> {
     match value {
-        DeValue::Array(items) => items
-            .iter()
-            .map(|item| scalar_of(item.get_ref()))
-            .collect::<Option<_>>()
-            .map(Raw::List),
+        DeValue::Array(items) => {
+            items.iter().map(|item| scalar_of(item.get_ref())).collect::<Option<_>>().map(Raw::List)
+        }
         other => scalar_of(other).map(Raw::Text),
     }
 }
@@ -246,9 +196,9 @@ fn raw_of(value: &DeValue<'_>) -> Option<Raw> {
 fn scalar_of(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.clone().into_owned()),
-        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
-            .ok()
-            .map(|number| number.to_string()),
+        DeValue::Integer(number) => {
+            i128::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string())
+        }
         DeValue::Boolean(truth) => Some(truth.to_string()),
         DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }

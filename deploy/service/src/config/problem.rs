@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+/// Changes between a misspelt name and the one that is offered for it.
+const CLOSE_ENOUGH: usize = 2;
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -43,10 +46,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Absent => f.write_str("not set"),
             Self::Default => f.write_str("default"),
-            Self::File {
-                path,
-                line: Some(line),
-            } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, line: Some(line) } => write!(f, "{}:{line}", path.display()),
             Self::File { path, line: None } => write!(f, "{}", path.display()),
             Self::Environment(name) | Self::Flag(name) => f.write_str(name),
         }
@@ -62,22 +62,17 @@ impl fmt::Display for Problem {
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.len();
-        write!(
-            f,
-            "{count} {} in the configuration",
-            if count == 1 { "problem" } else { "problems" }
-        )?;
+        write!(f, "{count} {} in the configuration", if count == 1 { "problem" } else { "problems" })?;
         self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 
 /// "; did you mean X?", or nothing when no known name is close.
 pub(super) fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let close_enough = unknown.len() / 5 + 1;
     known
         .map(|name| (edit_distance(unknown, name), name))
         .min()
-        .filter(|(distance, _)| *distance <= close_enough)
+        .filter(|(distance, _)| *distance <= CLOSE_ENOUGH)
         .map_or_else(String::new, |(_, name)| format!("; did you mean {name}?"))
 }
 
@@ -104,10 +99,7 @@ mod tests {
     #[test]
     fn a_close_name_is_offered_and_a_far_one_is_not() {
         let known = ["ingest.listen", "ingest.tokens"];
-        assert_eq!(
-            did_you_mean("ingest.lisen", known.into_iter()),
-            "; did you mean ingest.listen?"
-        );
+        assert_eq!(did_you_mean("ingest.lisen", known.into_iter()), "; did you mean ingest.listen?");
         assert_eq!(did_you_mean("ingest.parallelism", known.into_iter()), "");
     }
 

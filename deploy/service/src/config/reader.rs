@@ -71,11 +71,7 @@ impl Reader {
         if range.contains(&value) {
             return Ok(value);
         }
-        let reason = format!(
-            "{value:?} is not between {:?} and {:?}",
-            range.start(),
-            range.end()
-        );
+        let reason = format!("{value:?} is not between {:?} and {:?}", range.start(), range.end());
         Err(self.reject(name, reason))
     }
 
@@ -88,10 +84,7 @@ impl Reader {
             Raw::List(items) => items.clone(),
             Raw::Text(text) => split_list(text),
         };
-        let values: Vec<_> = items
-            .iter()
-            .map(|item| self.parse(name, &setting, item))
-            .collect();
+        let values: Vec<_> = items.iter().map(|item| self.parse(name, &setting, item)).collect();
         values.into_iter().collect()
     }
 
@@ -103,30 +96,20 @@ impl Reader {
             return Err(self.reject(name, "has credentials in it; they have keys of their own"));
         }
         if !schemes.contains(&url.scheme()) {
-            return Err(self.reject(
-                name,
-                format!("does not begin with {}://", schemes.join(":// or ")),
-            ));
+            return Err(self.reject(name, format!("does not begin with {}://", schemes.join(":// or "))));
         }
         Ok(url)
     }
 
     /// Notes that the value of `name`, though of the right kind, cannot be used.
     pub fn reject(&mut self, name: &'static str, reason: impl Into<String>) -> Reported {
-        let origin = self
-            .settings
-            .get(name)
-            .map_or(Origin::Absent, |setting| setting.origin.clone());
+        let origin = self.settings.get(name).map_or(Origin::Absent, |setting| setting.origin.clone());
         self.note(name, origin, reason.into())
     }
 
     /// Notes `reason` for `name` unless `holds`: for relations between values.
     pub fn require(&mut self, holds: bool, name: &'static str, reason: &str) -> Result<(), Reported> {
-        if holds {
-            Ok(())
-        } else {
-            Err(self.reject(name, reason))
-        }
+        if holds { Ok(()) } else { Err(self.reject(name, reason)) }
     }
 
     /// Builds the config struct, or gives out everything that is wrong. `build` may still [`Reader::require`].
@@ -143,11 +126,8 @@ impl Reader {
     fn parse<V: Value>(&mut self, name: &str, setting: &Setting, text: &str) -> Result<V, Reported> {
         V::from_text(text).map_err(|invalid| {
             // A URL can hold a password where none belongs, so one that cannot be read is not shown either.
-            let shown = if setting.secret || text.contains('@') {
-                "the value".into()
-            } else {
-                format!("{text:?}")
-            };
+            let shown =
+                if setting.secret || text.contains('@') { "the value".into() } else { format!("{text:?}") };
             let reason = match invalid {
                 InvalidValue::OtherKind => format!("{shown} is not {}", V::EXPECTED),
                 InvalidValue::Unusable(reason) => format!("{shown} {reason}"),
@@ -157,11 +137,7 @@ impl Reader {
     }
 
     fn note(&mut self, name: &str, origin: Origin, reason: String) -> Reported {
-        self.problems.push(Problem {
-            key: name.to_owned(),
-            origin,
-            reason,
-        });
+        self.problems.push(Problem { key: name.to_owned(), origin, reason });
         Reported(())
     }
 }
@@ -170,10 +146,7 @@ impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Settings may be secret: names only.
         let names: Vec<_> = self.settings.keys().collect();
-        f.debug_struct("Reader")
-            .field("set", &names)
-            .field("problems", &self.problems)
-            .finish()
+        f.debug_struct("Reader").field("set", &names).field("problems", &self.problems).finish()
     }
 }
 

@@ -13,23 +13,12 @@ pub(super) const SHARED_KEYS: &[Key] = &[
     Key::new("clickhouse.url", "the HTTP interface of ClickHouse").default("http://127.0.0.1:8123"),
     Key::new("clickhouse.database", "the database that holds Weir's tables").default("weir"),
     Key::new("clickhouse.user", "who to be at ClickHouse").default("default"),
-    Key::new(
-        "clickhouse.password",
-        "the password of that user; none if not set",
-    )
-    .secret(),
+    Key::new("clickhouse.password", "the password of that user; none if not set").secret(),
     Key::new("nats.url", "the NATS server, with JetStream").default("nats://127.0.0.1:4222"),
     Key::new("nats.token", "the token to show to NATS; none if not set").secret(),
-    Key::new(
-        "log.level",
-        "what to log: a level, or target=level pairs with commas between them",
-    )
-    .default("info"),
-    Key::new(
-        "log.format",
-        "pretty, json, or auto: pretty on a terminal and json elsewhere",
-    )
-    .default("auto"),
+    Key::new("log.level", "what to log: a level, or target=level pairs with commas between them")
+        .default("info"),
+    Key::new("log.format", "pretty, json, or auto: pretty on a terminal and json elsewhere").default("auto"),
 ];
 
 /// Section `[clickhouse]`.
@@ -93,20 +82,14 @@ impl Reader {
     pub fn nats(&mut self) -> Result<NatsConfig, Reported> {
         let url = self.get_url("nats.url", &["nats", "tls"]);
         let token = self.get_optional("nats.token");
-        Ok(NatsConfig {
-            url: url?,
-            token: token?,
-        })
+        Ok(NatsConfig { url: url?, token: token? })
     }
 
     /// Reads `[log]`.
     pub fn log(&mut self) -> Result<LogConfig, Reported> {
         let level = self.get("log.level").map(|LogFilter(level)| level);
         let format = self.get("log.format");
-        Ok(LogConfig {
-            level: level?,
-            format: format?,
-        })
+        Ok(LogConfig { level: level?, format: format? })
     }
 }
 

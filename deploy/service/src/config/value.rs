@@ -86,9 +86,7 @@ const BYTE_UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB"
 
 impl fmt::Debug for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = BYTE_UNITS
-            .into_iter()
-            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
+        let exact = BYTE_UNITS.into_iter().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
         let (name, unit) = exact.unwrap_or(("B", 1));
         write!(f, "{}{name}", self.0 / unit)
     }
@@ -98,11 +96,7 @@ impl Value for String {
     const EXPECTED: &'static str = "a text";
 
     fn from_text(text: &str) -> Result<Self, InvalidValue> {
-        if text.is_empty() {
-            Err(InvalidValue::Unusable("is empty"))
-        } else {
-            Ok(text.to_owned())
-        }
+        if text.is_empty() { Err(InvalidValue::Unusable("is empty")) } else { Ok(text.to_owned()) }
     }
 }
 
@@ -189,14 +183,9 @@ impl Value for ByteSize {
 
     fn from_text(text: &str) -> Result<Self, InvalidValue> {
         let (number, unit) = split_unit(text)?;
-        let (_, bytes_per_unit) = BYTE_UNITS
-            .into_iter()
-            .find(|(name, _)| *name == unit)
-            .ok_or(InvalidValue::OtherKind)?;
-        number
-            .checked_mul(bytes_per_unit)
-            .map(Self)
-            .ok_or(InvalidValue::Unusable("is too large"))
+        let (_, bytes_per_unit) =
+            BYTE_UNITS.into_iter().find(|(name, _)| *name == unit).ok_or(InvalidValue::OtherKind)?;
+        number.checked_mul(bytes_per_unit).map(Self).ok_or(InvalidValue::Unusable("is too large"))
     }
 }
 
@@ -225,22 +214,10 @@ mod tests {
         check("5 m", &Ok(Duration::from_mins(5)));
         check("1h", &Ok(Duration::from_hours(1)));
         check("7d", &Ok(Duration::from_hours(168)));
-        for bad in [
-            "30",
-            "",
-            "s",
-            "-1s",
-            "1.5s",
-            "30 sec",
-            "1m30s",
-            "99999999999999999999s",
-        ] {
+        for bad in ["30", "", "s", "-1s", "1.5s", "30 sec", "1m30s", "99999999999999999999s"] {
             check::<Duration>(bad, &Err(OTHER_KIND));
         }
-        check::<Duration>(
-            "18446744073709551615d",
-            &Err(InvalidValue::Unusable("is too long")),
-        );
+        check::<Duration>("18446744073709551615d", &Err(InvalidValue::Unusable("is too long")));
     }
 
     #[test]
@@ -251,10 +228,7 @@ mod tests {
         for bad in ["64", "64MB", "64M", "MiB", "-1B", "1.5GiB"] {
             check::<ByteSize>(bad, &Err(OTHER_KIND));
         }
-        check::<ByteSize>(
-            "18446744073709551615KiB",
-            &Err(InvalidValue::Unusable("is too large")),
-        );
+        check::<ByteSize>("18446744073709551615KiB", &Err(InvalidValue::Unusable("is too large")));
     }
 
     #[test]
@@ -270,14 +244,7 @@ mod tests {
     fn urls_are_of_the_schemes_that_we_speak() {
         assert!(Url::from_text("https://ch.example:8443/path").is_ok());
         assert!(Url::from_text("nats://127.0.0.1:4222").is_ok());
-        for bad in [
-            "127.0.0.1:8123",
-            "localhost:8123",
-            "ftp://x/",
-            "http://",
-            "nats:4222",
-            "",
-        ] {
+        for bad in ["127.0.0.1:8123", "localhost:8123", "ftp://x/", "http://", "nats:4222", ""] {
             check::<Url>(bad, &Err(OTHER_KIND));
         }
     }
