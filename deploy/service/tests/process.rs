@@ -31,10 +31,7 @@ impl Running {
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let mut running = Self { child, stderr, ops: String::new() };
         let line = running.wait_for("ops listener is up");
-        line.split('"')
-            .find(|part| part.starts_with("127.0.0.1:"))
-            .unwrap()
-            .clone_into(&mut running.ops);
+        line.split('"').find(|part| part.starts_with("127.0.0.1:")).unwrap().clone_into(&mut running.ops);
         running
     }
 
