@@ -3,6 +3,8 @@
 //! A message tells of rows that are already committed in ClickHouse: the bus is a signal, never a copy of record.
 //! Losing one makes a statistic late, not wrong for good.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{CostSource, EventId, Scope, Timestamp, Usd};
@@ -11,6 +13,15 @@ use crate::{CostSource, EventId, Scope, Timestamp, Usd};
 pub const USAGE_STREAM: &str = "WEIR_USAGE";
 /// Every subject of the stream.
 pub const USAGE_SUBJECTS: &str = "weir.usage.>";
+/// How long the stream keeps a message. An aggregator that was away for longer reads the past from ClickHouse.
+///
+/// These constants describe the stream to both of its creators, whichever comes first: it is stored in files, one
+/// copy per server that it runs on, and gives up its oldest messages when it is full.
+pub const USAGE_AGE_MAX: Duration = Duration::from_hours(24);
+/// How much the stream keeps, in bytes.
+pub const USAGE_BYTES_MAX: i64 = 1 << 30;
+/// For how long a message that is published twice under one message id is stored once.
+pub const USAGE_DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 /// Where an aggregator answers [`LiveRequest`]s.
 pub const LIVE_SUBJECT: &str = "weir.live";
 /// Into how many shards usage is split. Aggregators share them out.
@@ -90,7 +101,8 @@ pub struct LiveRequest {
 pub struct LiveSnapshot {
     /// The clock that the windows end at.
     pub as_of: Timestamp,
-    /// False while the aggregator has not yet read the past 24 hours back from ClickHouse.
+    /// False while the rows are known to lack something: the aggregator has not yet read the past 24 hours back from
+    /// ClickHouse, or there are more API tokens and models than it keeps or than fit into one message.
     pub complete: bool,
     /// One row per API token and model that was seen in the longest window, sorted by token, then model.
     pub rows: Vec<LiveRow>,
