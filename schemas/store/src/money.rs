@@ -14,6 +14,17 @@ pub struct ScaledUsd(i128);
 #[error("stored amount {0} is out of range")]
 pub struct UsdRangeError(i128);
 
+impl ScaledUsd {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// The sum, exact. It is held at the ends of 128 bits, which the amounts of 10 billion events do not reach.
+    #[must_use]
+    pub const fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
 impl From<Usd> for ScaledUsd {
     fn from(amount: Usd) -> Self {
         let amount = amount.amount();
@@ -60,6 +71,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn sums_are_those_of_the_amounts(a in 1 - LIMIT..LIMIT, b in 1 - LIMIT..LIMIT) {
+            let (a, b) = (Usd::try_from(ScaledUsd(a)).unwrap(), Usd::try_from(ScaledUsd(b)).unwrap());
+            let sum = ScaledUsd::from(a).saturating_add(b.into());
+            prop_assert_eq!(Usd::try_from(sum).ok(), a.checked_add(b));
+        }
+
         #[test]
         fn every_amount_round_trips(scaled in 1 - LIMIT..LIMIT) {
             let usd = Usd::try_from(ScaledUsd(scaled)).unwrap();
