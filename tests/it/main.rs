@@ -1,1 +1,5 @@
 //! System tests: one binary, a module per behaviour.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod kafka;
