@@ -1,1 +1,3 @@
 //! Keeps rolling statistics and rollups.
+
+pub mod fold;

@@ -1,0 +1,315 @@
+//! The fold against a model that keeps every event and adds them all up at each read.
+
+use std::collections::{BTreeMap, HashSet};
+
+use proptest::prelude::*;
+use weir_event::bus::{LiveRow, LiveSnapshot, UsageEntry};
+use weir_event::{CostSource, EventId, Scope, Timestamp, Usd};
+
+use super::windows::{LONG_MS, MINUTE_MS, SECOND_MS, SHORT_MS};
+use super::*;
+
+const START_MS: i64 = 1_795_176_000_000;
+const LIMITS: Limits = Limits { keys_max: 1_000, ids_max: 100_000 };
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis).unwrap()
+}
+
+fn scope(gateway: &str) -> Scope {
+    Scope { account_id: "acc".parse().unwrap(), gateway_id: gateway.parse().unwrap() }
+}
+
+/// An event that is told apart by `seed`, which also decides its figures.
+fn entry(seed: u32, created_ms: i64) -> UsageEntry {
+    let priced = !seed.is_multiple_of(5);
+    UsageEntry {
+        id: EventId::derive(at(START_MS), &[&seed.to_le_bytes()]),
+        scope: scope(["gw-a", "gw-b"][seed as usize % 2]),
+        created_at: at(created_ms),
+        provider: "openai".to_owned(),
+        model: format!("model-{}", seed % 3),
+        token: format!("token-{}", seed % 4),
+        success: !seed.is_multiple_of(3),
+        cached: seed.is_multiple_of(7),
+        tokens_in: (!seed.is_multiple_of(4)).then_some(u64::from(seed)),
+        tokens_out: Some(1),
+        cost: priced.then(|| format!("0.{seed:018}").parse().unwrap()),
+        cost_source: if priced { CostSource::Computed } else { CostSource::Unpriced },
+        duplicate: false,
+    }
+}
+
+/// Every event, in the order of arrival.
+#[derive(Default)]
+struct Model(Vec<UsageEntry>);
+
+impl Model {
+    fn row(&self, scope: &Scope, token: &str, model: &str, now_ms: i64) -> Option<LiveRow> {
+        let mine =
+            |entry: &&UsageEntry| entry.scope == *scope && entry.token == token && entry.model == model;
+        let window = |length_ms: i64, width_ms: i64| {
+            let mut sums = Sums::ZERO;
+            for entry in self.0.iter().filter(mine) {
+                let start = entry.created_at.millis() / width_ms * width_ms;
+                if now_ms - length_ms < start && start <= now_ms {
+                    sums.add(&Sums::of(entry));
+                }
+            }
+            sums.to_live(length_ms.unsigned_abs() / 1_000)
+        };
+        let short = SHORT_MS.map(|length| window(length, SECOND_MS));
+        let windows: Vec<_> =
+            short.into_iter().chain(LONG_MS.map(|length| window(length, MINUTE_MS))).collect();
+        let seen = windows.iter().any(|window| window.requests > 0);
+        seen.then(|| LiveRow { token: token.to_owned(), model: model.to_owned(), windows })
+    }
+
+    fn snapshot(&self, scope: &Scope, now_ms: i64) -> LiveSnapshot {
+        let keys = (0..4).flat_map(|token| (0..3).map(move |model| (token, model)));
+        let rows = keys.filter_map(|(token, model)| {
+            self.row(scope, &format!("token-{token}"), &format!("model-{model}"), now_ms)
+        });
+        LiveSnapshot { as_of: at(now_ms), complete: true, rows: rows.collect() }
+    }
+
+    /// What ClickHouse would answer: this is all that it has stored.
+    fn past(&self, now_ms: i64, recent: &HashSet<EventId>) -> Vec<PastBucket> {
+        let past = Past::needed_at(at(now_ms));
+        let mut buckets: BTreeMap<_, PastBucket> = BTreeMap::new();
+        for entry in &self.0 {
+            let created_ms = entry.created_at.millis();
+            if created_ms < past.from_ms || created_ms > past.until_ms {
+                continue;
+            }
+            let width = if created_ms >= past.by_second_from_ms { SECOND_MS } else { MINUTE_MS };
+            let start = at(created_ms / width * width);
+            let key = (entry.scope.clone(), entry.token.clone(), entry.model.clone(), start);
+            let bucket = buckets.entry(key).or_insert_with(|| PastBucket {
+                scope: entry.scope.clone(),
+                token: entry.token.clone(),
+                model: entry.model.clone(),
+                start,
+                sums: Sums::ZERO,
+                recent_ids: Vec::new(),
+            });
+            bucket.sums.add(&Sums::of(entry));
+            bucket.recent_ids.extend(recent.contains(&entry.id).then_some(entry.id));
+        }
+        buckets.into_values().collect()
+    }
+}
+
+fn warm(sequence: u64, past: &[PastBucket], now_ms: i64) -> Fold {
+    let mut warm_up = WarmUp::begin(LIMITS, sequence, at(now_ms));
+    for bucket in past {
+        warm_up.load(bucket);
+    }
+    warm_up.finish()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// An event arrives, this much before now, or after it.
+    Event {
+        seed: u32,
+        age_ms: i64,
+        duplicate: bool,
+    },
+    /// The clock moves, forward or back.
+    Clock {
+        by_ms: i64,
+    },
+    Sweep,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let age = prop_oneof![
+        4 => -2_000_i64..400_000,
+        2 => 0_i64..4_000_000,
+        2 => 80_000_000_i64..87_200_000,
+        1 => -400_000_i64..0,
+        1 => Just(LONG_MS[1]),
+    ];
+    let event = (0_u32..60, age, prop::bool::weighted(0.1))
+        .prop_map(|(seed, age_ms, duplicate)| Step::Event { seed, age_ms, duplicate });
+    let clock = prop_oneof![
+        4 => 0_i64..70_000,
+        2 => 0_i64..4_000_000,
+        1 => 80_000_000_i64..90_000_000,
+        2 => -SLACK_MS..0,
+        1 => -4_000_000_i64..-SLACK_MS,
+    ]
+    .prop_map(|by_ms| Step::Clock { by_ms });
+    prop::collection::vec(prop_oneof![6 => event, 2 => clock, 1 => Just(Step::Sweep)], 1..80)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn windows_are_what_adding_up_every_event_gives(steps in steps()) {
+        let (mut fold, mut model) = (warm(0, &[], START_MS), Model::default());
+        let (mut now_ms, mut latest_ms, mut sequence) = (START_MS, START_MS, 0);
+        let mut seen = HashSet::new();
+        for step in steps {
+            match step {
+                Step::Clock { by_ms } => now_ms += by_ms,
+                Step::Sweep => fold.sweep(at(now_ms)),
+                Step::Event { seed, age_ms, duplicate } => {
+                    let event = UsageEntry { duplicate, ..entry(seed, now_ms - age_ms) };
+                    sequence += 1;
+                    let applied = fold.apply(sequence, std::slice::from_ref(&event), at(now_ms));
+                    let created_ms = event.created_at.millis();
+                    let expected = if duplicate {
+                        Applied { duplicate: 1, ..Applied::default() }
+                    } else if !seen.insert(event.id) {
+                        Applied { repeated: 1, ..Applied::default() }
+                    } else if created_ms > now_ms + AHEAD_MAX_MS {
+                        Applied { skewed: 1, ..Applied::default() }
+                    } else if created_ms / MINUTE_MS * MINUTE_MS <= now_ms - LONG_MS[1] {
+                        Applied { late: 1, ..Applied::default() }
+                    } else {
+                        model.0.push(event);
+                        Applied { folded: 1, ..Applied::default() }
+                    };
+                    // With the clock set back by more than what is kept for it, an old event may find no bucket.
+                    prop_assert!(applied == expected || now_ms < latest_ms - SLACK_MS);
+                    // The same message again changes nothing.
+                    let again = fold.apply(sequence, &[entry(1_000, now_ms)], at(now_ms));
+                    prop_assert_eq!(again, Applied { redelivered: 1, ..Applied::default() });
+                }
+            }
+            latest_ms = latest_ms.max(if matches!(step, Step::Clock { .. }) { i64::MIN } else { now_ms });
+            let whole = now_ms >= latest_ms - SLACK_MS;
+            prop_assert_eq!(fold.needs_warm_up(at(now_ms)), !whole);
+            for gateway in ["gw-a", "gw-b"] {
+                let live = fold.snapshot(&scope(gateway), at(now_ms)).live;
+                prop_assert_eq!(live.complete, whole);
+                if whole {
+                    prop_assert_eq!(live, model.snapshot(&scope(gateway), now_ms));
+                }
+            }
+        }
+    }
+
+    /// Rows are committed, then published, in any order among them; the aggregator dies and starts again at any
+    /// time; messages that were not acknowledged come again.
+    #[test]
+    fn a_restart_at_any_time_loses_and_doubles_nothing(
+        events in prop::collection::vec((0_i64..80_000_000, 0_usize..4), 1..60),
+        restarts in prop::collection::vec((0_usize..60, 0_usize..10), 0..4),
+    ) {
+        let (mut store, mut stream, mut unpublished) = (Model::default(), Vec::new(), Vec::new());
+        let mut fold = warm(0, &[], START_MS);
+        let mut delivered = 0_usize;
+        for (position, (age_ms, held)) in events.into_iter().enumerate() {
+            let event = entry(u32::try_from(position).unwrap(), START_MS - age_ms);
+            store.0.push(event.clone());
+            unpublished.push(event);
+            // Up to `held` rows stay committed and unpublished for now.
+            while unpublished.len() > held {
+                stream.push(unpublished.remove(unpublished.len() / 2));
+            }
+            for (_, redelivered) in restarts.iter().filter(|(when, _)| *when == position) {
+                let recent = store.0.iter().map(|entry| entry.id).collect();
+                fold = warm(stream.len() as u64, &store.past(START_MS, &recent), START_MS);
+                delivered = delivered.saturating_sub(*redelivered);
+            }
+            for (index, entry) in stream.iter().enumerate().skip(delivered) {
+                fold.apply(index as u64 + 1, std::slice::from_ref(entry), at(START_MS));
+            }
+            delivered = stream.len();
+        }
+        for (index, entry) in stream.iter().chain(&unpublished).enumerate().skip(delivered) {
+            fold.apply(index as u64 + 1, std::slice::from_ref(entry), at(START_MS));
+        }
+        for gateway in ["gw-a", "gw-b"] {
+            let live = fold.snapshot(&scope(gateway), at(START_MS)).live;
+            prop_assert_eq!(live, store.snapshot(&scope(gateway), START_MS));
+        }
+    }
+
+    /// What was warmed up stays right while time passes, and when the clock is set back as far as it may.
+    #[test]
+    fn warmed_up_windows_are_those_that_saw_everything(
+        ages in prop::collection::vec(-300_000_i64..87_600_000, 1..60),
+        moves in prop::collection::vec(-200_000_i64..400_000, 1..10),
+    ) {
+        let events = ages.iter().zip(0..).map(|(age_ms, seed)| entry(seed, START_MS - age_ms));
+        let store = Model(events.collect());
+        let fold = warm(0, &store.past(START_MS, &HashSet::new()), START_MS);
+        let mut now_ms = START_MS;
+        for by_ms in moves {
+            now_ms = (now_ms + by_ms).max(START_MS - SLACK_MS);
+            for gateway in ["gw-a", "gw-b"] {
+                let live = fold.snapshot(&scope(gateway), at(now_ms)).live;
+                prop_assert_eq!(live, store.snapshot(&scope(gateway), now_ms));
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_complete_before_the_warm_up() {
+    let fold = Fold::cold(LIMITS, at(START_MS));
+    assert!(fold.needs_warm_up(at(START_MS)));
+    assert!(!fold.snapshot(&scope("gw-a"), at(START_MS)).live.complete);
+}
+
+#[test]
+fn what_there_is_no_room_for_is_counted_and_makes_snapshots_incomplete_while_it_is_missing() {
+    let limits = Limits { keys_max: 1, ..LIMITS };
+    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+    let (kept, refused) = (entry(2, START_MS), entry(3, START_MS));
+    let applied = fold.apply(1, &[kept.clone(), refused.clone(), kept.clone()], at(START_MS));
+    assert_eq!(applied, Applied { folded: 1, no_room: 1, repeated: 1, ..Applied::default() });
+    assert_eq!(fold.keys(), 1);
+    let complete = |fold: &Fold, now_ms| fold.snapshot(&kept.scope, at(now_ms)).live.complete;
+    assert!(!complete(&fold, START_MS));
+    assert!(!fold.needs_warm_up(at(START_MS)), "reading the past again would not help");
+    assert!(!complete(&fold, START_MS + LONG_MS[1] - 1));
+    assert!(complete(&fold, START_MS + LONG_MS[1]));
+}
+
+#[test]
+fn idle_keys_leave_and_make_room() {
+    let limits = Limits { keys_max: 1, ..LIMITS };
+    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+    fold.apply(1, &[entry(2, START_MS)], at(START_MS));
+    let later = START_MS + LONG_MS[1] + SLACK_MS;
+    fold.sweep(at(later));
+    assert_eq!(fold.keys(), 1, "the clock may be set back by this much");
+    fold.sweep(at(later + 1));
+    assert_eq!(fold.keys(), 0);
+    let applied = fold.apply(2, &[entry(3, later)], at(later));
+    assert_eq!(applied.folded, 1);
+}
+
+#[test]
+fn costs_are_exact_to_the_last_digit() {
+    let mut fold = warm(0, &[], START_MS);
+    let entries: Vec<_> = (0..1_000_u32)
+        .map(|n| UsageEntry {
+            id: EventId::derive(at(START_MS), &[&n.to_le_bytes()]),
+            cost: Some("0.000000000000000001".parse().unwrap()),
+            ..entry(1, START_MS)
+        })
+        .collect();
+    fold.apply(1, &entries, at(START_MS));
+    let live = fold.snapshot(&entries[0].scope, at(START_MS)).live;
+    let expected: Usd = "0.000000000000001".parse().unwrap();
+    assert!(live.rows[0].windows.iter().all(|window| window.cost == expected && window.requests == 1_000));
+}
+
+#[test]
+fn a_cost_beyond_the_range_makes_the_snapshot_incomplete() {
+    let mut fold = warm(0, &[], START_MS);
+    let rich = |seed| UsageEntry { cost: Some("6000000000".parse().unwrap()), ..entry(seed, START_MS) };
+    fold.apply(1, &[rich(1)], at(START_MS));
+    assert!(fold.snapshot(&rich(1).scope, at(START_MS)).live.complete);
+    fold.apply(2, &[UsageEntry { id: rich(2).id, ..rich(1) }], at(START_MS));
+    let snapshot = fold.snapshot(&rich(1).scope, at(START_MS));
+    assert!(!snapshot.live.complete);
+    assert_eq!(snapshot.beyond_range, 4);
+}

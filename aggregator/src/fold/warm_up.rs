@@ -1,0 +1,83 @@
+//! From what ClickHouse has stored to windows that can go on from there.
+
+use weir_event::{EventId, Scope, Timestamp};
+
+use super::sequences::Sequences;
+use super::state::{Fold, Limits};
+use super::sums::Sums;
+use super::windows::{AHEAD_MAX_MS, Key, LONG_MS, MINUTE_MS, OVERLAP_MS, SHORT_MS, SLACK_MS};
+
+/// What of `logs` a warm-up at a certain time asks for. All bounds are inclusive, in epoch milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// Rows with a `created_at` from here on, the start of a minute.
+    pub from_ms: i64,
+    /// Those from here on by second, the ones before by minute; the start of a minute.
+    pub by_second_from_ms: i64,
+    /// Rows with a `created_at` up to here.
+    pub until_ms: i64,
+    /// The ids of rows with an `ingested_at` from here on.
+    pub ids_from_ms: i64,
+}
+
+/// The rows of one API token and model in one second or minute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastBucket {
+    /// Whose.
+    pub scope: Scope,
+    /// The API token.
+    pub token: String,
+    /// The model.
+    pub model: String,
+    /// The start of the second from [`Past::by_second_from_ms`] on, of the minute before it.
+    pub start: Timestamp,
+    /// Their figures.
+    pub sums: Sums,
+    /// The ids of those that were stored lately.
+    pub recent_ids: Vec<EventId>,
+}
+
+/// Windows that are being filled from the past. They cannot be read, and take no messages, until they are whole.
+#[derive(Debug)]
+pub struct WarmUp {
+    fold: Fold,
+}
+
+impl Past {
+    /// What windows at `now` need.
+    #[must_use]
+    pub fn needed_at(now: Timestamp) -> Self {
+        let now_ms = now.millis();
+        let minute = |ms: i64| ms - ms % MINUTE_MS;
+        Self {
+            from_ms: minute(now_ms - LONG_MS[1] - SLACK_MS),
+            by_second_from_ms: minute(now_ms - SHORT_MS[1] - SLACK_MS),
+            until_ms: now_ms + AHEAD_MAX_MS,
+            ids_from_ms: now_ms - OVERLAP_MS,
+        }
+    }
+}
+
+impl WarmUp {
+    /// Begins with nothing. `last_sequence` is the stream's last at a time before the past is read.
+    #[must_use]
+    pub fn begin(limits: Limits, last_sequence: u64, now: Timestamp) -> Self {
+        Self { fold: Fold::new(limits, Sequences::up_to(last_sequence), now) }
+    }
+
+    /// Takes in a part of the past.
+    pub fn load(&mut self, bucket: &PastBucket) {
+        let key = Key { scope: &bucket.scope, token: &bucket.token, model: &bucket.model };
+        // What there is no room for is remembered inside: snapshots will say that they lack it.
+        let _ = self.fold.windows.put(key, bucket.start, &bucket.sums);
+        for id in &bucket.recent_ids {
+            self.fold.ids.insert(*id);
+        }
+    }
+
+    /// All of the past is in.
+    #[must_use]
+    pub fn finish(self) -> Fold {
+        Fold { warm: true, ..self.fold }
+    }
+}
