@@ -1,1 +1,20 @@
-//! Takes gateway logs in, prices them and stores them.
+//! Takes gateway logs in, prices every request, and stores it; tells the aggregator.
+//!
+//! The stages are folders in the order of the flow: [`accept`] → [`decode`] → [`normalize`] → [`price`] → [`sink`].
+//! [`pipeline`] runs the pure middle of it; [`run`] is the process.
+//!
+//! What always holds: a 2xx means that every record of the push is committed in ClickHouse, once; one bad record
+//! never fails its neighbours, and its bytes are kept.
+
+pub mod accept;
+pub mod config;
+pub mod decode;
+mod metrics;
+pub mod migrate;
+pub mod normalize;
+pub mod pipeline;
+pub mod price;
+mod serve;
+pub mod sink;
+
+pub use serve::{COMMAND_MIGRATE, command_line, run};

@@ -1,3 +1,11 @@
-//! ingest: the binary.
+//! `ingest`: the binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match weir_ingest::command_line().read_process() {
+        Ok(invocation) => weir_ingest::run(invocation).await,
+        Err(error) => error.report(),
+    }
+}

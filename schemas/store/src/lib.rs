@@ -3,9 +3,11 @@
 //! DDL and row types are one crate so that one change touches both. Money turns into a scaled integer here and nowhere
 //! else. No I/O: `ingest` runs the migrations and writes the rows.
 
+mod client;
 pub mod migrations;
 mod money;
 mod rows;
 
+pub use client::client;
 pub use money::{ScaledUsd, UsdRangeError};
 pub use rows::{DeadLetterRow, LogRow, PayloadRow};

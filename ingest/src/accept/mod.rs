@@ -1,0 +1,17 @@
+//! Stage 1: from a push over HTTP to records.
+//!
+//! In: HTTP requests. Out: [`RawRecord`]s, in chunks of bounded size, so that a body of any length takes the same
+//! memory. A push is answered only when everything in it is committed: 2xx means stored. What is wrong with a single
+//! record is never the push's fault; what is wrong with the push (token, encoding, size) is told with a 4xx, and
+//! trouble of our own with a 503 and `Retry-After`, so that the sender comes back.
+
+mod body;
+mod lines;
+mod push;
+mod record;
+mod routes;
+
+pub use lines::{Chunk, ChunkLimits, LineReader};
+pub use push::{PushError, PushLimits, Pushes, Tally};
+pub use record::{Origin, RawRecord};
+pub use routes::routes;

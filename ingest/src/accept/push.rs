@@ -1,0 +1,218 @@
+//! Takes one push in: reads it chunk by chunk, and is done when the last chunk is committed.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Buf;
+use futures_util::{Stream, StreamExt};
+use serde::Serialize;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
+use weir_event::{Scope, Source};
+use weir_service::clock::SharedClock;
+
+use super::body::{self, BodyTooLong, Encoding, Part};
+use super::{ChunkLimits, LineReader, Origin};
+use crate::pipeline::Pipeline;
+use crate::sink::{Pending, Receipt, Sink, SinkError};
+
+/// How many parts of a body may wait between the connection and the reader.
+const PARTS_WAITING_MAX: usize = 8;
+/// How many chunks of a push may be on their way to the store while the next one is read.
+const CHUNKS_PENDING_MAX: usize = 2;
+
+/// What a push may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PushLimits {
+    /// Bytes of a body when decompressed.
+    pub body_bytes_max: u64,
+    /// Pushes read at the same time; more of them wait.
+    pub concurrent_max: usize,
+    /// How long a push waits for its turn.
+    pub turn_timeout: Duration,
+    /// How long a connection may be silent in the middle of a body.
+    pub idle_timeout: Duration,
+    /// The chunks that a body is read in.
+    pub chunk: ChunkLimits,
+}
+
+/// What became of the records of a push. `received` is the sum of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Records in the push.
+    pub received: u64,
+    /// Stored now.
+    pub stored: u64,
+    /// Stored before, or twice in the push.
+    pub duplicates: u64,
+    /// Kept as dead letters.
+    pub dead_lettered: u64,
+    /// Nothing to store: probes, and events that are no requests.
+    pub ignored: u64,
+}
+
+/// Why a push was not taken in. Records that were committed before the trouble are no harm: they have their ids.
+#[derive(Debug, thiserror::Error)]
+pub enum PushError {
+    /// The body is not what its encoding says.
+    #[error("the body cannot be read as {expected}")]
+    Encoding {
+        /// `gzip`, or the connection's own framing.
+        expected: &'static str,
+        /// What is wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// More bytes than a body may have.
+    #[error("the body has more than {limit} bytes when decompressed")]
+    TooLong {
+        /// The limit.
+        limit: u64,
+    },
+    /// The connection broke, or was silent for too long.
+    #[error("the body was not received in full")]
+    Incomplete,
+    /// Too many others are being read.
+    #[error("too many pushes at once")]
+    Busy,
+    /// It could not be stored.
+    #[error("the records cannot be stored")]
+    Sink(#[from] SinkError),
+    /// A defect: the reader died.
+    #[error("the reader of the body stopped")]
+    Reader,
+}
+
+/// Takes pushes in.
+#[derive(Clone)]
+pub struct Pushes {
+    limits: PushLimits,
+    turns: Arc<Semaphore>,
+    numbers: Arc<AtomicU64>,
+    clock: SharedClock,
+    pipeline: Arc<Pipeline>,
+    sink: Sink,
+}
+
+impl Pushes {
+    /// Pushes go through `pipeline` into `sink`.
+    #[must_use]
+    pub fn new(limits: PushLimits, clock: SharedClock, pipeline: Arc<Pipeline>, sink: Sink) -> Self {
+        let turns = Arc::new(Semaphore::new(limits.concurrent_max));
+        Self { limits, turns, numbers: Arc::default(), clock, pipeline, sink }
+    }
+
+    /// Where the next push comes from, with a name of its own.
+    #[must_use]
+    pub fn origin(&self, scope: Scope, source: Source) -> Origin {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        Origin { scope, source, batch: format!("{}-{number}", self.clock.now_ms()) }
+    }
+
+    /// Takes a push in. Returns when every record in it is committed.
+    pub(super) async fn take<S, B, E>(
+        &self,
+        origin: Origin,
+        encoding: Encoding,
+        body: S,
+    ) -> Result<Tally, PushError>
+    where
+        S: Stream<Item = Result<B, E>> + Send,
+        B: Buf,
+    {
+        let turn = timeout(self.limits.turn_timeout, Arc::clone(&self.turns).acquire_owned()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(PushError::Busy);
+        };
+        let (parts, receiver) = mpsc::channel(PARTS_WAITING_MAX);
+        let this = self.clone();
+        let reader = tokio::task::spawn_blocking(move || this.read(&origin, encoding, receiver));
+        // Its error is the reader's too: without an end the reader says that the body is incomplete.
+        let _ = self.forward(body, parts).await;
+        reader.await.map_err(|_| PushError::Reader)?
+    }
+
+    async fn forward<S, B, E>(&self, body: S, parts: mpsc::Sender<Part>) -> Result<(), ()>
+    where
+        S: Stream<Item = Result<B, E>> + Send,
+        B: Buf,
+    {
+        let mut body = std::pin::pin!(body);
+        loop {
+            let part = match timeout(self.limits.idle_timeout, body.next()).await {
+                Ok(Some(Ok(mut data))) => Part::Data(data.copy_to_bytes(data.remaining())),
+                Ok(None) => Part::End,
+                Ok(Some(Err(_))) | Err(_) => return Err(()),
+            };
+            let ended = matches!(part, Part::End);
+            // A reader that is gone has its own error to tell.
+            parts.send(part).await.map_err(|_| ())?;
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads a body to its end, on a thread that may block.
+    fn read(
+        &self,
+        origin: &Origin,
+        encoding: Encoding,
+        parts: mpsc::Receiver<Part>,
+    ) -> Result<Tally, PushError> {
+        let reader = body::reader(parts, encoding, self.limits.body_bytes_max).map_err(classify)?;
+        let mut lines = LineReader::new(reader, self.limits.chunk);
+        let mut tally = Tally::default();
+        let mut pending: VecDeque<Pending> = VecDeque::new();
+        while let Some(chunk) = lines.next_chunk().map_err(classify)? {
+            let batch = self.pipeline.prepare(&chunk, origin);
+            tally.received += batch.received();
+            tally.ignored += batch.ignored;
+            pending.push_back(self.sink.submit_blocking(batch)?);
+            if pending.len() > CHUNKS_PENDING_MAX {
+                tally.settle(pending.pop_front())?;
+            }
+        }
+        while !pending.is_empty() {
+            tally.settle(pending.pop_front())?;
+        }
+        Ok(tally)
+    }
+}
+
+impl Tally {
+    fn settle(&mut self, pending: Option<Pending>) -> Result<(), PushError> {
+        if let Some(pending) = pending {
+            let Receipt { stored, duplicates, dead_lettered } = pending.wait_blocking()?;
+            self.stored += stored;
+            self.duplicates += duplicates;
+            self.dead_lettered += dead_lettered;
+        }
+        Ok(())
+    }
+}
+
+impl PushError {
+    /// Whether the sender should come back with the same push.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        match self {
+            Self::Busy | Self::Sink(_) | Self::Reader => true,
+            Self::Encoding { .. } | Self::TooLong { .. } | Self::Incomplete => false,
+        }
+    }
+}
+
+fn classify(error: io::Error) -> PushError {
+    if let Some(too_long) = error.get_ref().and_then(|inner| inner.downcast_ref::<BodyTooLong>()) {
+        return PushError::TooLong { limit: too_long.limit };
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionAborted => PushError::Incomplete,
+        // What is left comes from the decompressor: every other reader only passes bytes on.
+        _ => PushError::Encoding { expected: "gzip", source: error },
+    }
+}

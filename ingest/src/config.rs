@@ -1,0 +1,137 @@
+//! The settings of ingest: section `[ingest]` and the shared ones.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use weir_service::auth::BearerTokens;
+use weir_service::config::{
+    ByteSize, ClickHouseConfig, Key, LogConfig, NatsConfig, Reader, Reported, Secret,
+};
+
+use crate::accept::{ChunkLimits, PushLimits};
+use crate::sink::GroupLimits;
+
+/// The keys of `[ingest]`.
+pub const KEYS: &[Key] = &[
+    Key::new("ingest.listen", "where to take pushes").default("127.0.0.1:8787"),
+    Key::new("ingest.ops_listen", "where to answer /healthz, /readyz and /metrics").default("127.0.0.1:9091"),
+    Key::new(
+        "ingest.tokens",
+        "bearer tokens that may push: [label:]token or [label:]sha256:<hex>, comma-separated",
+    )
+    .secret(),
+    Key::new("ingest.migrate_at_start", "create or update the tables before taking pushes").default("false"),
+    Key::new("ingest.drain_timeout", "how long pushes under way may take when stopping").default("20s"),
+    Key::new("ingest.body_bytes_max", "the most bytes of a push, decompressed").default("1GiB"),
+    Key::new("ingest.line_bytes_max", "the most bytes of a record; longer ones are dead letters")
+        .default("16MiB"),
+    Key::new("ingest.chunk_bytes_max", "how much of a push is worked on at once").default("4MiB"),
+    Key::new("ingest.chunk_lines_max", "how many records of a push are worked on at once").default("2000"),
+    Key::new("ingest.pushes_max", "pushes read at the same time; more of them wait").default("8"),
+    Key::new("ingest.turn_timeout", "how long a push waits for its turn before it is asked to come back")
+        .default("10s"),
+    Key::new("ingest.idle_timeout", "how long a connection may be silent inside a body").default("30s"),
+    Key::new("ingest.write_timeout", "how long ClickHouse may take for a statement").default("30s"),
+    Key::new("ingest.write_events_max", "the most events that are gathered into one write").default("20000"),
+];
+
+/// What ingest runs with.
+#[derive(Clone, Debug)]
+pub struct IngestConfig {
+    /// Where to take pushes.
+    pub listen: SocketAddr,
+    /// Where to answer probes.
+    pub ops_listen: SocketAddr,
+    /// Who may push.
+    pub tokens: BearerTokens,
+    /// Whether to bring the tables up to date first.
+    pub migrate_at_start: bool,
+    /// From the soft to the hard stop.
+    pub drain_timeout: Duration,
+    /// What a push may take.
+    pub push: PushLimits,
+    /// What a write takes.
+    pub group: GroupLimits,
+    /// For one statement.
+    pub write_timeout: Duration,
+    /// Where the tables are.
+    pub clickhouse: ClickHouseConfig,
+    /// Where the bus is.
+    pub nats: NatsConfig,
+    /// The log.
+    pub log: LogConfig,
+}
+
+impl IngestConfig {
+    /// Reads the settings of a process that serves: it needs tokens.
+    pub fn read(reader: &mut Reader) -> Result<Self, Reported> {
+        let listen = reader.get("ingest.listen");
+        let ops_listen = reader.get("ingest.ops_listen");
+        let tokens = read_tokens(reader);
+        let migrate_at_start = reader.get("ingest.migrate_at_start");
+        let drain_timeout = reader.get("ingest.drain_timeout");
+        let push = read_push(reader);
+        let group = read_group(reader);
+        let write_timeout =
+            reader.get_in("ingest.write_timeout", Duration::from_millis(100)..=Duration::from_mins(10));
+        let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
+        Ok(Self {
+            listen: listen?,
+            ops_listen: ops_listen?,
+            tokens: tokens?,
+            migrate_at_start: migrate_at_start?,
+            drain_timeout: drain_timeout?,
+            push: push?,
+            group: group?,
+            write_timeout: write_timeout?,
+            clickhouse: clickhouse?,
+            nats: nats?,
+            log: log?,
+        })
+    }
+}
+
+fn read_tokens(reader: &mut Reader) -> Result<BearerTokens, Reported> {
+    let entries: Vec<Secret> = reader.get_list("ingest.tokens")?;
+    match BearerTokens::from_entries(entries.iter().map(Secret::expose)) {
+        Ok(tokens) if tokens.is_empty() => {
+            Err(reader.reject("ingest.tokens", "has no token, so nobody could push"))
+        }
+        Ok(tokens) => Ok(tokens),
+        Err(error) => Err(reader.reject("ingest.tokens", error.to_string())),
+    }
+}
+
+fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
+    let body_bytes_max: Result<ByteSize, _> = reader.get("ingest.body_bytes_max");
+    let line_bytes_max: Result<ByteSize, _> = reader.get("ingest.line_bytes_max");
+    let chunk_bytes_max: Result<ByteSize, _> = reader.get("ingest.chunk_bytes_max");
+    let lines_max = reader.get_in("ingest.chunk_lines_max", 1_usize..=100_000);
+    let concurrent_max = reader.get_in("ingest.pushes_max", 1_usize..=1_000);
+    let turn_timeout = reader.get("ingest.turn_timeout");
+    let idle_timeout = reader.get("ingest.idle_timeout");
+    let (body_bytes_max, line_bytes_max) = (body_bytes_max?, line_bytes_max?);
+    reader.require(
+        line_bytes_max.bytes() <= body_bytes_max.bytes(),
+        "ingest.line_bytes_max",
+        "is more than ingest.body_bytes_max",
+    )?;
+    Ok(PushLimits {
+        body_bytes_max: body_bytes_max.bytes(),
+        concurrent_max: concurrent_max?,
+        turn_timeout: turn_timeout?,
+        idle_timeout: idle_timeout?,
+        chunk: ChunkLimits {
+            lines_max: lines_max?,
+            bytes_max: chunk_bytes_max?.as_usize(),
+            line_bytes_max: line_bytes_max.as_usize(),
+        },
+    })
+}
+
+fn read_group(reader: &mut Reader) -> Result<GroupLimits, Reported> {
+    /// Enough for every push to have its chunks waiting.
+    const WAITING_MAX: usize = 16;
+    let events_max = reader.get_in("ingest.write_events_max", 1_usize..=1_000_000)?;
+    Ok(GroupLimits { waiting_max: WAITING_MAX, events_max })
+}

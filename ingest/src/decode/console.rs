@@ -1,0 +1,235 @@
+//! What a malacca worker wrote to its console, in each of its three dialects.
+//!
+//! Lines are told apart by content, never by position: deployments edit their logging, Logpush cuts and drops lines,
+//! and it has been seen to deliver the arguments of `console.log` in reverse.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use weir_event::{Dialect, Timestamp};
+
+use super::salvage;
+
+/// What the console says of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Console {
+    /// In which form.
+    pub dialect: Dialect,
+    /// The request's body.
+    pub request: Option<LoggedBody>,
+    /// The answer's body.
+    pub response: Option<LoggedBody>,
+    /// When the answer's body, or else the metrics line, was written: the end of the call.
+    pub ended_at: Option<Timestamp>,
+    /// The metrics line.
+    pub metrics: Option<MetricsLine>,
+    /// Whether Logpush cut a line.
+    pub truncated: bool,
+}
+
+/// A body as the worker logged it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedBody {
+    /// JSON, the text of an event stream, or plain text.
+    pub text: String,
+    /// False where the end was cut off.
+    pub complete: bool,
+}
+
+/// The line of figures that newer workers write. Its token counts are estimates where the answer was streamed by
+/// Azure, and 0 where the worker found none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsLine {
+    /// The model, `unknown` where the worker did not know.
+    pub model: String,
+    /// Input tokens.
+    pub tokens_in: u64,
+    /// Output tokens.
+    pub tokens_out: u64,
+    /// Whether the worker's cache answered.
+    pub cached: bool,
+    /// The HTTP status.
+    pub status_code: u16,
+}
+
+/// One `console.log` call.
+pub(super) struct ConsoleCall<'a> {
+    pub(super) arguments: Vec<&'a RawValue>,
+    pub(super) at: Option<Timestamp>,
+}
+
+enum Line {
+    Request(Dialect, LoggedBody),
+    Response(Dialect, LoggedBody),
+    Metrics(MetricsLine),
+}
+
+/// An argument of a call. Objects arrive as themselves from a tail, and as text from Logpush.
+enum Argument<'a> {
+    Text(Cow<'a, str>),
+    Object(Cow<'a, str>),
+    Other(&'a str),
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The members that the dialects use. Others are not an error: users edit their workers.
+#[derive(Deserialize)]
+struct BodyObject<'a> {
+    #[serde(borrow)]
+    request_body: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response_body: Option<&'a RawValue>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+}
+
+impl Console {
+    /// Reads the calls of one event.
+    pub(super) fn read(calls: &[ConsoleCall<'_>]) -> Self {
+        let mut console = Self {
+            dialect: Dialect::BareTrace,
+            request: None,
+            response: None,
+            ended_at: None,
+            metrics: None,
+            truncated: false,
+        };
+        for call in calls {
+            let arguments: Vec<_> = call.arguments.iter().map(|raw| Argument::read(raw)).collect();
+            console.truncated |= arguments.iter().any(Argument::is_cut);
+            if let Some(line) = read_line(&arguments) {
+                console.take(line, call.at);
+            }
+        }
+        console
+    }
+
+    fn take(&mut self, line: Line, at: Option<Timestamp>) {
+        match line {
+            Line::Request(dialect, body) => {
+                self.dialect = dialect;
+                self.request = Some(body);
+            }
+            Line::Response(dialect, body) => {
+                self.dialect = dialect;
+                self.response = Some(body);
+                self.ended_at = at.or(self.ended_at);
+            }
+            Line::Metrics(metrics) => {
+                if self.dialect == Dialect::BareTrace {
+                    self.dialect = Dialect::MalaccaMetrics;
+                }
+                self.metrics = Some(metrics);
+                self.ended_at = self.ended_at.or(at);
+            }
+        }
+    }
+}
+
+impl<'a> Argument<'a> {
+    fn read(raw: &'a RawValue) -> Self {
+        let json = raw.get();
+        match json.as_bytes().first() {
+            Some(b'{') => Self::Object(Cow::Borrowed(json)),
+            Some(b'"') => match serde_json::from_str::<Text<'_>>(json) {
+                Ok(Text(text)) if text.trim_start().starts_with('{') => Self::Object(text),
+                Ok(Text(text)) => Self::Text(text),
+                // A lone surrogate is valid JSON and no text: kept as it is written.
+                Err(_) => Self::Other(json),
+            },
+            // Numbers, booleans, null, arrays.
+            _ => Self::Other(json),
+        }
+    }
+
+    fn as_word(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Object(_) => "",
+            Self::Other(json) => json,
+        }
+    }
+
+    fn is_cut(&self) -> bool {
+        match self {
+            Self::Text(text) | Self::Object(text) => salvage::strip_marker(text).is_some(),
+            Self::Other(_) => false,
+        }
+    }
+}
+
+fn read_line(arguments: &[Argument<'_>]) -> Option<Line> {
+    let tag = arguments.iter().map(Argument::as_word).find(|word| matches!(*word, "Request:" | "Response:"));
+    arguments
+        .iter()
+        .find_map(|argument| match argument {
+            Argument::Object(json) => body_line(json, tag),
+            Argument::Text(_) | Argument::Other(_) => None,
+        })
+        .or_else(|| metrics_line(arguments).map(Line::Metrics))
+}
+
+fn body_line(json: &str, tag: Option<&str>) -> Option<Line> {
+    let cut = salvage::strip_marker(json);
+    let Ok(object) = serde_json::from_str::<BodyObject<'_>>(cut.unwrap_or(json)) else {
+        let (name, body) = salvage::first_field(cut?)?;
+        return line_of(name, body, tag);
+    };
+    let members = [
+        ("request_body", object.request_body),
+        ("response_body", object.response_body),
+        ("body", object.body),
+    ];
+    let (name, raw) = members.into_iter().find_map(|(name, raw)| Some((name, raw?)))?;
+    line_of(name, logged_body(raw)?, tag)
+}
+
+fn line_of(member: &str, body: LoggedBody, tag: Option<&str>) -> Option<Line> {
+    match (member, tag) {
+        ("request_body", _) => Some(Line::Request(Dialect::MalaccaObject, body)),
+        ("response_body", _) => Some(Line::Response(Dialect::MalaccaObject, body)),
+        ("body", Some("Request:")) => Some(Line::Request(Dialect::MalaccaTagged, body)),
+        ("body", Some("Response:")) => Some(Line::Response(Dialect::MalaccaTagged, body)),
+        // Some other object of the user's own logging.
+        _ => None,
+    }
+}
+
+/// A string is the body; anything else is the body's JSON. Null and `""` are what a worker logs for no body.
+fn logged_body(raw: &RawValue) -> Option<LoggedBody> {
+    let text = match raw.get() {
+        "null" => return None,
+        json if json.starts_with('"') => serde_json::from_str(json).unwrap_or_else(|_| json.to_owned()),
+        json => json.to_owned(),
+    };
+    (!text.is_empty()).then_some(LoggedBody { text, complete: true })
+}
+
+/// `endpoint, path, model, tokens in, tokens out, hit|miss, status`, from either end.
+fn metrics_line(arguments: &[Argument<'_>]) -> Option<MetricsLine> {
+    let words: Vec<_> = arguments.iter().map(Argument::as_word).collect();
+    let reversed: Vec<_> = words.iter().rev().copied().collect();
+    [words, reversed].iter().find_map(|words| match words.as_slice() {
+        [_endpoint, _path, model, tokens_in, tokens_out, cache, status] => Some(MetricsLine {
+            model: (*model).to_owned(),
+            tokens_in: tokens_in.parse().ok()?,
+            tokens_out: tokens_out.parse().ok()?,
+            cached: match *cache {
+                "hit" => true,
+                "miss" => false,
+                // Seven arguments of something else.
+                _ => return None,
+            },
+            status_code: status.parse().ok()?,
+        }),
+        // Not a metrics line.
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

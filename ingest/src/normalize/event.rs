@@ -1,0 +1,187 @@
+//! Puts an event together from a trace record.
+
+use weir_event::{
+    Bodies, Caller, EventId, EventKind, Scope, Source, Timestamp, TokenBucket, Tokens, UsageEvent,
+};
+use weir_service::telemetry::chain;
+
+use super::answer::Answer;
+use super::question::Question;
+use super::route::Route;
+use super::usage;
+use crate::decode::{Identity, LoggedBody, MetricsLine, TraceRecord, TracedHeaders};
+
+/// The event that a trace record tells of.
+#[must_use]
+pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEvent {
+    let facts = Facts::of(&record);
+    let (created_at, duration_ms) = end_of_call(&record);
+    let status_code = record.status_code.or(record.console.metrics.as_ref().map(|line| line.status_code));
+    let success = status_code.is_none_or(|status| (200..300).contains(&status))
+        && record.outcome.as_deref().is_none_or(|outcome| outcome == "ok");
+    UsageEvent {
+        id: event_id(&record, scope),
+        scope: scope.clone(),
+        source,
+        dialect: record.console.dialect,
+        event_id: None,
+        request_id: facts.answer.id,
+        ray_id: match record.identity {
+            Identity::Ray(ray) => Some(ray),
+            Identity::Digest(_) => None,
+        },
+        kind: if success { EventKind::Consume } else { EventKind::Error },
+        started_at: record.started_at,
+        created_at,
+        duration_ms,
+        time_to_first_token_ms: None,
+        provider: facts.route.provider.map(str::to_owned),
+        // The metrics line names the model that answered, unless none did: then it repeats the question.
+        model: facts.answer.model.or(facts.metrics_model.clone().filter(|_| success)),
+        model_requested: facts.question.model.or(facts.route.model).or(facts.metrics_model),
+        model_type: None,
+        request_type: facts.route.request_type,
+        path: facts.route.path,
+        step: None,
+        status_code,
+        success,
+        cached: facts.cached,
+        streamed: facts.streamed,
+        truncated: record.truncated,
+        error: if success {
+            facts.usage_error
+        } else {
+            facts.answer.error.or(record.exception).or(facts.usage_error)
+        },
+        tokens: facts.tokens,
+        usage_json: facts.answer.usage_json,
+        provided_cost: None,
+        quota: None,
+        metadata: None,
+        bodies: bodies(record.console.request, record.console.response, &record.headers),
+        caller: caller(record.headers),
+    }
+}
+
+/// What the URL, the bodies and the metrics line say together.
+struct Facts {
+    route: Route,
+    question: Question,
+    answer: Answer,
+    metrics_model: Option<String>,
+    cached: bool,
+    streamed: bool,
+    tokens: Tokens,
+    usage_error: Option<String>,
+}
+
+impl Facts {
+    fn of(record: &TraceRecord) -> Self {
+        let console = &record.console;
+        let route = record.url.as_deref().map(Route::of).unwrap_or_default();
+        let question = console.request.as_ref().map(|body| Question::read(&body.text)).unwrap_or_default();
+        let answer = console.response.as_ref().map(|body| Answer::read(&body.text)).unwrap_or_default();
+        let metrics = console.metrics.as_ref();
+        let cached = metrics.is_some_and(|line| line.cached);
+        let streamed = answer.streamed || question.stream == Some(true);
+        let (tokens, usage_error) = if cached {
+            (no_tokens(), None)
+        } else {
+            match answer.usage_json.as_deref().map(usage::read) {
+                Some(Ok(tokens)) => (tokens, None),
+                Some(Err(error)) => (Tokens::default(), Some(chain(&error))),
+                None => (
+                    metrics.map(|line| measured_tokens(line, &route, question.stream)).unwrap_or_default(),
+                    None,
+                ),
+            }
+        };
+        let metrics_model =
+            metrics.map(|line| line.model.clone()).filter(|model| !model.is_empty() && model != "unknown");
+        Self { route, question, answer, metrics_model, cached, streamed, tokens, usage_error }
+    }
+}
+
+/// A hit of the gateway's cache is logged with the body and usage of the answer that was cached: counting them again
+/// would bill them twice. What the provider did for it is nothing.
+fn no_tokens() -> Tokens {
+    let mut tokens = Tokens::default();
+    for bucket in [TokenBucket::UncachedInput, TokenBucket::TextOutput] {
+        tokens.set(bucket, 0).expect("0 is below the limit");
+    }
+    tokens
+}
+
+/// The counts of the metrics line, where they are the provider's own. Two zeros are the worker's way of not knowing,
+/// and for answers that Azure streamed it estimates from words: an estimate is not a count.
+fn measured_tokens(line: &MetricsLine, route: &Route, stream: Option<bool>) -> Tokens {
+    let mut tokens = Tokens::default();
+    let unknown = line.tokens_in == 0 && line.tokens_out == 0;
+    let estimated = route.provider.is_none_or(|provider| provider == "azure-openai") && stream != Some(false);
+    if !unknown && !estimated {
+        for (bucket, count) in
+            [(TokenBucket::UncachedInput, line.tokens_in), (TokenBucket::TextOutput, line.tokens_out)]
+        {
+            // A count beyond all measure is as good as none.
+            let _ = tokens.set(bucket, count);
+        }
+    }
+    tokens
+}
+
+/// The same request has the same id in every shape and delivery: the worker, its start, and Cloudflare's ray.
+fn event_id(record: &TraceRecord, scope: &Scope) -> EventId {
+    let identity = match &record.identity {
+        Identity::Ray(ray) => ray.as_bytes(),
+        Identity::Digest(digest) => digest.as_slice(),
+    };
+    EventId::derive(
+        record.started_at,
+        &[
+            scope.account_id.as_str().as_bytes(),
+            scope.gateway_id.as_str().as_bytes(),
+            record.script_name.as_bytes(),
+            record.entrypoint.as_bytes(),
+            identity,
+        ],
+    )
+}
+
+/// When the answer was written to the log, else when the worker was done; the duration is unknown where neither is.
+fn end_of_call(record: &TraceRecord) -> (Timestamp, Option<u64>) {
+    let worker_done = || record.wall_time_ms.map(|millis| record.started_at.saturating_add_millis(millis));
+    match record.console.ended_at.or_else(worker_done) {
+        Some(end) => {
+            let end = end.max(record.started_at);
+            (end, Some(end.millis_since(record.started_at)))
+        }
+        None => (record.started_at, None),
+    }
+}
+
+fn bodies(request: Option<LoggedBody>, response: Option<LoggedBody>, headers: &TracedHeaders) -> Bodies {
+    let size = |body: &Option<LoggedBody>| {
+        body.as_ref().filter(|body| body.complete).map(|body| body.text.len() as u64)
+    };
+    Bodies {
+        request_size: headers.content_length.or_else(|| size(&request)),
+        response_size: size(&response),
+        request: request.map(|body| body.text),
+        response: response.map(|body| body.text),
+        request_content_type: headers.content_type.clone(),
+        response_content_type: None,
+    }
+}
+
+fn caller(headers: TracedHeaders) -> Caller {
+    let (token_hash, token_display) =
+        headers.token.map_or((None, None), |token| (Some(token.hash), Some(token.display)));
+    Caller {
+        token_hash,
+        token_display,
+        ip: headers.ip,
+        country: headers.country,
+        user_agent: headers.user_agent,
+        ..Caller::default()
+    }
+}

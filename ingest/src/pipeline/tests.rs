@@ -1,0 +1,191 @@
+//! Every example event through the real stages to the row that is stored.
+
+use std::io::BufReader;
+
+use serde_json::{Map, Value};
+use weir_event::{Scope, Source, Timestamp};
+use weir_store::{LogRow, PayloadRow};
+
+use super::*;
+use crate::accept::{ChunkLimits, LineReader};
+
+const LIMITS: ChunkLimits = ChunkLimits { lines_max: 1_000, bytes_max: 1 << 20, line_bytes_max: 1 << 16 };
+
+fn prepare(body: &str) -> Batch {
+    let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
+    let origin = Origin { scope, source: Source::Logpush, batch: "test".to_owned() };
+    let chunk =
+        LineReader::new(BufReader::new(body.as_bytes()), LIMITS).next_chunk().unwrap().unwrap_or_default();
+    Pipeline::new(PriceBook::builtin()).prepare(&chunk, &origin)
+}
+
+fn example(name: &str) -> String {
+    let path = format!("{}/../schemas/json/examples/trace/{name}.ndjson", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The row as it is stored, less what is empty; the id as text and the cost as dollars.
+fn row(priced: &PricedEvent) -> Map<String, Value> {
+    let row = LogRow::from_event(priced, Timestamp::MIN);
+    let mut fields: Map<String, Value> = serde_json::to_value(&row).unwrap().as_object().unwrap().clone();
+    fields.insert("id".to_owned(), priced.event().id.as_str().into());
+    fields.insert("cost".to_owned(), priced.cost().amount().map(|amount| amount.to_string()).into());
+    for time in ["started_at", "created_at"] {
+        let millis = fields[time].as_i64().unwrap();
+        fields.insert(time.to_owned(), Timestamp::from_millis(millis).unwrap().to_string().into());
+    }
+    fields.retain(|name, value| name != "ingested_at" && !value.is_null() && *value != "" && *value != false);
+    fields
+}
+
+fn only_row(name: &str) -> Map<String, Value> {
+    let batch = prepare(&example(name));
+    assert_eq!((batch.events.len(), batch.dead_letters.len()), (1, 0), "{name}");
+    row(&batch.events[0])
+}
+
+#[test]
+fn every_example_has_its_golden_row() {
+    let folder = format!("{}/../schemas/json/examples/trace", env!("CARGO_MANIFEST_DIR"));
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    assert!(names.len() >= 15, "examples are missing: {names:?}");
+    for name in names {
+        insta::assert_json_snapshot!(name.clone(), only_row(&name));
+    }
+}
+
+#[test]
+fn the_seed_record_is_what_its_documentation_says() {
+    let row = only_row("seed_tail");
+    for (field, expected) in [
+        ("provider", Value::from("azure-openai")),
+        ("model", "gpt-4o-2024-05-13".into()),
+        ("model_requested", "gpt4o".into()),
+        ("tokens_in", 15.into()),
+        ("tokens_out", 354.into()),
+        ("cost", "0.005385".into()),
+        ("duration_ms", 6_587.into()),
+        ("created_at", "2024-09-30T09:45:41.328Z".into()),
+    ] {
+        assert_eq!(row[field], expected, "{field}");
+    }
+}
+
+#[test]
+fn logpush_and_a_tail_tell_the_same_event() {
+    let (tail, logpush) = (only_row("seed_tail"), only_row("seed_logpush"));
+    // Logpush does not deliver headers: what only they say is missing, and nothing else differs.
+    let only_in_tail: Vec<_> = tail.keys().filter(|name| !logpush.contains_key(*name)).collect();
+    assert_eq!(only_in_tail, ["country", "ip", "request_content_type", "user_agent"]);
+    for (name, value) in &logpush {
+        if name != "request_size" {
+            assert_eq!(tail.get(name), Some(value), "{name}");
+        }
+    }
+    let bodies = |name| prepare(&example(name)).events.remove(0).into_parts().0.bodies;
+    assert_eq!(bodies("seed_tail").request, bodies("seed_logpush").request);
+    assert_eq!(bodies("seed_tail").response, bodies("seed_logpush").response);
+}
+
+#[test]
+fn a_partial_record_gives_a_partial_row_under_the_same_id() {
+    let whole = only_row("seed_logpush");
+    for name in ["seed_logpush_truncated", "seed_logpush_response_dropped"] {
+        let row = only_row(name);
+        assert_eq!(row["id"], whole["id"], "{name}");
+        assert_eq!(row["truncated"], true, "{name}");
+        assert_eq!(row["provider"], "azure-openai", "{name}");
+        assert_eq!(row["cost_source"], "unpriced", "{name}");
+        for unknown in ["tokens_in", "tokens_out", "cost"] {
+            assert!(!row.contains_key(unknown), "{name}: {unknown} is unknown, not 0");
+        }
+    }
+    let few = only_row("seed_logpush_few_fields");
+    assert_eq!(few["model"], "gpt-4o-2024-05-13");
+    assert_eq!((&few["tokens_in"], &few["tokens_out"]), (&15.into(), &354.into()));
+    assert!(!few.contains_key("provider") && !few.contains_key("status_code") && !few.contains_key("cost"));
+}
+
+#[test]
+fn one_bad_line_does_not_touch_its_neighbours() {
+    let good = example("seed_tail");
+    let cut = &good[..good.len() / 2];
+    let body = [good.as_str(), cut, "\n", &example("malacca_metrics_logpush"), "[1]\n{\"x\":1}\n\n\0\u{1}\n"]
+        .concat();
+    let batch = prepare(&body);
+    assert_eq!(batch.events.len(), 2);
+    let letters: Vec<_> = batch.dead_letters.iter().map(|letter| (letter.position, letter.reason)).collect();
+    let expected =
+        [(2, "malformed_json"), (4, "unexpected_type"), (5, "not_a_trace_event"), (7, "malformed_json")];
+    assert_eq!(letters, expected);
+    assert_eq!(batch.dead_letters[0].raw, cut.as_bytes());
+    assert_eq!(batch.received(), 6);
+}
+
+#[test]
+fn the_probe_and_what_is_no_request_are_ignored() {
+    let lines = [
+        r#"{"content":"tests"}"#,
+        r#"{"content":"test"}"#,
+        r#"{"EventTimestampMs":1790000000000,"EventType":"scheduled","Event":{"Cron":"* * * * *"},"Logs":[]}"#,
+        r#"{"eventTimestamp":1790000000000,"event":{"cron":"* * * * *"},"logs":[]}"#,
+    ];
+    for line in lines {
+        let batch = prepare(line);
+        assert_eq!((batch.ignored, batch.events.len(), batch.dead_letters.len()), (1, 0, 0), "{line}");
+    }
+}
+
+#[test]
+fn impossible_times_are_dead_letters() {
+    for (line, reason) in [
+        (r#"{"EventTimestampMs":1790000000,"EventType":"fetch"}"#, "invalid_timestamp"),
+        (r#"{"EventTimestampMs":-1,"EventType":"fetch"}"#, "invalid_timestamp"),
+        (r#"{"EventType":"fetch"}"#, "no_timestamp"),
+        (r#"{"EventTimestampMs":"soon","EventType":"fetch"}"#, "unexpected_type"),
+        (r#"{"EventTimestampMs":1e400}"#, "malformed_json"),
+    ] {
+        assert_eq!(prepare(line).dead_letters[0].reason, reason, "{line}");
+    }
+}
+
+#[test]
+fn a_line_that_is_too_long_is_a_letter_with_its_beginning() {
+    let long = format!("{{\"x\":\"{}\"}}\n{}", "y".repeat(100_000), example("malacca_metrics_logpush"));
+    let batch = prepare(&long);
+    assert_eq!((batch.events.len(), batch.dead_letters[0].reason), (1, "line_too_long"));
+    assert_eq!(batch.dead_letters[0].raw.len(), 65_536);
+}
+
+#[test]
+fn bodies_are_kept_as_they_were_logged() {
+    let batch = prepare(&example("malacca_tagged_refused_tail"));
+    let payload = PayloadRow::from_event(&batch.events[0]).unwrap();
+    assert_eq!(payload.response, Some("Unauthorized"));
+    let bare = prepare(&example("bare_trace_workers_ai_logpush"));
+    assert_eq!(PayloadRow::from_event(&bare.events[0]), None);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_panic(bytes: Vec<u8>) {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        prepare(&text);
+    }
+
+    #[test]
+    fn no_cut_or_damaged_record_panics_or_loses_its_neighbour(cut in 0_usize..4_000, byte: u8) {
+        let good = example("malacca_metrics_logpush");
+        let mut damaged = example("malacca_tagged_stream_tail").trim_end().as_bytes().to_vec();
+        let at = cut % damaged.len();
+        damaged[at] = byte;
+        let text = format!("{}\n{good}", String::from_utf8_lossy(&damaged).replace('\n', " "));
+        let batch = prepare(&text);
+        proptest::prop_assert_eq!(batch.received(), 2);
+        proptest::prop_assert!(batch.events.iter().any(|event| event.event().model.as_deref() == Some("gpt-4o-mini")));
+    }
+}

@@ -1,0 +1,19 @@
+//! Stage 5: from priced events to committed rows, and word of them on the bus.
+//!
+//! In: [`Batch`](crate::pipeline::Batch)es from any number of pushes. Out: a [`Receipt`] for each, once its rows are
+//! committed in ClickHouse. One writer works per process: it takes what is waiting, finds what is new, and writes it
+//! in one insert per table. That one is at work at a time is what makes the check for known ids sound within a
+//! process; between processes the aggregator finds and repairs what raced.
+//!
+//! Order, and why: payloads, then logs, so that a row that can be seen has its bodies; then the bus, then the receipt,
+//! so that a process that dies in between is asked again by the sender, and announces then what it stored before.
+
+mod announcer;
+mod error;
+mod store;
+mod writer;
+
+pub use announcer::{Announcer, connect_bus};
+pub use error::SinkError;
+pub use store::Store;
+pub use writer::{GroupLimits, Pending, Receipt, Sink, Writer};
