@@ -1,1 +1,77 @@
 //! Serves logs and statistics over HTTP.
+//!
+//! A request flows through the folders from left to right: `api` understands it in its dialect, `auth` says who asks,
+//! `filter` is what is asked for as types, `sql` turns that into statements, `store` gets the answers and `view`
+//! shows them. `api` then puts them into the dialect's envelope. A dialect's quirks stay in its folder.
+//!
+//! This crate reads and never writes. It answers no question with less than was asked: a parameter that is not
+//! understood is an error, never "no filter".
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use weir_service::http::{BindError, Listener};
+use weir_service::lifecycle::Lifecycle;
+use weir_service::metrics::Metrics;
+use weir_service::ops;
+use weir_service::readiness::Readiness;
+
+use crate::api::{App, Observer};
+use crate::auth::Authenticator;
+use crate::config::Config;
+use crate::metrics::QueryMetrics;
+use crate::store::{Aggregators, LogStore};
+
+pub mod api;
+pub mod auth;
+pub mod config;
+pub mod filter;
+pub mod metrics;
+pub mod sql;
+pub mod store;
+pub mod view;
+
+/// The process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Signals cannot be taken over.
+    #[error("cannot take over signals")]
+    Signals(#[source] io::Error),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The NATS client cannot be set up.
+    #[error("cannot set up the nats client")]
+    Nats(#[from] async_nats::ConnectError),
+}
+
+/// Runs until the process is told to stop.
+pub async fn run(config: Config) -> Result<ExitCode, StartError> {
+    let lifecycle = Lifecycle::new(config.drain_timeout).map_err(StartError::Signals)?;
+    let shutdown = lifecycle.shutdown();
+    let listener = Listener::bind(config.listen).await?;
+    let ops_listener = Listener::bind(config.ops_listen).await?;
+    let store = LogStore::new(&config.clickhouse, config.request_timeout);
+    let aggregators = Aggregators::connect(&config.nats, config.live_timeout).await?;
+    let readiness = Readiness::new(shutdown.soft_stop().clone());
+    let mut metrics = Metrics::new("query-api", env!("CARGO_PKG_VERSION"));
+    let app = Arc::new(App {
+        authenticator: Authenticator::new(config.tokens),
+        store: store.clone(),
+        aggregators: aggregators.clone(),
+        // The standard library's hasher is seeded by the system, which is all that request ids need.
+        observer: Observer::new(QueryMetrics::register(&mut metrics), RandomState::new().hash_one(())),
+        metadata_form: config.metadata_form,
+        request_timeout: config.request_timeout,
+    });
+    ops::spawn(&lifecycle, ops_listener, metrics, readiness.clone());
+    lifecycle.spawn_background("probe", store::watch(store, aggregators, readiness, shutdown.clone()));
+    tracing::info!(listen = %listener.local_addr(), "query api is up");
+    lifecycle.spawn("http", async move {
+        listener.serve(api::routes(&app), shutdown).await;
+        Ok::<_, std::convert::Infallible>(())
+    });
+    Ok(lifecycle.run().await)
+}

@@ -1,0 +1,108 @@
+//! What handlers work with, and the frame around every one of them: span, time limit, authentication.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+use tracing::Span;
+use warp::Filter;
+use warp::http::HeaderMap;
+use warp::reply::Response;
+use weir_service::telemetry::chain;
+
+use super::observer::Observer;
+use crate::auth::{AuthError, Authenticator};
+use crate::metrics::Route;
+use crate::store::{Aggregators, LogStore};
+use crate::view::MetadataForm;
+
+/// What the handlers share.
+pub struct App {
+    /// Who may ask.
+    pub authenticator: Authenticator,
+    /// What was logged.
+    pub store: LogStore,
+    /// What happens now.
+    pub aggregators: Aggregators,
+    /// Who watches.
+    pub observer: Observer,
+    /// How Cloudflare's API shows metadata.
+    pub metadata_form: MetadataForm,
+    /// The longest that a request may take.
+    pub request_timeout: Duration,
+}
+
+/// A request that matched a route, without its path.
+pub(super) struct Call {
+    pub(super) app: Arc<App>,
+    /// The query string as it was sent; `""` where there is none.
+    pub(super) query: String,
+    headers: HeaderMap,
+}
+
+/// The error of a dialect. All that can go wrong has one of these, and each has a response.
+pub(super) trait DialectError: Error + From<AuthError> + From<Elapsed> + 'static {
+    /// Whose it is.
+    fn blame(&self) -> Blame;
+
+    /// The response, which tells nothing of what is behind this process.
+    fn into_response(self) -> Response;
+}
+
+/// Whose an error is, and thereby whether it is worth a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The request cannot be answered as it is. Not logged: a client could fill the log.
+    Client,
+    /// A service behind is not there. It comes back.
+    Surroundings,
+    /// Ours: somebody has to look.
+    Program,
+}
+
+impl Call {
+    /// The last part of a route: what handlers need of a request besides its path.
+    pub(super) fn filter(
+        app: &Arc<App>,
+    ) -> impl Filter<Extract = (Self,), Error = Infallible> + Clone + Send + Sync + 'static {
+        let app = app.clone();
+        let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+        warp::header::headers_cloned().and(query).map(move |headers, query| Self {
+            app: app.clone(),
+            query,
+            headers,
+        })
+    }
+
+    /// Runs `work` if its caller is known, and answers in any case.
+    pub(super) async fn answer<E: DialectError>(
+        &self,
+        route: Route,
+        work: impl Future<Output = Result<Response, E>> + Send,
+    ) -> Response {
+        let app = &self.app;
+        let result = async {
+            let principal = app.authenticator.authenticate(&self.headers)?;
+            Span::current().record("caller", principal.label());
+            timeout(app.request_timeout, work).await?
+        };
+        let answer = async {
+            result.await.unwrap_or_else(|error: E| {
+                log(&error);
+                error.into_response()
+            })
+        };
+        app.observer.observe(route, answer).await
+    }
+}
+
+fn log(error: &impl DialectError) {
+    match error.blame() {
+        Blame::Client => tracing::debug!(error = chain(error), "request refused"),
+        Blame::Surroundings => tracing::warn!(error = chain(error), "request cannot be answered now"),
+        Blame::Program => tracing::error!(error = chain(error), "request failed"),
+    }
+}

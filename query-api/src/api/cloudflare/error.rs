@@ -1,0 +1,110 @@
+//! What can go wrong in this dialect, and the one function that turns it into a response.
+
+use tokio::time::error::Elapsed;
+use warp::http::StatusCode;
+use warp::http::header::{ALLOW, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use warp::reply::Response;
+
+use super::envelope::{ErrorEnvelope, Issue};
+use crate::api::app::{Blame, DialectError};
+use crate::api::reply::{json, with_retry_after};
+use crate::api::routes::Unmatched;
+use crate::auth::AuthError;
+use crate::store::StoreError;
+
+/// A request cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// 401.
+    #[error("caller is not known")]
+    Unauthenticated(#[from] AuthError),
+    /// 400, with everything that is wrong.
+    #[error("parameters are not understood")]
+    Invalid(Vec<Issue>),
+    /// 404: no such entry, or no such body.
+    #[error("there is no such log")]
+    NotFound,
+    /// 503, or 500 where we are to blame.
+    #[error("logs cannot be read")]
+    Store(#[from] StoreError),
+    /// 503.
+    #[error("time is up")]
+    TimedOut(#[from] Elapsed),
+}
+
+/// Cloudflare's codes, as far as clients are known to see them.
+const AUTHENTICATION: u32 = 10_000;
+const INVALID: u32 = 7_001;
+const METHOD: u32 = 7_001;
+const NOT_FOUND: u32 = 7_002;
+const NO_ROUTE: u32 = 7_000;
+const FAILURE: u32 = 10_013;
+
+impl Issue {
+    /// What is wrong with a query parameter.
+    pub(super) fn of_query(parameter: &str, message: impl Into<String>) -> Self {
+        Self { code: INVALID, message: message.into(), path: vec!["query".to_owned(), parameter.to_owned()] }
+    }
+
+    /// What is wrong with a part of the path.
+    pub(super) fn of_path(parameter: &str, message: impl Into<String>) -> Self {
+        Self { code: INVALID, message: message.into(), path: vec!["params".to_owned(), parameter.to_owned()] }
+    }
+
+    fn plain(code: u32, message: &str) -> Self {
+        Self { code, message: message.to_owned(), path: Vec::new() }
+    }
+}
+
+impl DialectError for Error {
+    fn blame(&self) -> Blame {
+        match self {
+            Self::Unauthenticated(_) | Self::Invalid(_) | Self::NotFound => Blame::Client,
+            Self::Store(error) if error.is_retryable() => Blame::Surroundings,
+            Self::Store(_) => Blame::Program,
+            Self::TimedOut(_) => Blame::Surroundings,
+        }
+    }
+
+    fn into_response(self) -> Response {
+        match &self {
+            Self::Unauthenticated(_) => {
+                let issue = Issue::plain(AUTHENTICATION, "Authentication error");
+                let response = json(StatusCode::UNAUTHORIZED, &ErrorEnvelope::refused(issue));
+                with_header(response, WWW_AUTHENTICATE, "Bearer")
+            }
+            Self::Invalid(issues) => json(StatusCode::BAD_REQUEST, &ErrorEnvelope::invalid(issues.clone())),
+            Self::NotFound => {
+                json(StatusCode::NOT_FOUND, &ErrorEnvelope::not_found(Issue::plain(NOT_FOUND, "Not Found")))
+            }
+            Self::Store(error) if !error.is_retryable() => {
+                let issue = Issue::plain(FAILURE, "Internal Server Error");
+                json(StatusCode::INTERNAL_SERVER_ERROR, &ErrorEnvelope::refused(issue))
+            }
+            Self::Store(_) | Self::TimedOut(_) => {
+                let issue = Issue::plain(FAILURE, "Service Unavailable");
+                with_retry_after(json(StatusCode::SERVICE_UNAVAILABLE, &ErrorEnvelope::refused(issue)))
+            }
+        }
+    }
+}
+
+/// Answers where no route matched.
+pub(in crate::api) fn refuse(unmatched: Unmatched) -> Response {
+    match unmatched {
+        Unmatched::Path => {
+            let issue = Issue::plain(NO_ROUTE, "No route for that URI");
+            json(StatusCode::NOT_FOUND, &ErrorEnvelope::refused(issue))
+        }
+        Unmatched::Method => {
+            let issue = Issue::plain(METHOD, "Method not available for that URI");
+            let response = json(StatusCode::METHOD_NOT_ALLOWED, &ErrorEnvelope::refused(issue));
+            with_header(response, ALLOW, "GET")
+        }
+    }
+}
+
+fn with_header(mut response: Response, name: HeaderName, value: &'static str) -> Response {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
+}

@@ -1,0 +1,15 @@
+//! The AI Gateway Logs API as Cloudflare's clients speak it: list, get, request body, response body.
+//!
+//! In: paths under `/client/v4/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/logs`. Out: Cloudflare's
+//! envelopes and codes. SDKs read 4xx and 5xx as errors and retry some of them on their own, so statuses are chosen
+//! with care, and a 200 never carries `success: false`.
+
+mod envelope;
+mod error;
+mod list_query;
+mod logs;
+mod routes;
+mod tenant;
+
+pub(super) use error::refuse;
+pub(super) use routes::routes;

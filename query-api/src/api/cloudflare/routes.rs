@@ -1,0 +1,45 @@
+//! The paths of this dialect.
+
+use std::sync::Arc;
+
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use super::logs;
+use super::tenant::TenantPath;
+use crate::api::app::{App, Call};
+use crate::metrics::Route;
+use crate::sql::BodyPart;
+
+/// The four operations that read. The path comes before the method, so that a method that is not offered is told
+/// from a path that is not there.
+pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
+    let logs =
+        warp::path!("client" / "v4" / "accounts" / String / "ai-gateway" / "gateways" / String / "logs" / ..)
+            .map(|account_id, gateway_id| TenantPath { account_id, gateway_id });
+    let call = warp::get().and(Call::filter(app));
+
+    let list =
+        logs.and(warp::path::end()).and(call.clone()).then(|tenant: TenantPath, call: Call| async move {
+            call.answer(Route::CloudflareList, logs::list(&call, &tenant)).await
+        });
+    let get = logs.and(warp::path!(String)).and(call.clone()).then(
+        |tenant: TenantPath, id: String, call: Call| async move {
+            call.answer(Route::CloudflareGet, logs::get(&call, &tenant, &id)).await
+        },
+    );
+    let request = logs.and(warp::path!(String / "request")).and(call.clone()).then(
+        |tenant: TenantPath, id: String, call: Call| async move {
+            let work = logs::body(&call, &tenant, &id, BodyPart::Request);
+            call.answer(Route::CloudflareRequest, work).await
+        },
+    );
+    let response = logs.and(warp::path!(String / "response")).and(call).then(
+        |tenant: TenantPath, id: String, call: Call| async move {
+            let work = logs::body(&call, &tenant, &id, BodyPart::Response);
+            call.answer(Route::CloudflareResponse, work).await
+        },
+    );
+    list.or(get).unify().or(request).unify().or(response).unify().boxed()
+}

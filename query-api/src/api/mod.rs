@@ -1,0 +1,19 @@
+//! The APIs, one folder for each dialect.
+//!
+//! In: HTTP requests. Out: HTTP responses. A dialect reads its own parameters into a filter and an order, and writes
+//! its own envelopes; everything between is shared. Handlers are async functions that return a `Result`, and one
+//! function of the dialect turns its error into a response. A warp rejection only ever means that no route matched.
+
+mod app;
+mod cloudflare;
+mod observer;
+mod query_string;
+mod reply;
+mod routes;
+#[cfg(test)]
+mod tests;
+mod weir;
+
+pub use app::App;
+pub use observer::Observer;
+pub use routes::routes;

@@ -1,0 +1,256 @@
+//! Every route over the real filters, with services behind it that are missing or broken. What ClickHouse answers
+//! when it is well is shown against the real engine, in the system tests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use warp::Filter;
+use warp::http::{Response, StatusCode};
+use warp::hyper::body::Bytes;
+use warp::test::request;
+use weir_service::auth::BearerTokens;
+use weir_service::config::{ClickHouseConfig, NatsConfig};
+use weir_service::metrics::Metrics;
+
+use super::*;
+use crate::auth::Authenticator;
+use crate::metrics::QueryMetrics;
+use crate::store::{Aggregators, LogStore};
+use crate::view::MetadataForm;
+
+const LOGS: &str = "/client/v4/accounts/acc/ai-gateway/gateways/gw/logs";
+const ID: &str = "01J9154B8N555TAWY8E5RWHFRS";
+const UNAUTHENTICATED: &str = r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}],"messages":[],"result":null}"#;
+const UNAVAILABLE: &str = r#"{"success":false,"errors":[{"code":10013,"message":"Service Unavailable"}],"messages":[],"result":null}"#;
+const NOT_FOUND: &str = r#"{"success":false,"errors":[{"code":7002,"message":"Not Found"}]}"#;
+
+struct Fixture {
+    app: Arc<App>,
+    metrics: Metrics,
+}
+
+impl Fixture {
+    /// With a ClickHouse at `clickhouse` and no NATS anywhere.
+    async fn new(clickhouse: SocketAddr) -> Self {
+        let clickhouse = ClickHouseConfig {
+            url: format!("http://{clickhouse}").parse().unwrap(),
+            database: "secret_database".to_owned(),
+            user: "secret_user".to_owned(),
+            password: weir_service::config::Secret::new("secret_password"),
+        };
+        let nats = NatsConfig { url: format!("nats://{}", nobody().await).parse().unwrap(), token: None };
+        let mut metrics = Metrics::new("query-api", "0.0.0");
+        let app = App {
+            authenticator: Authenticator::new(BearerTokens::from_entries(["right"]).unwrap()),
+            store: LogStore::new(&clickhouse, Duration::from_secs(1)),
+            aggregators: Aggregators::connect(&nats, Duration::from_millis(50)).await.unwrap(),
+            observer: Observer::new(QueryMetrics::register(&mut metrics), 7),
+            metadata_form: MetadataForm::String,
+            request_timeout: Duration::from_secs(1),
+        };
+        Self { app: Arc::new(app), metrics }
+    }
+
+    async fn send(&self, method: &str, path: &str, token: Option<&str>) -> Response<Bytes> {
+        let request = request().method(method).path(path);
+        let request = match token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        };
+        request.reply(&routes(&self.app)).await
+    }
+
+    async fn get(&self, path: &str) -> Response<Bytes> {
+        self.send("GET", path, Some("right")).await
+    }
+}
+
+fn text(response: &Response<Bytes>) -> &str {
+    std::str::from_utf8(response.body()).unwrap()
+}
+
+/// An address that nobody listens on.
+async fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// A ClickHouse that answers everything with `status` and `body`, after `delay`.
+async fn clickhouse_that_fails(status: u16, body: &'static str, delay: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = warp::any().then(move || async move {
+        tokio::time::sleep(delay).await;
+        warp::reply::with_status(body, StatusCode::from_u16(status).unwrap())
+    });
+    tokio::spawn(warp::serve(answer).incoming(listener).run());
+    address
+}
+
+fn operations() -> [String; 4] {
+    [LOGS.to_owned(), format!("{LOGS}/{ID}"), format!("{LOGS}/{ID}/request"), format!("{LOGS}/{ID}/response")]
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_token_and_no_service_is_asked() {
+    let fixture = Fixture::new(nobody().await).await;
+    for path in operations() {
+        for token in [None, Some("wrong")] {
+            let response = fixture.send("GET", &path, token).await;
+            assert_eq!((response.status().as_u16(), text(&response)), (401, UNAUTHENTICATED), "{path}");
+            assert_eq!(response.headers()["www-authenticate"], "Bearer");
+        }
+        // Not even what is wrong with a request is told to strangers.
+        let response = fixture.send("GET", &format!("{path}?per_page=51"), None).await;
+        assert_eq!(response.status(), 401);
+    }
+    let response = fixture.send("GET", "/v1/live?account_id=acc&gateway_id=gw", None).await;
+    assert_eq!(response.status(), 401);
+    assert_eq!(text(&response), r#"{"error":{"code":"unauthenticated","message":"who are you?"}}"#);
+}
+
+#[tokio::test]
+async fn a_clickhouse_that_is_not_there_is_503_and_nothing_is_told_of_it() {
+    let fixture = Fixture::new(nobody().await).await;
+    for path in operations() {
+        let response = fixture.get(&path).await;
+        assert_eq!((response.status().as_u16(), text(&response)), (503, UNAVAILABLE), "{path}");
+        assert_eq!(response.headers()["retry-after"], "1");
+        assert_eq!(response.headers()["content-type"], "application/json");
+    }
+}
+
+#[tokio::test]
+async fn a_clickhouse_in_trouble_is_503_and_a_mistake_of_ours_is_500() {
+    let overloaded = "Code: 202. DB::Exception: Too many simultaneous queries for secret_user";
+    let fixture = Fixture::new(clickhouse_that_fails(500, overloaded, Duration::ZERO).await).await;
+    for path in operations() {
+        let response = fixture.get(&path).await;
+        assert_eq!((response.status().as_u16(), text(&response)), (503, UNAVAILABLE), "{path}");
+    }
+    let mistake = "Code: 62. DB::Exception: Syntax error in SELECT secret FROM secret_database.logs";
+    let fixture = Fixture::new(clickhouse_that_fails(400, mistake, Duration::ZERO).await).await;
+    for path in operations() {
+        let response = fixture.get(&path).await;
+        assert_eq!(response.status(), 500, "{path}");
+        assert!(text(&response).contains("Internal Server Error") && !text(&response).contains("secret"));
+        assert!(!response.headers().contains_key("retry-after"));
+    }
+}
+
+#[tokio::test]
+async fn a_clickhouse_that_hangs_costs_the_request_timeout_and_no_more() {
+    let fixture = Fixture::new(clickhouse_that_fails(200, "", Duration::from_mins(1)).await).await;
+    let response = tokio::time::timeout(Duration::from_secs(10), fixture.get(LOGS)).await.unwrap();
+    assert_eq!((response.status().as_u16(), text(&response)), (503, UNAVAILABLE));
+}
+
+#[tokio::test]
+async fn bad_parameters_are_400_with_their_places() {
+    let fixture = Fixture::new(nobody().await).await;
+    let response = fixture.get(&format!("{LOGS}?per_page=51&search=x")).await;
+    assert_eq!(response.status(), 400);
+    assert_eq!(
+        text(&response),
+        r#"{"success":false,"errors":[{"code":7001,"message":"Number must be less than or equal to 50","#
+            .to_owned()
+            + r#""path":["query","per_page"]},{"code":7001,"message":"Parameter 'search' is not supported yet","#
+            + r#""path":["query","search"]}],"result":{}}"#
+    );
+}
+
+#[tokio::test]
+async fn a_tenant_that_cannot_be_is_400_on_a_list_and_404_on_one_log() {
+    let fixture = Fixture::new(nobody().await).await;
+    for gateway in ["UPPER", "a--b", "a%27b", "a%2Fb", "%ff"] {
+        let logs = format!("/client/v4/accounts/acc/ai-gateway/gateways/{gateway}/logs");
+        let response = fixture.get(&logs).await;
+        assert_eq!(response.status(), 400, "{gateway}");
+        assert!(text(&response).contains(r#""path":["params","gateway_id"]"#), "{}", text(&response));
+        let response = fixture.get(&format!("{logs}/{ID}")).await;
+        assert_eq!((response.status().as_u16(), text(&response)), (404, NOT_FOUND), "{gateway}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_an_id_is_404_and_clickhouse_is_not_asked() {
+    let fixture = Fixture::new(nobody().await).await;
+    for id in ["x", "a%2Fb%20c", "01J9154B8N555TAWY8E5RWHFRs", "%ff", "%00", "01J9154B8N555TAWY8E5RWHFRS%20"]
+    {
+        for tail in ["", "/request", "/response"] {
+            let response = fixture.get(&format!("{LOGS}/{id}{tail}")).await;
+            assert_eq!((response.status().as_u16(), text(&response)), (404, NOT_FOUND), "{id}{tail}");
+        }
+    }
+    // An escaped id is the same id: this one is asked for.
+    let escaped = ID.replace('J', "%4a").replace("%4a", "%4A");
+    assert_eq!(fixture.get(&format!("{LOGS}/{escaped}")).await.status(), 503);
+}
+
+#[tokio::test]
+async fn other_methods_are_405_and_other_paths_are_404() {
+    let fixture = Fixture::new(nobody().await).await;
+    for path in operations() {
+        for method in ["POST", "PUT", "PATCH", "DELETE", "HEAD"] {
+            let response = fixture.send(method, &path, Some("right")).await;
+            assert_eq!(response.status(), 405, "{method} {path}");
+            assert_eq!(response.headers()["allow"], "GET");
+        }
+    }
+    for path in ["/", "/client/v4", "/client/v4/accounts/acc", &format!("{LOGS}/{ID}/usage"), "/v2/live"] {
+        let response = fixture.get(path).await;
+        assert_eq!(response.status(), 404, "{path}");
+        assert_eq!(
+            text(&response),
+            r#"{"success":false,"errors":[{"code":7000,"message":"No route for that URI"}],"messages":[],"result":null}"#
+        );
+    }
+    let response = fixture.get("/v1/lives").await;
+    assert_eq!(
+        (response.status().as_u16(), text(&response)),
+        (404, r#"{"error":{"code":"not_found","message":"there is nothing under this path"}}"#)
+    );
+    assert_eq!(fixture.send("POST", "/v1/live", Some("right")).await.status(), 405);
+}
+
+#[tokio::test]
+async fn live_windows_without_nats_are_503_and_without_a_tenant_400() {
+    let fixture = Fixture::new(nobody().await).await;
+    let response = fixture.get("/v1/live?account_id=acc&gateway_id=gw").await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert_eq!(
+        text(&response),
+        r#"{"error":{"code":"unavailable","message":"aggregators cannot be reached"}}"#
+    );
+    let response = fixture.get("/v1/live?account_id=acc").await;
+    assert_eq!(
+        (response.status().as_u16(), text(&response)),
+        (400, r#"{"error":{"code":"invalid","message":"gateway_id is required"}}"#)
+    );
+}
+
+#[tokio::test]
+async fn every_answer_has_an_id_of_its_own_and_is_counted() {
+    let fixture = Fixture::new(nobody().await).await;
+    let mut ids = Vec::new();
+    for path in ["/", LOGS, &format!("{LOGS}?page=0"), "/v1/live"] {
+        let response = fixture.get(path).await;
+        ids.push(response.headers()["x-request-id"].to_str().unwrap().to_owned());
+    }
+    assert_eq!(ids[0], "0000000000000007-0");
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+    let metrics = fixture.metrics.encode();
+    for line in [
+        r#"weir_query_requests_total{route="CloudflareList",status="400"} 1"#,
+        r#"weir_query_requests_total{route="CloudflareList",status="503"} 1"#,
+        r#"weir_query_requests_total{route="Unmatched",status="404"} 1"#,
+        r#"weir_query_requests_total{route="Live",status="400"} 1"#,
+        "weir_query_requests_in_flight 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
+    }
+}

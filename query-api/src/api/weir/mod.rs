@@ -1,0 +1,11 @@
+//! Weir's own API: what no other API has a place for.
+//!
+//! In: paths under `/v1`. Out: plain JSON; a failure is `{"error": {"code": .., "message": ..}}`, with a code that
+//! does not change and a message for people.
+
+mod error;
+mod live;
+mod routes;
+
+pub(super) use error::refuse;
+pub(super) use routes::routes;

@@ -1,0 +1,21 @@
+//! The paths of this dialect.
+
+use std::sync::Arc;
+
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use super::live;
+use crate::api::app::{App, Call};
+use crate::metrics::Route;
+
+/// `GET /v1/live`. The path comes before the method, so that a method that is not offered is told from a path that
+/// is not there.
+pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
+    warp::path!("v1" / "live")
+        .and(warp::get())
+        .and(Call::filter(app))
+        .then(|call: Call| async move { call.answer(Route::Live, live::live(&call)).await })
+        .boxed()
+}

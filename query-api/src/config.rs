@@ -1,0 +1,162 @@
+//! Section `[query_api]` of the configuration, with the sections that it shares.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use weir_service::auth::BearerTokens;
+use weir_service::config::{
+    Binary, ClickHouseConfig, CommandLine, ConfigErrors, InvalidValue, Key, LoadError, LogConfig, NatsConfig,
+    Reader, Reported, Secret, Value,
+};
+
+use crate::view::MetadataForm;
+
+const KEYS: &[Key] = &[
+    Key::new("query_api.listen", "where the APIs are served").default("127.0.0.1:8788"),
+    Key::new("query_api.ops_listen", "where probes and scrapes are answered").default("127.0.0.1:9093"),
+    Key::new("query_api.tokens", "who may ask: [label:]token or [label:]sha256:<hex>, with commas between them")
+        .secret(),
+    Key::new("query_api.request_timeout", "the longest that a request may take").default("30s"),
+    Key::new("query_api.live_timeout", "the longest to wait for an aggregator").default("2s"),
+    Key::new("query_api.drain_timeout", "time between the soft and the hard stop").default("20s"),
+    Key::new(
+        "query_api.metadata_form",
+        "how Cloudflare's API shows metadata: string, as its schema has it, or object, as its service sends it",
+    )
+    .default("string"),
+];
+
+/// All that this binary is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the APIs are served.
+    pub listen: SocketAddr,
+    /// Where probes and scrapes are answered.
+    pub ops_listen: SocketAddr,
+    /// Who may ask.
+    pub tokens: BearerTokens,
+    /// The longest that a request may take.
+    pub request_timeout: Duration,
+    /// The longest to wait for an aggregator.
+    pub live_timeout: Duration,
+    /// Time between the soft and the hard stop.
+    pub drain_timeout: Duration,
+    /// How Cloudflare's API shows metadata.
+    pub metadata_form: MetadataForm,
+    /// Section `[clickhouse]`.
+    pub clickhouse: ClickHouseConfig,
+    /// Section `[nats]`.
+    pub nats: NatsConfig,
+    /// Section `[log]`.
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// Reads the arguments and the environment of this process, and the file that they name.
+    pub fn from_process() -> Result<Self, LoadError> {
+        Ok(Self::from_reader(command_line().read_process()?.reader)?)
+    }
+
+    fn from_reader(mut reader: Reader) -> Result<Self, ConfigErrors> {
+        let listen = reader.get("query_api.listen");
+        let ops_listen = reader.get("query_api.ops_listen");
+        let tokens = read_tokens(&mut reader);
+        let second = Duration::from_secs(1);
+        let request_timeout = reader.get_in("query_api.request_timeout", second..=600 * second);
+        let live_timeout = reader.get_in("query_api.live_timeout", second / 100..=60 * second);
+        let drain_timeout = reader.get("query_api.drain_timeout");
+        let metadata_form = reader.get("query_api.metadata_form");
+        let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
+        reader.finish(|reader| {
+            let config = Self {
+                listen: listen?,
+                ops_listen: ops_listen?,
+                tokens: tokens?,
+                request_timeout: request_timeout?,
+                live_timeout: live_timeout?,
+                drain_timeout: drain_timeout?,
+                metadata_form: metadata_form?,
+                clickhouse: clickhouse?,
+                nats: nats?,
+                log: log?,
+            };
+            let apart = config.listen.port() == 0 || config.listen != config.ops_listen;
+            reader.require(apart, "query_api.ops_listen", "is the same as query_api.listen")?;
+            let in_time = config.live_timeout <= config.request_timeout;
+            reader.require(in_time, "query_api.live_timeout", "is more than query_api.request_timeout")?;
+            Ok(config)
+        })
+    }
+}
+
+impl Value for MetadataForm {
+    const EXPECTED: &'static str = "string or object";
+
+    fn from_text(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            "string" => Ok(Self::String),
+            "object" => Ok(Self::Object),
+            // Any other word is the configuration's, not ours.
+            _ => Err(InvalidValue::OtherKind),
+        }
+    }
+}
+
+fn command_line() -> CommandLine {
+    CommandLine::new(Binary::QueryApi, KEYS, "serves logs and statistics over HTTP")
+}
+
+fn read_tokens(reader: &mut Reader) -> Result<BearerTokens, Reported> {
+    let entries: Vec<Secret> = reader.get_list("query_api.tokens")?;
+    let tokens = BearerTokens::from_entries(entries.iter().map(Secret::expose));
+    let tokens = tokens.map_err(|error| reader.reject("query_api.tokens", error.to_string()))?;
+    reader.require(!tokens.is_empty(), "query_api.tokens", "is required")?;
+    Ok(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn read(args: &[&str], variables: &[(&str, &str)]) -> Result<Config, String> {
+        let args = std::iter::once("query-api").chain(args.iter().copied()).map(OsString::from);
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let invocation = command_line().read(args, variables).map_err(|error| error.to_string())?;
+        Config::from_reader(invocation.reader).map_err(|errors| errors.to_string())
+    }
+
+    const TOKENS: (&str, &str) = ("WEIR_QUERY_API_TOKENS", "grafana:t1,t2");
+
+    #[test]
+    fn tokens_are_all_that_has_to_be_given() {
+        let config = read(&[], &[TOKENS]).unwrap();
+        assert_eq!((config.listen.port(), config.ops_listen.port()), (8788, 9093));
+        assert_eq!((config.tokens.len(), config.metadata_form), (2, MetadataForm::String));
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_and_no_token_is() {
+        let error = read(
+            &["--query-api-metadata-form", "xml", "--query-api-request-timeout", "5ms"],
+            &[("WEIR_QUERY_API_TOKENS", "se cret")],
+        )
+        .unwrap_err();
+        assert!(error.starts_with("3 problems"), "{error}");
+        for part in ["query_api.tokens", "\"xml\" is not string or object", "query_api.request_timeout"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(!error.contains("se cret"), "{error}");
+        let error = read(&[], &[]).unwrap_err();
+        assert!(error.contains("query_api.tokens (not set): is required"), "{error}");
+    }
+
+    #[test]
+    fn relations_between_values_are_checked() {
+        let error = read(&["--query-api-listen", "127.0.0.1:9093"], &[TOKENS]).unwrap_err();
+        assert!(error.contains("query_api.ops_listen"), "{error}");
+        let error = read(&["--query-api-live-timeout", "40s"], &[TOKENS]).unwrap_err();
+        assert!(error.contains("query_api.live_timeout"), "{error}");
+    }
+}

@@ -1,0 +1,117 @@
+//! The metrics of this binary.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use warp::http::StatusCode;
+use weir_service::metrics::{MetricName, Metrics};
+
+/// What is counted. Clones count the same.
+#[derive(Clone, Debug)]
+pub struct QueryMetrics {
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    in_flight: Gauge,
+}
+
+/// The routes, as metrics and spans name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Route {
+    /// Cloudflare: list.
+    CloudflareList,
+    /// Cloudflare: get.
+    CloudflareGet,
+    /// Cloudflare: request body.
+    CloudflareRequest,
+    /// Cloudflare: response body.
+    CloudflareResponse,
+    /// Weir: live windows.
+    Live,
+    /// No route of ours.
+    Unmatched,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum QueryMetric {
+    Requests,
+    RequestSeconds,
+    RequestsInFlight,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: Route,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: Route,
+}
+
+/// A request that is being answered. Dropped without an answer (its client went away), it is counted out only.
+#[derive(Debug)]
+pub struct InFlight<'a> {
+    metrics: &'a QueryMetrics,
+    route: Route,
+}
+
+/// 1 ms to 10 s.
+const BUCKETS_S: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+impl QueryMetrics {
+    /// Registers them.
+    #[must_use]
+    pub fn register(metrics: &mut Metrics) -> Self {
+        let durations = Family::new_with_constructor((|| Histogram::new(BUCKETS_S)) as fn() -> Histogram);
+        Self {
+            requests: metrics.register(QueryMetric::Requests, Family::default()),
+            durations: metrics.register(QueryMetric::RequestSeconds, durations),
+            in_flight: metrics.register(QueryMetric::RequestsInFlight, Gauge::default()),
+        }
+    }
+
+    /// Counts a request in.
+    #[must_use]
+    pub fn begin(&self, route: Route) -> InFlight<'_> {
+        self.in_flight.inc();
+        InFlight { metrics: self, route }
+    }
+}
+
+impl InFlight<'_> {
+    /// Counts the answer.
+    pub fn answered(self, status: StatusCode, elapsed: Duration) {
+        let route = self.route;
+        self.metrics.requests.get_or_create(&RequestLabels { route, status: status.as_u16() }).inc();
+        self.metrics.durations.get_or_create(&RouteLabels { route }).observe(elapsed.as_secs_f64());
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.metrics.in_flight.dec();
+    }
+}
+
+impl MetricName for QueryMetric {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "query_requests",
+            Self::RequestSeconds => "query_request_seconds",
+            Self::RequestsInFlight => "query_requests_in_flight",
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::Requests => "answered requests, by route and status",
+            Self::RequestSeconds => "time from the head of a request to its answer, by route",
+            Self::RequestsInFlight => "requests that are being answered",
+        }
+    }
+}

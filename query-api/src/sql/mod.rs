@@ -1,0 +1,24 @@
+//! The one place where SQL is written.
+//!
+//! In: a scope, a filter, an order. Out: a [`Statement`], which is text with placeholders and the values for them.
+//! Text of a user is only ever a value; every identifier is a [`Column`] or stands in this module. No statement can
+//! be made without a scope, so that none can read another tenant's rows. `FINAL` is not used: ids are made unique
+//! when rows are written.
+
+mod body;
+mod column;
+mod entry;
+mod page;
+mod probe;
+mod statement;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+pub use body::{BodyPart, HEAD_CHARS_MAX, body, heads};
+pub use column::Column;
+pub use entry::{ENTRY_COLUMNS, entry};
+pub use page::{Direction, Order, Page, page};
+pub use probe::PROBE;
+pub use statement::{Bind, Statement};
+pub use summary::summary;

@@ -1,0 +1,143 @@
+//! A statement under construction: text that is ours, and values that never become part of it.
+
+use std::fmt::{Arguments, Write};
+
+use weir_event::{EventId, Scope};
+
+use super::column::Column;
+use crate::filter::{Condition, Filter};
+
+/// A statement with the values of its placeholders, `{name:Type}` in the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    text: String,
+    binds: Vec<(String, Bind)>,
+}
+
+/// The value of a placeholder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// A `String`.
+    Text(String),
+    /// A `Bool`.
+    Flag(bool),
+    /// An `Int64`: epoch milliseconds.
+    Millis(i64),
+}
+
+/// Builds a `SELECT` of one tenant's rows.
+pub(super) struct Select {
+    statement: Statement,
+}
+
+/// The table of events, ordered by `account_id, gateway_id, created_at, id`.
+pub(super) const LOGS: &str = "logs";
+/// The table of bodies, ordered by `account_id, gateway_id, started_at, id`.
+pub(super) const PAYLOADS: &str = "payloads";
+
+const OF_TENANT: &str = "account_id = {account_id:String} AND gateway_id = {gateway_id:String}";
+const STARTED_AT: &str = "fromUnixTimestamp64Milli({started_at:Int64}, 'UTC')";
+const OF_ID: &str = "id = {id:String}";
+
+impl Statement {
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The names of the placeholders with their values.
+    pub fn binds(&self) -> impl Iterator<Item = (&str, &Bind)> {
+        self.binds.iter().map(|(name, bind)| (name.as_str(), bind))
+    }
+}
+
+impl Bind {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "String",
+            Self::Flag(_) => "Bool",
+            Self::Millis(_) => "Int64",
+        }
+    }
+}
+
+impl Select {
+    /// `what` and `table` are texts of this module, never of a user.
+    pub(super) fn new(what: &str, table: &'static str, scope: &Scope) -> Self {
+        let text = format!("SELECT {what} FROM {table} WHERE {OF_TENANT}");
+        let binds = vec![
+            ("account_id".to_owned(), Bind::Text(scope.account_id.to_string())),
+            ("gateway_id".to_owned(), Bind::Text(scope.gateway_id.to_string())),
+        ];
+        Self { statement: Statement { text, binds } }
+    }
+
+    /// Keeps the rows of `logs` that meet every condition.
+    pub(super) fn filter(self, filter: &Filter) -> Self {
+        filter.iter().fold(self, Self::condition)
+    }
+
+    /// Keeps the row of an event in `logs`, found by the time in its id: the table is ordered by `created_at`, which
+    /// is never before `started_at`, and has a skip index on `started_at`.
+    pub(super) fn log_of(self, id: &EventId) -> Self {
+        self.bind_id(id).push(format_args!(" AND {}", of_log()))
+    }
+
+    /// Keeps the bodies of an event in `payloads`, provided that its log row is there: bodies are written first, and
+    /// must not be seen before the row.
+    pub(super) fn bodies_of(self, id: &EventId) -> Self {
+        let log = format!("SELECT id FROM {LOGS} WHERE {OF_TENANT} AND {}", of_log());
+        self.bind_id(id).push(format_args!(" AND started_at = {STARTED_AT} AND {OF_ID} AND id IN ({log})"))
+    }
+
+    /// Adds a text of this module.
+    pub(super) fn push(mut self, text: Arguments<'_>) -> Self {
+        self.statement.text.write_fmt(text).expect("a String takes everything");
+        self
+    }
+
+    pub(super) fn finish(self) -> Statement {
+        self.statement
+    }
+
+    fn condition(self, condition: &Condition) -> Self {
+        match condition {
+            Condition::CreatedFrom(millis) => self.created(">=", *millis),
+            Condition::CreatedTo(millis) => self.created("<=", *millis),
+            Condition::Flag(field, value) => self.equal((*field).into(), Bind::Flag(*value)),
+            Condition::Text(field, text) => self.equal((*field).into(), Bind::Text(text.clone())),
+        }
+    }
+
+    fn created(mut self, operator: &'static str, millis: i64) -> Self {
+        let bound = self.bind(Bind::Millis(millis));
+        let column = Column::CreatedAt;
+        self.push(format_args!(" AND {column} {operator} fromUnixTimestamp64Milli({bound}, 'UTC')"))
+    }
+
+    fn equal(mut self, column: Column, value: Bind) -> Self {
+        let bound = self.bind(value);
+        self.push(format_args!(" AND {column} = {bound}"))
+    }
+
+    /// Takes a value and gives its placeholder: `{p2:String}` for the third.
+    fn bind(&mut self, bind: Bind) -> String {
+        let name = format!("p{}", self.statement.binds.len());
+        let placeholder = format!("{{{name}:{}}}", bind.kind());
+        self.statement.binds.push((name, bind));
+        placeholder
+    }
+
+    fn bind_id(mut self, id: &EventId) -> Self {
+        let started_at = id.started_at().millis();
+        self.statement.binds.push(("started_at".to_owned(), Bind::Millis(started_at)));
+        self.statement.binds.push(("id".to_owned(), Bind::Text(id.to_string())));
+        self
+    }
+}
+
+/// The condition on `logs` that finds one event, with the values of [`Select::bind_id`].
+fn of_log() -> String {
+    format!("created_at >= {STARTED_AT} AND started_at = {STARTED_AT} AND {OF_ID}")
+}

@@ -1,0 +1,125 @@
+//! The statements, pinned: text and binds.
+
+use weir_event::{EventId, Scope};
+
+use super::*;
+use crate::filter::{Condition, Filter, FlagField, TextField};
+
+const HOSTILE: &str = "' OR 1=1 -- \\ `x` \0 \n\t {p2:String} ? ?? é 名";
+const TENANT: &str = "account_id = {account_id:String} AND gateway_id = {gateway_id:String}";
+
+fn scope() -> Scope {
+    Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() }
+}
+
+fn id() -> EventId {
+    "01J9154B8N555TAWY8E5RWHFRS".parse().unwrap()
+}
+
+fn text(value: &str) -> Bind {
+    Bind::Text(value.to_owned())
+}
+
+fn check(statement: &Statement, expected: &str, binds: &[(&str, Bind)]) {
+    assert_eq!(statement.text(), expected);
+    let mut all = vec![("account_id", text("acc")), ("gateway_id", text("gw"))];
+    all.extend_from_slice(binds);
+    let bound: Vec<_> = statement.binds().map(|(name, bind)| (name, bind.clone())).collect();
+    assert_eq!(bound, all);
+}
+
+const COLUMNS: &str = "id, created_at, event_id, duration_ms, provider, model, model_type, request_type, path, step, \
+    status_code, success, cached, truncated, user_agent, tokens_in, tokens_out, tokens_cache_read, \
+    tokens_reasoning, cost, cost_source, metadata, request_content_type, response_content_type, request_size, \
+    response_size";
+
+#[test]
+fn the_newest_page_follows_the_order_of_the_table() {
+    let newest = Order { column: Column::CreatedAt, direction: Direction::Descending };
+    check(
+        &page(&scope(), &Filter::default(), newest, Page { number: 1, per_page: 20 }),
+        &format!(
+            "SELECT {COLUMNS} FROM logs WHERE {TENANT} ORDER BY created_at DESC, id DESC LIMIT 20 OFFSET 0"
+        ),
+        &[],
+    );
+}
+
+#[test]
+fn another_order_is_made_total_by_time_and_id() {
+    let order = Order { column: Column::Provider, direction: Direction::Ascending };
+    let statement = page(&scope(), &Filter::default(), order, Page { number: 3, per_page: 50 });
+    let tail = " ORDER BY provider ASC, created_at ASC, id ASC LIMIT 50 OFFSET 100";
+    assert!(statement.text().ends_with(tail), "{}", statement.text());
+}
+
+#[test]
+fn a_page_past_every_end_stays_within_what_the_engine_takes() {
+    let order = Order { column: Column::CreatedAt, direction: Direction::Descending };
+    let statement = page(&scope(), &Filter::default(), order, Page { number: u64::MAX, per_page: 50 });
+    assert!(statement.text().ends_with(" OFFSET 9223372036854775807"), "{}", statement.text());
+}
+
+#[test]
+fn a_filter_is_binds_and_never_text() {
+    let mut filter = Filter::default();
+    filter.require(Condition::CreatedFrom(1_000));
+    filter.require(Condition::CreatedTo(2_000));
+    filter.require(Condition::Flag(FlagField::Cached, false));
+    filter.require(Condition::Text(TextField::Model, HOSTILE.to_owned()));
+    filter.require(Condition::Text(TextField::Provider, String::new()));
+    check(
+        &summary(&scope(), &filter),
+        &format!(
+            "SELECT count() AS total_count, min(cost) AS min_cost, max(cost) AS max_cost, \
+             min(duration_ms) AS min_duration, max(duration_ms) AS max_duration, \
+             min(tokens_in) AS min_tokens_in, max(tokens_in) AS max_tokens_in, \
+             min(tokens_out) AS min_tokens_out, max(tokens_out) AS max_tokens_out, \
+             min({total}) AS min_total_tokens, max({total}) AS max_total_tokens \
+             FROM logs WHERE {TENANT} \
+             AND created_at >= fromUnixTimestamp64Milli({{p2:Int64}}, 'UTC') \
+             AND created_at <= fromUnixTimestamp64Milli({{p3:Int64}}, 'UTC') \
+             AND cached = {{p4:Bool}} AND model = {{p5:String}} AND provider = {{p6:String}}",
+            total = "if(tokens_in IS NULL AND tokens_out IS NULL, NULL, \
+                     ifNull(tokens_in, 0) + ifNull(tokens_out, 0))",
+        ),
+        &[
+            ("p2", Bind::Millis(1_000)),
+            ("p3", Bind::Millis(2_000)),
+            ("p4", Bind::Flag(false)),
+            ("p5", text(HOSTILE)),
+            ("p6", text("")),
+        ],
+    );
+}
+
+const LOG_OF_ID: &str = "created_at >= fromUnixTimestamp64Milli({started_at:Int64}, 'UTC') \
+    AND started_at = fromUnixTimestamp64Milli({started_at:Int64}, 'UTC') AND id = {id:String}";
+
+#[test]
+fn an_entry_is_found_by_the_time_in_its_id() {
+    check(
+        &entry(&scope(), &id()),
+        &format!("SELECT {COLUMNS} FROM logs WHERE {TENANT} AND {LOG_OF_ID} LIMIT 1"),
+        &[("started_at", Bind::Millis(1_727_689_534_741)), ("id", text("01J9154B8N555TAWY8E5RWHFRS"))],
+    );
+}
+
+#[test]
+fn bodies_are_read_by_key_and_only_with_their_row() {
+    let rest = format!(
+        "FROM payloads WHERE {TENANT} AND started_at = fromUnixTimestamp64Milli({{started_at:Int64}}, 'UTC') \
+         AND id = {{id:String}} AND id IN (SELECT id FROM logs WHERE {TENANT} AND {LOG_OF_ID}) LIMIT 1"
+    );
+    let binds = [("started_at", Bind::Millis(1_727_689_534_741)), ("id", text("01J9154B8N555TAWY8E5RWHFRS"))];
+    check(&body(&scope(), &id(), BodyPart::Request), &format!("SELECT request AS body {rest}"), &binds);
+    check(&body(&scope(), &id(), BodyPart::Response), &format!("SELECT response AS body {rest}"), &binds);
+    check(
+        &heads(&scope(), &id()),
+        &format!(
+            "SELECT substringUTF8(request, 1, 1000) AS request_head, length(request) AS request_bytes, \
+             substringUTF8(response, 1, 1000) AS response_head, length(response) AS response_bytes {rest}"
+        ),
+        &binds,
+    );
+}

@@ -1,0 +1,87 @@
+//! Runs statements on ClickHouse.
+
+use std::time::Duration;
+
+use clickhouse::query::Query;
+use clickhouse::{Client, Compression};
+use weir_event::{EventId, Scope};
+use weir_service::config::ClickHouseConfig;
+
+use super::error::StoreError;
+use super::record::{BodyHeads, LogEntry, LogSummary, StoredBody};
+use crate::filter::Filter;
+use crate::sql::{self, Bind, BodyPart, Order, Page, Statement};
+
+/// The logs in ClickHouse. Clones share connections.
+#[derive(Clone)]
+pub struct LogStore {
+    client: Client,
+}
+
+impl LogStore {
+    /// Prepares a client; nothing is connected yet. No statement runs longer than `timeout`, not even when nobody
+    /// waits for it any more.
+    #[must_use]
+    pub fn new(config: &ClickHouseConfig, timeout: Duration) -> Self {
+        let client = Client::default()
+            .with_url(config.url.as_str())
+            .with_database(&config.database)
+            .with_user(&config.user)
+            .with_password(config.password.expose())
+            // Pages are small, and bodies mostly arrive from the same network.
+            .with_compression(Compression::None)
+            .with_setting("max_execution_time", timeout.as_secs().max(1).to_string());
+        Self { client }
+    }
+
+    /// A page of entries, and what is to be said of all entries that the filter lets through. Two statements at
+    /// once: a row that is written between them may be in one answer and not yet in the other.
+    pub async fn list(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        order: Order,
+        page: Page,
+    ) -> Result<(Vec<LogEntry>, LogSummary), StoreError> {
+        let entries = self.query(&sql::page(scope, filter, order, page)).fetch_all();
+        let summary = self.query(&sql::summary(scope, filter)).fetch_one();
+        Ok(tokio::try_join!(entries, summary)?)
+    }
+
+    /// An entry with the beginnings of its bodies, if there is one.
+    pub async fn entry(
+        &self,
+        scope: &Scope,
+        id: &EventId,
+    ) -> Result<Option<(LogEntry, BodyHeads)>, StoreError> {
+        let entry = self.query(&sql::entry(scope, id)).fetch_optional::<LogEntry>();
+        let heads = self.query(&sql::heads(scope, id)).fetch_optional::<BodyHeads>();
+        let (entry, heads) = tokio::try_join!(entry, heads)?;
+        Ok(entry.map(|entry| (entry, heads.unwrap_or_default())))
+    }
+
+    /// A body of an entry, if it is stored.
+    pub async fn body(
+        &self,
+        scope: &Scope,
+        id: &EventId,
+        part: BodyPart,
+    ) -> Result<Option<String>, StoreError> {
+        let stored = self.query(&sql::body(scope, id, part)).fetch_optional::<StoredBody>().await?;
+        Ok(stored.and_then(|stored| stored.body))
+    }
+
+    /// Whether the tables can be read.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        Ok(self.client.query_raw(sql::PROBE).execute().await?)
+    }
+
+    /// The text goes as it is (`query_raw`: no `?` in it means anything) and the values go beside it.
+    fn query(&self, statement: &Statement) -> Query {
+        statement.binds().fold(self.client.query_raw(statement.text()), |query, (name, bind)| match bind {
+            Bind::Text(text) => query.param(name, text),
+            Bind::Flag(value) => query.param(name, value),
+            Bind::Millis(millis) => query.param(name, millis),
+        })
+    }
+}

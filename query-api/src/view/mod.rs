@@ -1,0 +1,15 @@
+//! How records look as JSON.
+//!
+//! In: records of `store`. Out: values that serialize to what a dialect's clients read. Nothing is asked for here,
+//! and no amount passes through a float: its digits are printed as they are.
+
+mod body;
+mod entry;
+mod live;
+mod number;
+mod result_info;
+
+pub use body::to_json;
+pub use entry::{EntryDetailView, EntryView, MetadataForm};
+pub use live::LiveView;
+pub use result_info::ResultInfo;
