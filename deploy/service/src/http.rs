@@ -1,17 +1,36 @@
 //! Serves a warp filter until the process stops.
 //!
-//! Binding is apart from serving, so that an address that is taken is an error at start and not a panic later,
-//! and so that a test can ask for port 0 and learn which one it got.
+//! Binding is apart from serving, so that an address that is taken is an error at start and not a panic later, and so
+//! that a test can ask for port 0 and learn which one it got.
+//!
+//! The accept loop is ours and not warp's, for what a socket open to the world needs: a client that never finishes its
+//! headers is cut off, a client that hangs up in the middle is not an ERROR in our log, and the hard stop closes
+//! connections instead of leaving them to the end of the process.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
 
-use tokio::net::TcpListener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use warp::{Filter, Reply};
 
-use crate::lifecycle::Shutdown;
+use crate::lifecycle::{Lifecycle, Shutdown};
+
+/// How long a client may take for the headers of a request, from the first byte on a fresh connection or, between
+/// requests, from the answer before: so also how long an idle connection is kept. Longer than the minute after which
+/// load balancers give up theirs, so that it is they who close and no request is lost between.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// How long to leave a listener alone that cannot accept: the process is out of file descriptors, most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// The address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +46,21 @@ pub struct BindError {
 pub struct Listener {
     socket: TcpListener,
     local_addr: SocketAddr,
+    headers_timeout: Duration,
+}
+
+/// Serves `routes` on `listener` as a task of `lifecycle`.
+pub fn spawn<R>(lifecycle: &Lifecycle, name: &'static str, listener: Listener, routes: R)
+where
+    R: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
+    R::Extract: Reply,
+{
+    let shutdown = lifecycle.shutdown();
+    tracing::info!(task = name, listen = %listener.local_addr(), "listening");
+    lifecycle.spawn(name, async move {
+        listener.serve(routes, shutdown).await;
+        Ok::<_, Infallible>(())
+    });
 }
 
 impl Listener {
@@ -35,7 +69,7 @@ impl Listener {
         let open = async {
             let socket = TcpListener::bind(listen).await?;
             let local_addr = socket.local_addr()?;
-            Ok(Self { socket, local_addr })
+            Ok(Self { socket, local_addr, headers_timeout: HEADERS_TIMEOUT })
         };
         open.await.map_err(|source| BindError { listen, source })
     }
@@ -46,17 +80,14 @@ impl Listener {
         self.local_addr
     }
 
-    /// Serves `routes` until the soft stop, then finishes the requests that are under way; drops them at the
-    /// hard stop. `routes` answers everything itself (`recover` for what did not match).
+    /// Serves `routes` until the soft stop, then finishes the requests that are under way; drops them at the hard stop.
+    /// `routes` answers everything itself (`recover` for what did not match).
     pub async fn serve<R>(self, routes: R, shutdown: Shutdown)
     where
         R: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
         R::Extract: Reply,
     {
-        tokio::select! {
-            () = self.serve_until(routes, shutdown.soft_stop().clone()) => {}
-            () = shutdown.hard_stop().cancelled() => {}
-        }
+        self.serve_between(routes, shutdown.soft_stop(), shutdown.hard_stop()).await;
     }
 
     /// Serves `routes` until `stop`, then finishes the requests that are under way, however long they take.
@@ -65,6 +96,146 @@ impl Listener {
         R: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
         R::Extract: Reply,
     {
-        warp::serve(routes).incoming(self.socket).graceful(stop.cancelled_owned()).run().await;
+        self.serve_between(routes, &stop, &CancellationToken::new()).await;
+    }
+
+    async fn serve_between<R>(self, routes: R, soft: &CancellationToken, hard: &CancellationToken)
+    where
+        R: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
+        R::Extract: Reply,
+    {
+        let connections = TaskTracker::new();
+        while let Some(accepted) = soft.run_until_cancelled(self.socket.accept()).await {
+            match accepted {
+                Ok((stream, _)) => {
+                    let answered = answer(stream, routes.clone(), self.headers_timeout, soft.clone());
+                    let hard = hard.clone();
+                    connections.spawn(async move {
+                        // At the hard stop the connection is dropped where it stands.
+                        hard.run_until_cancelled(answered).await;
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(self.socket);
+        connections.close();
+        connections.wait().await;
+    }
+}
+
+/// Answers the requests of one connection; after the soft stop, only the one that is under way.
+async fn answer<R>(stream: TcpStream, routes: R, headers_timeout: Duration, soft: CancellationToken)
+where
+    R: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
+    R::Extract: Reply,
+{
+    let service = TowerToHyperService::new(warp::service(routes));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(headers_timeout)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = soft.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Clients hang up; anyone can make this line, so it is for debugging only.
+        tracing::debug!(%error, "connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::JoinHandle;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    /// Serves `/slow`, which takes `takes`, with a short limit for headers.
+    async fn serve_slow(takes: Duration, shutdown: &Shutdown) -> (SocketAddr, JoinHandle<()>) {
+        let slow = warp::path!("slow").then(move || async move {
+            sleep(takes).await;
+            "slow and sure"
+        });
+        let lost = |_| async { Ok::<_, Infallible>("lost") };
+        let mut listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        listener.headers_timeout = Duration::from_millis(200);
+        let address = listener.local_addr();
+        (address, tokio::spawn(listener.serve(slow.recover(lost), shutdown.clone())))
+    }
+
+    async fn connect_and_send(address: SocketAddr, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn read_to_end(mut stream: TcpStream) -> String {
+        let mut text = Vec::new();
+        // A connection that is cut off may end in an error; what came before it counts.
+        let _ = timeout(LIMIT, stream.read_to_end(&mut text)).await.unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_soft_stop_finishes_the_request_under_way_and_takes_no_other() {
+        let shutdown = Shutdown::new();
+        let (address, server) = serve_slow(Duration::from_millis(300), &shutdown).await;
+        let asked = connect_and_send(address, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        sleep(Duration::from_millis(100)).await;
+        shutdown.stop();
+        let answer = read_to_end(asked).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("slow and sure"), "{answer}");
+        timeout(LIMIT, server).await.unwrap().unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_soft_stop_does_not_wait_for_idle_connections() {
+        let shutdown = Shutdown::new();
+        let (address, server) = serve_slow(Duration::ZERO, &shutdown).await;
+        let idle = connect_and_send(address, "").await;
+        sleep(Duration::from_millis(50)).await;
+        shutdown.stop();
+        timeout(Duration::from_millis(150), server).await.unwrap().unwrap();
+        assert_eq!(read_to_end(idle).await, "");
+    }
+
+    #[tokio::test]
+    async fn the_hard_stop_drops_the_request_under_way() {
+        let shutdown = Shutdown::new();
+        let (address, server) = serve_slow(Duration::from_hours(1), &shutdown).await;
+        let asked = connect_and_send(address, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        sleep(Duration::from_millis(50)).await;
+        shutdown.stop();
+        shutdown.hard_stop().cancel();
+        timeout(LIMIT, server).await.unwrap().unwrap();
+        assert_eq!(read_to_end(asked).await, "");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_finishes_its_headers_is_cut_off() {
+        let shutdown = Shutdown::new();
+        let (address, _server) = serve_slow(Duration::ZERO, &shutdown).await;
+        let stalled = connect_and_send(address, "GET /slow HTTP/1.1\r\nhost: x\r\n").await;
+        assert!(!read_to_end(stalled).await.contains("slow and sure"));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_an_error() {
+        let taken = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let error = Listener::bind(taken.local_addr()).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot listen on {}", taken.local_addr()));
     }
 }

@@ -14,5 +14,6 @@ pub mod http;
 pub mod lifecycle;
 pub mod metrics;
 pub mod ops;
+mod process_metrics;
 pub mod readiness;
 pub mod telemetry;

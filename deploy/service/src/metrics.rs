@@ -36,6 +36,8 @@ use prometheus_client::encoding::text;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+use crate::process_metrics::ProcessCollector;
+
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -62,6 +64,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("weir");
         let labels = vec![("binary", binary), ("version", version)];
         registry.register("build", "what runs here", Info::new(labels));
+        registry.register_collector(Box::new(ProcessCollector));
         Self { registry }
     }
 

@@ -4,6 +4,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
+use crate::auth::BearerTokens;
+
 use super::key::Key;
 use super::reader::{Reader, Reported};
 use super::value::{InvalidValue, Secret, Value};
@@ -83,6 +85,16 @@ impl Reader {
         let url = self.get_url("nats.url", &["nats", "tls"]);
         let token = self.get_optional("nats.token");
         Ok(NatsConfig { url: url?, token: token? })
+    }
+
+    /// Reads a list of bearer tokens, each as [`BearerTokens::from_entries`] has it. There has to be one: without any,
+    /// nobody could call.
+    pub fn bearer_tokens(&mut self, name: &'static str) -> Result<BearerTokens, Reported> {
+        let entries: Vec<Secret> = self.get_list(name)?;
+        let tokens = BearerTokens::from_entries(entries.iter().map(Secret::expose));
+        let tokens = tokens.map_err(|error| self.reject(name, error.to_string()))?;
+        self.require(!tokens.is_empty(), name, "has no token, so nobody could call")?;
+        Ok(tokens)
     }
 
     /// Reads `[log]`.

@@ -175,6 +175,21 @@ fn the_file_of_a_secret_list_has_an_item_a_line_and_comments() {
 }
 
 #[test]
+fn bearer_tokens_are_read_whole_or_not_at_all() {
+    let told = |setup: &Setup| {
+        let mut reader = setup.reader();
+        let tokens = reader.bearer_tokens("ingest.tokens");
+        reader.finish(|_| tokens).map_err(|errors| errors.0[0].to_string())
+    };
+    let with = |tokens: &str| Setup::new().env("WEIR_INGEST_TOKENS", tokens);
+    assert_eq!(told(&with("gateway:one,two")).unwrap().caller_of("one").unwrap().label, "gateway");
+    let refused = "ingest.tokens (WEIR_INGEST_TOKENS): sha256 digest is not 64 hexadecimal digits";
+    assert_eq!(told(&with("one,sha256:12")).unwrap_err(), refused);
+    let missed = "ingest.tokens (not set): has no token, so nobody could call";
+    assert_eq!(told(&Setup::new()).unwrap_err(), missed);
+}
+
+#[test]
 fn the_other_binaries_are_left_alone() {
     let setup = Setup::new()
         .file("[aggregator]\nanything = { at = 'all' }\n[query_api]\nlisten = 1\n")
