@@ -1,3 +1,7 @@
 //! clickhouse-embedded: the binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    weir_clickhouse_embedded::run(std::env::args_os())
+}

@@ -1,0 +1,81 @@
+//! A request's body, received whole before anything runs.
+//!
+//! Small bodies stay in memory; the rest of a large one goes to a file that has no name any more. So a slow client
+//! holds no connection to the engine, one that goes away has started nothing, and memory stays bounded.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek};
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::io::AsyncWriteExt;
+
+/// How much of a body is kept in memory.
+const MEMORY_BYTES: usize = 1 << 20;
+
+/// Why a body did not arrive.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SpoolError {
+    /// The client went away or broke the protocol.
+    #[error("the request's body ended early")]
+    Client(#[source] hyper::Error),
+    /// The disk did not take it.
+    #[error("cannot keep the request's body")]
+    Disk(#[source] io::Error),
+}
+
+/// A received body.
+pub(super) struct Spool {
+    head: Bytes,
+    file: Option<File>,
+}
+
+impl Spool {
+    /// Receives a body.
+    pub(super) async fn receive(mut body: Incoming, folder: &Path) -> Result<Self, SpoolError> {
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        let mut head = BytesMut::with_capacity(announced.min(MEMORY_BYTES));
+        let mut file: Option<tokio::fs::File> = None;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(SpoolError::Client)?.into_data() else {
+                continue;
+            };
+            match file.as_mut() {
+                None if head.len() + data.len() <= MEMORY_BYTES => head.extend_from_slice(&data),
+                Some(file) => file.write_all(&data).await.map_err(SpoolError::Disk)?,
+                None => {
+                    let made = tempfile::tempfile_in(folder).map_err(SpoolError::Disk)?;
+                    let mut made = tokio::fs::File::from_std(made);
+                    made.write_all(&data).await.map_err(SpoolError::Disk)?;
+                    file = Some(made);
+                }
+            }
+        }
+        let file = match file {
+            None => None,
+            Some(mut file) => {
+                file.flush().await.map_err(SpoolError::Disk)?;
+                let mut file = file.into_std().await;
+                file.rewind().map_err(SpoolError::Disk)?;
+                Some(file)
+            }
+        };
+        Ok(Self { head: head.freeze(), file })
+    }
+
+    /// No body.
+    pub(super) fn empty() -> Self {
+        Self { head: Bytes::new(), file: None }
+    }
+
+    /// Reads it from the start.
+    pub(super) fn into_reader(self) -> Box<dyn Read + Send> {
+        let head = Cursor::new(self.head);
+        match self.file {
+            None => Box::new(head),
+            Some(file) => Box::new(head.chain(file)),
+        }
+    }
+}
