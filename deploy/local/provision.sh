@@ -46,9 +46,11 @@ lock() {
   flock -n 9 || { say "$1: another run is at it; waiting"; flock 9; }
 }
 
-# A scratch folder on the cache's own filesystem, so that the move into place is a rename. Gone when the subshell ends.
+# A scratch folder on the cache's own filesystem, so that the move into place is a rename. Gone when the subshell ends;
+# what a killed run left of this target goes now, as its lock is ours.
 scratch() {
   mkdir -p "$cache/tmp"
+  ! command -v flock >/dev/null || rm -rf "$cache/tmp/$1".*
   work="$(mktemp -d "$cache/tmp/$1.XXXXXX")"
   trap 'rm -rf "$work"' EXIT
 }

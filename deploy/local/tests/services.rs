@@ -1,6 +1,6 @@
 //! The real services under supervision: they start, stop, are killed, and come back with what they had.
 //!
-//! `make provision` has to have run.
+//! `make provision` has to have run, and `cargo build -p weir-clickhouse-embedded` in this profile.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use weir_local::{Installation, Kafka, LocalError, Nats, Probe, Program, Service, free_address};
+use weir_local::{ClickHouse, Installation, Kafka, LocalError, Nats, Probe, Program, Service, free_address};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -73,6 +73,28 @@ async fn nats_keeps_its_streams_over_a_kill_and_a_restart() {
     let names = ask_jetstream(&nats, "$JS.API.STREAM.NAMES", "").await;
     assert!(names.contains(r#""streams":["kept"]"#), "{names}");
     assert_eq!(nats.service.stop(LIMIT).await.unwrap().code(), Some(0));
+}
+
+/// Says `sql` to ClickHouse and gives what it answers, one way or the other.
+async fn ask_clickhouse(clickhouse: &ClickHouse, password: &str, sql: &str) -> String {
+    let client = reqwest::Client::new();
+    let request =
+        client.post(&clickhouse.url).basic_auth(&clickhouse.user, Some(password)).body(sql.to_owned());
+    request.send().await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test]
+async fn clickhouse_keeps_what_is_committed_over_a_kill_and_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let clickhouse = ClickHouse::start(&installation(), folder.path(), "right").await.unwrap();
+    let create = "CREATE TABLE kept (n UInt8) ENGINE = MergeTree ORDER BY n";
+    assert_eq!(ask_clickhouse(&clickhouse, "right", create).await, "");
+    assert_eq!(ask_clickhouse(&clickhouse, "right", "INSERT INTO kept SELECT 7").await, "");
+    assert!(ask_clickhouse(&clickhouse, "wrong", "SELECT 1").await.contains("AUTHENTICATION_FAILED"));
+    clickhouse.service.kill_hard().unwrap();
+    clickhouse.service.restart(ClickHouse::START_LIMIT).await.unwrap();
+    assert_eq!(ask_clickhouse(&clickhouse, "right", "SELECT n FROM kept").await, "7\n");
+    assert_eq!(clickhouse.service.stop(LIMIT).await.unwrap().code(), Some(0));
 }
 
 #[tokio::test]
