@@ -1,3 +1,17 @@
-//! Keeps rolling statistics and rollups.
+//! Keeps rolling statistics and rollups of usage.
+//!
+//! Usage messages come from JetStream ([`consume`]), are folded into sliding windows per API token and model
+//! ([`fold`]), and leave as rollup rows in ClickHouse and as answers to requests for live windows ([`publish`]).
+//! [`pipeline`] wires the three together.
+//!
+//! ClickHouse is the source of truth, and messages are only a signal. Everything that is kept here is read back from
+//! `logs` after a restart, to the last digit; how that is exact is told in [`fold`] and [`publish`].
 
+pub mod backoff;
+pub mod config;
+pub mod consume;
 pub mod fold;
+pub mod metrics;
+pub mod pipeline;
+pub mod publish;
+pub mod shared_fold;

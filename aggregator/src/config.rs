@@ -1,0 +1,98 @@
+//! What can be configured: section `[aggregator]`, and the sections that every binary reads.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use weir_service::config::{
+    Binary, ClickHouseConfig, CommandLine, ConfigErrors, Key, LoadError, LogConfig, NatsConfig, Reader,
+};
+
+use crate::fold::Limits;
+
+const ABOUT: &str = "keeps rolling statistics and rollups of usage";
+
+const KEYS: &[Key] = &[
+    Key::new("aggregator.ops_listen", "where probes and scrapes are answered").default("127.0.0.1:9092"),
+    Key::new("aggregator.drain_timeout", "time between the soft and the hard stop").default("20s"),
+    Key::new("aggregator.flush_interval", "how often changed rollups are written").default("1s"),
+    Key::new("aggregator.keys_max", "API token and model pairs with live windows, at most").default("100000"),
+    Key::new("aggregator.ids_max", "event ids remembered against repetition, at most").default("1000000"),
+];
+
+/// The settings of this process.
+#[derive(Clone, Debug)]
+pub struct AggregatorConfig {
+    /// Where probes and scrapes are answered.
+    pub ops_listen: SocketAddr,
+    /// Time between the soft and the hard stop.
+    pub drain_timeout: Duration,
+    /// How often changed rollups are written.
+    pub flush_interval: Duration,
+    /// How much the windows may keep.
+    pub limits: Limits,
+    /// Where `logs` and the rollups are.
+    pub clickhouse: ClickHouseConfig,
+    /// Where usage comes from.
+    pub nats: NatsConfig,
+    /// What to log.
+    pub log: LogConfig,
+}
+
+impl AggregatorConfig {
+    /// From this process's arguments, environment and configuration file.
+    pub fn load() -> Result<Self, LoadError> {
+        let invocation = CommandLine::new(Binary::Aggregator, KEYS, ABOUT).read_process()?;
+        Ok(Self::extract(invocation.reader)?)
+    }
+
+    fn extract(mut reader: Reader) -> Result<Self, ConfigErrors> {
+        let ops_listen = reader.get("aggregator.ops_listen");
+        let drain_timeout = reader.get("aggregator.drain_timeout");
+        let flush_interval =
+            reader.get_in("aggregator.flush_interval", Duration::from_millis(10)..=Duration::from_mins(1));
+        let keys_max = reader.get_in("aggregator.keys_max", 1..=10_000_000);
+        let ids_max = reader.get_in("aggregator.ids_max", 1..=100_000_000);
+        let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
+        reader.finish(|_| {
+            Ok(Self {
+                ops_listen: ops_listen?,
+                drain_timeout: drain_timeout?,
+                flush_interval: flush_interval?,
+                limits: Limits { keys_max: keys_max?, ids_max: ids_max? },
+                clickhouse: clickhouse?,
+                nats: nats?,
+                log: log?,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn extract(args: &[&str]) -> Result<AggregatorConfig, ConfigErrors> {
+        let args = std::iter::once("aggregator").chain(args.iter().copied()).map(OsString::from);
+        let invocation = CommandLine::new(Binary::Aggregator, KEYS, ABOUT).read(args, []).unwrap();
+        AggregatorConfig::extract(invocation.reader)
+    }
+
+    #[test]
+    fn the_defaults_are_a_configuration() {
+        let config = extract(&[]).unwrap();
+        assert_eq!(config.ops_listen.port(), 9_092);
+        assert_eq!(config.limits, Limits { keys_max: 100_000, ids_max: 1_000_000 });
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        let args =
+            ["--aggregator-flush-interval", "1ms", "--aggregator-keys-max", "0", "--nats-url", "http://x"];
+        let errors = extract(&args).unwrap_err().to_string();
+        for expected in ["1ms is not between 10ms and 60s", "0 is not between", "nats.url"] {
+            assert!(errors.contains(expected), "{expected}: {errors}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Why usage could not be consumed.
+
+use async_nats::jetstream::consumer::StreamError;
+use async_nats::jetstream::consumer::pull::MessagesError;
+use async_nats::jetstream::context::{ConsumerInfoError, CreateStreamError};
+use async_nats::jetstream::stream::{ConsumerError, InfoError};
+
+/// Usage cannot be consumed as things stand.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumeError {
+    /// The stream can be neither found nor created.
+    #[error("usage stream is not available")]
+    Stream(#[source] CreateStreamError),
+    /// The stream does not say where it stands.
+    #[error("usage stream cannot be looked at")]
+    StreamInfo(#[source] InfoError),
+    /// The durable consumer cannot be created or updated.
+    #[error("consumer of the usage stream is not available")]
+    Consumer(#[source] ConsumerError),
+    /// The consumer does not say where it stands.
+    #[error("consumer of the usage stream cannot be looked at")]
+    ConsumerInfo(#[source] ConsumerInfoError),
+    /// Messages cannot be asked for.
+    #[error("messages cannot be pulled")]
+    Pull(#[source] StreamError),
+    /// Messages stopped coming.
+    #[error("pulling messages was interrupted")]
+    Interrupted(#[source] MessagesError),
+    /// Messages ended, which they never should.
+    #[error("messages ended")]
+    Ended,
+    /// A message has no place in the stream.
+    #[error("message is not from the stream")]
+    Foreign(#[source] async_nats::Error),
+    /// The server was not reached to terminate a message.
+    #[error("message cannot be terminated")]
+    Terminate(#[source] async_nats::Error),
+    /// The past cannot be read from ClickHouse.
+    #[error("past usage cannot be read")]
+    History(#[source] clickhouse::error::Error),
+    /// ClickHouse took too long to tell the past.
+    #[error("past usage was not read in time")]
+    HistoryTimedOut,
+    /// Another part of the process is gone: it is about to end.
+    #[error("process is about to end")]
+    Closed,
+    /// A message is not a [`weir_event::bus::UsageMessage`]. It never will be.
+    #[error("message is not a usage message")]
+    Undecodable(#[source] serde_json::Error),
+}
+
+/// What to do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Begin a new session after a while.
+    Retry,
+    /// Terminate the message, so that it does not come again, and go on.
+    Terminate,
+}
+
+impl ConsumeError {
+    /// What to do about it. Nothing here is worth ending the process for.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Undecodable(_) => Verdict::Terminate,
+            Self::Stream(_)
+            | Self::StreamInfo(_)
+            | Self::Consumer(_)
+            | Self::ConsumerInfo(_)
+            | Self::Pull(_)
+            | Self::Interrupted(_)
+            | Self::Ended
+            | Self::Foreign(_)
+            | Self::Terminate(_)
+            | Self::History(_)
+            | Self::HistoryTimedOut
+            | Self::Closed => Verdict::Retry,
+        }
+    }
+}

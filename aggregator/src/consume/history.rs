@@ -1,0 +1,131 @@
+//! Reads the past from `logs`, in one statement.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clickhouse::{Client, Row};
+use serde::Deserialize;
+use weir_event::{EventId, Scope, Timestamp};
+use weir_store::ScaledUsd;
+
+use super::error::ConsumeError;
+use crate::fold::{Past, PastBucket, Sums, WarmUp};
+use crate::publish::ScopeMinute;
+
+/// How long the past may take.
+const TIMEOUT: Duration = Duration::from_mins(5);
+
+/// One statement over one table is one snapshot: every row is either in the sums and, if it is recent, in the ids, or
+/// in neither.
+const READ: &str = "\
+SELECT account_id, gateway_id, token, model, \
+    if(created_at >= fromUnixTimestamp64Milli({by_second_from:Int64}, 'UTC'), \
+        toInt64(toUnixTimestamp(created_at)), \
+        toInt64(toUnixTimestamp(toStartOfMinute(created_at)))) AS start_s, \
+    count() AS requests, countIf(NOT success) AS errors, countIf(logs.cached) AS cached, \
+    countIf(logs.cost IS NULL) AS unpriced, sum(ifNull(logs.tokens_in, 0)) AS tokens_in, \
+    sum(ifNull(logs.tokens_out, 0)) AS tokens_out, sum(ifNull(logs.cost, toDecimal128(0, 18))) AS cost, \
+    groupArrayIf(id, ingested_at >= fromUnixTimestamp64Milli({ids_from:Int64}, 'UTC')) AS ids \
+FROM logs \
+WHERE created_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') \
+    AND created_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC') \
+GROUP BY account_id, gateway_id, token, model, start_s";
+
+/// Reads what the windows need of the past.
+#[derive(Clone)]
+pub struct History {
+    client: Client,
+}
+
+#[derive(Debug, Row, Deserialize)]
+struct PastRow {
+    account_id: String,
+    gateway_id: String,
+    token: String,
+    model: String,
+    start_s: i64,
+    requests: u64,
+    errors: u64,
+    cached: u64,
+    unpriced: u64,
+    tokens_in: u64,
+    tokens_out: u64,
+    cost: ScaledUsd,
+    ids: Vec<[u8; 26]>,
+}
+
+impl History {
+    /// Reads through `client`.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Loads the past into `warm_up`. Gives the minutes of the rows that were stored lately: their rollups may not
+    /// have been written before the end of the process that was to do it.
+    pub async fn load(
+        &self,
+        past: Past,
+        warm_up: &mut WarmUp,
+    ) -> Result<BTreeSet<ScopeMinute>, ConsumeError> {
+        match tokio::time::timeout(TIMEOUT, self.read(past, warm_up)).await {
+            Ok(minutes) => minutes.map_err(ConsumeError::History),
+            Err(_) => Err(ConsumeError::HistoryTimedOut),
+        }
+    }
+
+    async fn read(
+        &self,
+        past: Past,
+        warm_up: &mut WarmUp,
+    ) -> Result<BTreeSet<ScopeMinute>, clickhouse::error::Error> {
+        let mut rows = self
+            .client
+            .query(READ)
+            .param("by_second_from", past.by_second_from_ms)
+            .param("ids_from", past.ids_from_ms)
+            .param("from", past.from_ms)
+            .param("until", past.until_ms)
+            .fetch::<PastRow>()?;
+        let mut recent = BTreeSet::new();
+        while let Some(row) = rows.next().await? {
+            let Some(bucket) = from_row(row) else {
+                continue;
+            };
+            warm_up.load(&bucket);
+            if !bucket.recent_ids.is_empty() {
+                recent.insert(ScopeMinute { scope: bucket.scope, start: bucket.start.minute() });
+            }
+        }
+        Ok(recent)
+    }
+}
+
+impl std::fmt::Debug for History {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The client knows a password.
+        f.write_str("History")
+    }
+}
+
+/// `None` for a row of a tenant that cannot be asked for, because its name is none.
+fn from_row(row: PastRow) -> Option<PastBucket> {
+    let scope = Scope { account_id: row.account_id.parse().ok()?, gateway_id: row.gateway_id.parse().ok()? };
+    let sums = Sums {
+        requests: row.requests,
+        errors: row.errors,
+        cached: row.cached,
+        unpriced: row.unpriced,
+        tokens_in: row.tokens_in,
+        tokens_out: row.tokens_out,
+        cost: row.cost,
+    };
+    Some(PastBucket {
+        scope,
+        token: row.token,
+        model: row.model,
+        start: Timestamp::from_millis(row.start_s.checked_mul(1_000)?).ok()?,
+        sums,
+        recent_ids: row.ids.into_iter().filter_map(|id| EventId::try_from(id).ok()).collect(),
+    })
+}

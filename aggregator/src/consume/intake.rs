@@ -1,0 +1,235 @@
+//! The task that keeps the windows: reads the past, then folds messages as they come.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::{AckKind, Context, Message};
+use futures_util::StreamExt;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use weir_event::bus::UsageMessage;
+use weir_service::clock::SharedClock;
+use weir_service::lifecycle::Shutdown;
+use weir_service::readiness::ReadinessCheck;
+use weir_service::telemetry::chain;
+
+use super::error::{ConsumeError, Verdict};
+use super::history::History;
+use super::stream::{messages, usage_consumer, usage_stream};
+use crate::backoff::Backoff;
+use crate::fold::{Limits, Past, WarmUp};
+use crate::metrics::AggregatorMetrics;
+use crate::publish::{ScopeMinute, Touched};
+use crate::shared_fold::{SharedFold, now};
+
+/// How often old buckets are dropped, the clock is watched and the consumer's state is shown.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What the intake says about itself at `/readyz`.
+#[derive(Clone, Debug)]
+pub struct IntakeChecks {
+    /// Messages can be pulled.
+    pub stream: ReadinessCheck,
+    /// The windows hold the past.
+    pub warm_up: ReadinessCheck,
+}
+
+/// Owns the windows.
+#[derive(Debug)]
+pub struct Intake {
+    /// JetStream.
+    pub context: Context,
+    /// Changes with every reconnect.
+    pub connects: watch::Receiver<u64>,
+    /// The past.
+    pub history: History,
+    /// The windows.
+    pub fold: SharedFold,
+    /// How much they may keep.
+    pub limits: Limits,
+    /// Where the rollups take what was touched.
+    pub touched: mpsc::Sender<Touched>,
+    /// The time of day.
+    pub clock: SharedClock,
+    /// What is said at `/readyz`.
+    pub checks: IntakeChecks,
+    /// Counts.
+    pub metrics: AggregatorMetrics,
+}
+
+/// Which stream the windows were filled from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    /// When the stream was created, in nanoseconds: tells it from another one of the same name.
+    created_ns: i128,
+    /// The highest sequence that is in the windows.
+    latest: u64,
+}
+
+/// The intake while it runs.
+struct Running {
+    intake: Intake,
+    position: Option<Position>,
+}
+
+impl Intake {
+    /// Takes messages until the soft stop. What was pulled and not folded by then comes again, to whoever is next.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), Infallible> {
+        let mut running = Running { intake: self, position: None };
+        tokio::select! {
+            () = running.run() => {}
+            () = shutdown.soft_stop().cancelled() => {}
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    async fn run(&mut self) {
+        let mut backoff = Backoff::new();
+        loop {
+            let started = Instant::now();
+            match self.session().await {
+                Ok(()) => backoff.reset(),
+                Err(error) => {
+                    if started.elapsed() > Duration::from_mins(1) {
+                        backoff.reset();
+                    }
+                    let wait = backoff.next_wait();
+                    let reason = chain(&error);
+                    tracing::warn!(error = reason, retry_in_ms = wait.as_millis(), "usage is not consumed");
+                    self.intake.checks.stream.fail(error.to_string());
+                    sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Folds messages until another session is called for: after a reconnect, or because the past has to be read.
+    async fn session(&mut self) -> Result<(), ConsumeError> {
+        self.intake.connects.mark_unchanged();
+        let mut stream = usage_stream(&self.intake.context).await?;
+        self.know_the_past(&mut stream).await?;
+        let mut consumer = usage_consumer(&stream).await?;
+        let mut messages = messages(&consumer).await?;
+        self.intake.checks.stream.pass();
+        let mut upkeep = interval(UPKEEP_INTERVAL);
+        upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                message = messages.next() => match message {
+                    Some(message) => self.take(message.map_err(ConsumeError::Interrupted)?).await?,
+                    None => return Err(ConsumeError::Ended),
+                },
+                _ = upkeep.tick() => {
+                    self.keep_up(&mut consumer).await?;
+                    if self.needs_warm_up() {
+                        return Ok(());
+                    }
+                }
+                changed = self.intake.connects.changed() => return changed.map_err(|_| ConsumeError::Closed),
+            }
+        }
+    }
+
+    /// Reads the past, unless the windows hold it and go on from this stream.
+    async fn know_the_past(&mut self, stream: &mut Stream) -> Result<(), ConsumeError> {
+        // Asked for anew: this is the sequence that the exactness of the warm-up rests on.
+        let info = stream.info().await.map_err(ConsumeError::StreamInfo)?;
+        let found =
+            Position { created_ns: info.created.unix_timestamp_nanos(), latest: info.state.last_sequence };
+        let goes_on = self
+            .position
+            .is_some_and(|known| known.created_ns == found.created_ns && known.latest <= found.latest);
+        if goes_on && !self.needs_warm_up() {
+            return Ok(());
+        }
+        let result = self.warm_up(found).await;
+        if let Err(error) = &result {
+            self.intake.checks.warm_up.fail(error.to_string());
+        }
+        result
+    }
+
+    async fn warm_up(&mut self, found: Position) -> Result<(), ConsumeError> {
+        let started = Instant::now();
+        let intake = &self.intake;
+        let now = now(&intake.clock);
+        let mut warm_up = WarmUp::begin(intake.limits, found.latest, now);
+        let minutes = intake.history.load(Past::needed_at(now), &mut warm_up).await?;
+        let fold = warm_up.finish();
+        let (keys, ids, recent_minutes) = (fold.keys(), fold.ids(), minutes.len());
+        *intake.fold.lock() = fold;
+        self.position = Some(found);
+        intake.touched.send(Touched { minutes, message: None }).await.map_err(|_| ConsumeError::Closed)?;
+        intake.metrics.warm_ups.inc();
+        intake.metrics.warm.set(1);
+        intake.metrics.warm_up_duration_s.observe(started.elapsed().as_secs_f64());
+        intake.checks.warm_up.pass();
+        let took_ms = started.elapsed().as_millis();
+        tracing::info!(took_ms, keys, ids, recent_minutes, last_sequence = found.latest, "the past is read");
+        Ok(())
+    }
+
+    async fn take(&mut self, message: Message) -> Result<(), ConsumeError> {
+        let info = message.info().map_err(ConsumeError::Foreign)?;
+        let (sequence, published_ns) = (info.stream_sequence, info.published.unix_timestamp_nanos());
+        self.intake.metrics.messages.inc();
+        match serde_json::from_slice(&message.payload).map_err(ConsumeError::Undecodable) {
+            Ok(usage) => {
+                self.fold(sequence, &usage, published_ns);
+                let (_, acker) = message.split();
+                let minutes = ScopeMinute::of(&usage.entries);
+                let touched = Touched { minutes, message: Some((sequence, acker)) };
+                self.intake.touched.send(touched).await.map_err(|_| ConsumeError::Closed)
+            }
+            Err(error) => match error.verdict() {
+                Verdict::Retry => Err(error),
+                Verdict::Terminate => {
+                    self.intake.metrics.messages_undecodable.inc();
+                    tracing::error!(sequence, error = chain(&error), "terminating a message");
+                    message.ack_with(AckKind::Term).await.map_err(ConsumeError::Terminate)
+                }
+            },
+        }
+    }
+
+    fn fold(&mut self, sequence: u64, usage: &UsageMessage, published_ns: i128) {
+        let intake = &self.intake;
+        let now = now(&intake.clock);
+        let applied = intake.fold.lock().apply(sequence, &usage.entries, now);
+        if let Some(position) = &mut self.position {
+            position.latest = position.latest.max(sequence);
+        }
+        intake.metrics.count(applied);
+        if applied.redelivered == 0 {
+            let delay_ms = i128::from(now.millis()) - published_ns / 1_000_000;
+            let delay = Duration::from_millis(u64::try_from(delay_ms).unwrap_or(0));
+            intake.metrics.fold_delay_s.observe(delay.as_secs_f64());
+        }
+    }
+
+    async fn keep_up(&mut self, consumer: &mut PullConsumer) -> Result<(), ConsumeError> {
+        let intake = &self.intake;
+        {
+            let mut fold = intake.fold.lock();
+            fold.sweep(now(&intake.clock));
+            intake.metrics.show(&fold);
+        }
+        let info = consumer.info().await.map_err(ConsumeError::ConsumerInfo)?;
+        intake.metrics.messages_pending.set(i64::try_from(info.num_pending).unwrap_or(i64::MAX));
+        intake.fold.lock().settle(info.ack_floor.stream_sequence);
+        Ok(())
+    }
+
+    fn needs_warm_up(&self) -> bool {
+        let needs = self.intake.fold.lock().needs_warm_up(now(&self.intake.clock));
+        if needs {
+            self.intake.metrics.warm.set(0);
+            self.intake.checks.warm_up.fail("the past is not read yet");
+        }
+        needs
+    }
+}

@@ -1,0 +1,117 @@
+//! Wires the stages together and runs them until the process stops.
+//!
+//! The intake owns the sending end of what was touched, and the rollups the receiving end: when the soft stop ends
+//! the intake, the rollups write what is left, acknowledge it, and end too.
+
+use std::process::ExitCode;
+
+use clickhouse::Client as ClickHouse;
+use tokio::sync::mpsc;
+use weir_service::clock::SharedClock;
+use weir_service::config::ClickHouseConfig;
+use weir_service::http::Listener;
+use weir_service::lifecycle::{Lifecycle, TaskError};
+use weir_service::metrics::Metrics;
+use weir_service::readiness::Readiness;
+use weir_service::{ops, telemetry};
+
+use crate::config::AggregatorConfig;
+use crate::consume::{Connection, History, Intake, IntakeChecks, connect};
+use crate::fold::Fold;
+use crate::metrics::AggregatorMetrics;
+use crate::publish::{FlushTask, LiveResponder, Rollups, Touched};
+use crate::shared_fold::{SharedFold, now};
+
+/// Messages between the intake and the rollups, at most. While the rollups cannot be written they take messages on,
+/// so this only has to bridge the time of one flush.
+const TOUCHED_MESSAGES_MAX: usize = 4_096;
+
+/// What the stages share.
+struct Stages<'a> {
+    config: &'a AggregatorConfig,
+    clock: SharedClock,
+    fold: SharedFold,
+    metrics: AggregatorMetrics,
+    readiness: Readiness,
+    connection: Connection,
+}
+
+/// Runs until the process is told to stop, and drains. Fails only when it cannot start.
+pub async fn serve(config: &AggregatorConfig, clock: SharedClock) -> Result<ExitCode, TaskError> {
+    telemetry::init(&config.log)?;
+    let lifecycle = Lifecycle::new(config.drain_timeout)?;
+    let readiness = Readiness::new(lifecycle.shutdown().soft_stop().clone());
+    let listener = Listener::bind(config.ops_listen).await?;
+    let mut metrics = Metrics::new("aggregator", env!("CARGO_PKG_VERSION"));
+    let stages = Stages {
+        config,
+        fold: SharedFold::new(Fold::cold(config.limits, now(&clock))),
+        clock,
+        metrics: AggregatorMetrics::register(&mut metrics),
+        connection: connect(&config.nats, readiness.register("nats")).await?,
+        readiness: readiness.clone(),
+    };
+    stages.spawn(&lifecycle);
+    ops::spawn(&lifecycle, listener, metrics, readiness);
+    let client = stages.connection.client.clone();
+    let code = lifecycle.run().await;
+    // The last acknowledgements are still on their way.
+    if let Err(error) = client.drain().await {
+        tracing::warn!(error = telemetry::chain(&error), "connection to nats is not drained");
+    }
+    Ok(code)
+}
+
+impl Stages<'_> {
+    fn spawn(&self, lifecycle: &Lifecycle) {
+        let (touch, touched) = mpsc::channel(TOUCHED_MESSAGES_MAX);
+        lifecycle.spawn("intake", self.intake(touch).run(lifecycle.shutdown()));
+        lifecycle.spawn("rollups", self.flush_task(touched).run(lifecycle.shutdown()));
+        lifecycle.spawn("live", self.live_responder().run(lifecycle.shutdown()));
+    }
+
+    fn intake(&self, touched: mpsc::Sender<Touched>) -> Intake {
+        Intake {
+            context: async_nats::jetstream::new(self.connection.client.clone()),
+            connects: self.connection.connects.clone(),
+            history: History::new(clickhouse_client(&self.config.clickhouse)),
+            fold: self.fold.clone(),
+            limits: self.config.limits,
+            touched,
+            clock: self.clock.clone(),
+            checks: IntakeChecks {
+                stream: self.readiness.register("usage_stream"),
+                warm_up: self.readiness.register("warm_up"),
+            },
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    fn flush_task(&self, touched: mpsc::Receiver<Touched>) -> FlushTask {
+        FlushTask {
+            rollups: Rollups::new(clickhouse_client(&self.config.clickhouse)),
+            touched,
+            interval: self.config.flush_interval,
+            clock: self.clock.clone(),
+            check: self.readiness.register("clickhouse"),
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    fn live_responder(&self) -> LiveResponder {
+        LiveResponder {
+            client: self.connection.client.clone(),
+            fold: self.fold.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
+fn clickhouse_client(config: &ClickHouseConfig) -> ClickHouse {
+    ClickHouse::default()
+        .with_url(config.url.as_str())
+        .with_database(&config.database)
+        .with_user(&config.user)
+        .with_password(config.password.expose())
+}

@@ -1,0 +1,213 @@
+//! The task that writes dirty minutes and acknowledges messages.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use async_nats::jetstream::message::Acker;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, sleep_until};
+use weir_service::clock::SharedClock;
+use weir_service::lifecycle::Shutdown;
+use weir_service::readiness::ReadinessCheck;
+use weir_service::telemetry::chain;
+
+use super::backlog::Backlog;
+use super::error::{PublishError, Verdict};
+use super::minute::ScopeMinute;
+use super::rollups::{MINUTES_PER_STATEMENT_MAX, Rollups, Versions};
+use crate::backoff::Backoff;
+use crate::metrics::AggregatorMetrics;
+
+/// So many dirty minutes are written at once, without waiting for the interval.
+const DIRTY_EARLY: usize = 1_000;
+/// With so many dirty minutes nothing more is taken in: the stream keeps what comes until they are written.
+const DIRTY_MAX: usize = 100_000;
+/// How often ClickHouse is asked for a sign of life while there is nothing to write.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a message, or a warm-up, touched.
+pub struct Touched {
+    /// The minutes that have to be computed anew.
+    pub minutes: BTreeSet<ScopeMinute>,
+    /// The message to acknowledge after that, with its sequence.
+    pub message: Option<(u64, Acker)>,
+}
+
+/// Owns the rollups.
+#[derive(Debug)]
+pub struct FlushTask {
+    /// Where they are written.
+    pub rollups: Rollups,
+    /// What to write.
+    pub touched: Receiver<Touched>,
+    /// How often.
+    pub interval: Duration,
+    /// Gives the versions their time.
+    pub clock: SharedClock,
+    /// Says whether ClickHouse does what it is asked to.
+    pub check: ReadinessCheck,
+    /// Counts.
+    pub metrics: AggregatorMetrics,
+}
+
+/// The task while it runs.
+struct Flushing {
+    task: FlushTask,
+    backlog: Backlog<Acker>,
+    versions: Option<Versions>,
+    backoff: Backoff,
+    next: Instant,
+    last_sign_of_life: Instant,
+}
+
+impl std::fmt::Debug for Touched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sequence = self.message.as_ref().map(|(sequence, _)| sequence);
+        f.debug_struct("Touched").field("minutes", &self.minutes).field("sequence", &sequence).finish()
+    }
+}
+
+impl FlushTask {
+    /// Writes until every sender of [`FlushTask::touched`] is gone and everything is written, or until the hard stop.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), Infallible> {
+        let now = Instant::now();
+        let flushing = Flushing {
+            next: now + self.interval,
+            task: self,
+            backlog: Backlog::new(),
+            versions: None,
+            backoff: Backoff::new(),
+            last_sign_of_life: now,
+        };
+        tokio::select! {
+            () = flushing.run() => {}
+            () = shutdown.hard_stop().cancelled() => {}
+        }
+        Ok(())
+    }
+}
+
+impl Flushing {
+    async fn run(mut self) {
+        let mut open = true;
+        let mut failing = false;
+        while open || !self.backlog.is_empty() {
+            let has_room = self.backlog.dirty() < DIRTY_MAX;
+            tokio::select! {
+                touched = self.task.touched.recv(), if open && has_room => match touched {
+                    Some(touched) => self.take(touched),
+                    None => open = false,
+                },
+                () = sleep_until(self.next) => failing = !self.flush_now().await,
+            }
+            let soon = !open || self.backlog.dirty() >= DIRTY_EARLY;
+            if soon && !failing {
+                self.next = Instant::now();
+            }
+        }
+    }
+
+    fn take(&mut self, touched: Touched) {
+        match touched.message {
+            Some((sequence, acker)) => self.backlog.wait(sequence, touched.minutes, acker),
+            None => self.backlog.mark(touched.minutes),
+        }
+        self.show_backlog();
+    }
+
+    /// Writes what is dirty, and sets when to do so next. Gives whether all went well.
+    async fn flush_now(&mut self) -> bool {
+        let result = self.flush().await;
+        self.show_backlog();
+        match &result {
+            Ok(()) => {
+                self.task.check.pass();
+                self.backoff.reset();
+                self.next = Instant::now() + self.task.interval;
+            }
+            Err(error) => {
+                let wait = self.backoff.next_wait();
+                tracing::warn!(
+                    error = chain(error),
+                    dirty_minutes = self.backlog.dirty(),
+                    retry_in_ms = wait.as_millis(),
+                    "rollups are not written"
+                );
+                self.task.metrics.flush_failures.inc();
+                self.task.check.fail(error.to_string());
+                self.next = Instant::now() + wait;
+            }
+        }
+        result.is_ok()
+    }
+
+    async fn flush(&mut self) -> Result<(), PublishError> {
+        if self.backlog.is_empty() {
+            return self.look_for_life().await;
+        }
+        let started = Instant::now();
+        let result = self.write_groups().await;
+        self.last_sign_of_life = Instant::now();
+        self.task.metrics.flush_duration_s.observe(started.elapsed().as_secs_f64());
+        result
+    }
+
+    async fn write_groups(&mut self) -> Result<(), PublishError> {
+        let mut refused = None;
+        self.acknowledge(&[]).await?;
+        for group in self.backlog.groups(MINUTES_PER_STATEMENT_MAX) {
+            let version = self.next_version().await?;
+            match self.task.rollups.compute(&group, version).await {
+                Ok(()) => {
+                    self.task.metrics.minutes_written.inc_by(group.len() as u64);
+                    self.acknowledge(&group).await?;
+                }
+                Err(error) => match error.verdict() {
+                    Verdict::RetryAll => return Err(error),
+                    Verdict::RetryThis => refused = Some(error),
+                },
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    async fn acknowledge(&mut self, written: &[ScopeMinute]) -> Result<(), PublishError> {
+        for acker in self.backlog.settle(written) {
+            acker.ack().await.map_err(PublishError::Acknowledge)?;
+        }
+        Ok(())
+    }
+
+    /// The first version goes on from what the table has, so that a clock that was ahead before a restart does not
+    /// make old rows win.
+    async fn next_version(&mut self) -> Result<u64, PublishError> {
+        let versions = match &mut self.versions {
+            Some(versions) => versions,
+            none => {
+                let latest = self.task.rollups.latest_version().await?;
+                none.insert(Versions::after(latest, self.task.clock.clone()))
+            }
+        };
+        Ok(versions.next())
+    }
+
+    async fn look_for_life(&mut self) -> Result<(), PublishError> {
+        if self.versions.is_some() && self.last_sign_of_life.elapsed() < PING_INTERVAL {
+            return Ok(());
+        }
+        if self.versions.is_none() {
+            // Also proves that the tables are there.
+            self.next_version().await?;
+        } else {
+            self.task.rollups.ping().await?;
+        }
+        self.last_sign_of_life = Instant::now();
+        Ok(())
+    }
+
+    fn show_backlog(&self) {
+        let dirty = i64::try_from(self.backlog.dirty()).unwrap_or(i64::MAX);
+        self.task.metrics.dirty_minutes.set(dirty);
+    }
+}

@@ -1,0 +1,31 @@
+//! The unit of a rollup: one UTC minute of one tenant.
+
+use std::collections::{BTreeSet, HashSet};
+
+use weir_event::bus::UsageEntry;
+use weir_event::{Scope, Timestamp};
+
+/// A tenant and the start of a minute.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScopeMinute {
+    /// Whose.
+    pub scope: Scope,
+    /// Its start.
+    pub start: Timestamp,
+}
+
+impl ScopeMinute {
+    /// The minutes that `entries` touch.
+    #[must_use]
+    pub fn of(entries: &[UsageEntry]) -> BTreeSet<Self> {
+        let distinct: HashSet<_> =
+            entries.iter().map(|entry| (&entry.scope, entry.created_at.minute())).collect();
+        distinct.into_iter().map(|(scope, start)| Self { scope: scope.clone(), start }).collect()
+    }
+
+    /// Its start in seconds since 1970, as ClickHouse's `DateTime` has it.
+    #[must_use]
+    pub fn start_s(&self) -> i64 {
+        self.start.millis() / 1_000
+    }
+}
