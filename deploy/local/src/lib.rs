@@ -5,9 +5,12 @@
 //! started it. [`ClickHouse`], [`Nats`] and [`Kafka`] are the services that Weir needs, with their configuration;
 //! Weir's own binaries are a [`Program`] that the caller describes.
 //!
-//! Everything listens on loopback. Nothing here knows what flows through the services.
+//! [`Weir`] is all of it together: those services and the three binaries; [`demo`] shows it at work.
+//!
+//! Everything listens on loopback.
 
 mod clickhouse;
+pub mod demo;
 mod error;
 mod installation;
 mod kafka;
@@ -18,6 +21,7 @@ mod program;
 mod secret;
 mod service;
 mod spawner;
+mod weir;
 
 pub use clickhouse::ClickHouse;
 pub use error::LocalError;
@@ -29,3 +33,4 @@ pub use probe::Probe;
 pub use program::Program;
 pub use secret::random_secret;
 pub use service::Service;
+pub use weir::{Addresses, Secrets, Weir};
