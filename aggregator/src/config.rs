@@ -15,6 +15,8 @@ const KEYS: &[Key] = &[
     Key::new("aggregator.ops_listen", "where probes and scrapes are answered").default("127.0.0.1:9092"),
     Key::new("aggregator.drain_timeout", "time between the soft and the hard stop").default("20s"),
     Key::new("aggregator.flush_interval", "how often changed rollups are written").default("1s"),
+    Key::new("aggregator.ack_wait", "after which an unacknowledged message is delivered again")
+        .default("30s"),
     Key::new("aggregator.keys_max", "API token and model pairs with live windows, at most").default("100000"),
     Key::new("aggregator.ids_max", "event ids remembered against repetition, at most").default("1000000"),
 ];
@@ -28,6 +30,8 @@ pub struct AggregatorConfig {
     pub drain_timeout: Duration,
     /// How often changed rollups are written.
     pub flush_interval: Duration,
+    /// After which an unacknowledged message is delivered again.
+    pub ack_wait: Duration,
     /// How much the windows may keep.
     pub limits: Limits,
     /// Where `logs` and the rollups are.
@@ -50,14 +54,19 @@ impl AggregatorConfig {
         let drain_timeout = reader.get("aggregator.drain_timeout");
         let flush_interval =
             reader.get_in("aggregator.flush_interval", Duration::from_millis(10)..=Duration::from_mins(1));
+        let ack_wait = reader.get("aggregator.ack_wait");
         let keys_max = reader.get_in("aggregator.keys_max", 1..=10_000_000);
         let ids_max = reader.get_in("aggregator.ids_max", 1..=100_000_000);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
-        reader.finish(|_| {
+        reader.finish(|reader| {
+            let (ack_wait, flush_interval) = (ack_wait?, flush_interval?);
+            let in_time = ack_wait > flush_interval;
+            reader.require(in_time, "aggregator.ack_wait", "is not longer than aggregator.flush_interval")?;
             Ok(Self {
                 ops_listen: ops_listen?,
                 drain_timeout: drain_timeout?,
-                flush_interval: flush_interval?,
+                flush_interval,
+                ack_wait,
                 limits: Limits { keys_max: keys_max?, ids_max: ids_max? },
                 clickhouse: clickhouse?,
                 nats: nats?,
@@ -84,6 +93,12 @@ mod tests {
         let config = extract(&[]).unwrap();
         assert_eq!(config.ops_listen.port(), 9_092);
         assert_eq!(config.limits, Limits { keys_max: 100_000, ids_max: 1_000_000 });
+    }
+
+    #[test]
+    fn a_message_is_not_delivered_again_before_it_could_be_flushed() {
+        let errors = extract(&["--aggregator-flush-interval", "30s"]).unwrap_err().to_string();
+        assert!(errors.contains("is not longer than aggregator.flush_interval"), "{errors}");
     }
 
     #[test]

@@ -77,6 +77,7 @@ impl Stages<'_> {
             history: History::new(clickhouse_client(&self.config.clickhouse)),
             fold: self.fold.clone(),
             limits: self.config.limits,
+            ack_wait: self.config.ack_wait,
             touched,
             clock: self.clock.clone(),
             checks: IntakeChecks {

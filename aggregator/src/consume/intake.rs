@@ -49,6 +49,8 @@ pub struct Intake {
     pub fold: SharedFold,
     /// How much they may keep.
     pub limits: Limits,
+    /// After which an unacknowledged message is delivered again.
+    pub ack_wait: Duration,
     /// Where the rollups take what was touched.
     pub touched: mpsc::Sender<Touched>,
     /// The time of day.
@@ -112,7 +114,7 @@ impl Running {
         self.intake.connects.mark_unchanged();
         let mut stream = usage_stream(&self.intake.context).await?;
         self.know_the_past(&mut stream).await?;
-        let mut consumer = usage_consumer(&stream).await?;
+        let mut consumer = usage_consumer(&stream, self.intake.ack_wait).await?;
         let mut messages = messages(&consumer).await?;
         self.intake.checks.stream.pass();
         let mut upkeep = interval(UPKEEP_INTERVAL);

@@ -11,8 +11,6 @@ use super::error::ConsumeError;
 
 /// The name of the durable consumer.
 const CONSUMER: &str = "aggregator";
-/// A message that is not acknowledged for so long is delivered again.
-const ACK_WAIT: Duration = Duration::from_secs(30);
 /// Messages that may wait for a flush, at most. Bounds what is delivered again after a crash.
 const ACK_PENDING_MAX: i64 = 50_000;
 /// Messages in one pull: bounds what waits in memory before it is folded.
@@ -35,14 +33,17 @@ pub(super) async fn usage_stream(context: &Context) -> Result<Stream, ConsumeErr
     context.get_or_create_stream(config).await.map_err(ConsumeError::Stream)
 }
 
-/// The consumer, created or brought up to this description.
-pub(super) async fn usage_consumer(stream: &Stream) -> Result<PullConsumer, ConsumeError> {
+/// The consumer, created or brought up to this description. What is not acknowledged for `ack_wait` comes again.
+pub(super) async fn usage_consumer(
+    stream: &Stream,
+    ack_wait: Duration,
+) -> Result<PullConsumer, ConsumeError> {
     let config = pull::Config {
         durable_name: Some(CONSUMER.to_owned()),
         description: Some("folds usage into windows and rollups".to_owned()),
         deliver_policy: DeliverPolicy::All,
         ack_policy: AckPolicy::Explicit,
-        ack_wait: ACK_WAIT,
+        ack_wait,
         max_ack_pending: ACK_PENDING_MAX,
         ..pull::Config::default()
     };

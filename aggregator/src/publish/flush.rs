@@ -73,7 +73,8 @@ impl FlushTask {
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Infallible> {
         let now = Instant::now();
         let flushing = Flushing {
-            next: now + self.interval,
+            // At once: whether ClickHouse is there is to be known before the first message.
+            next: now,
             task: self,
             backlog: Backlog::new(),
             versions: None,
