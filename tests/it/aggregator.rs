@@ -1,0 +1,246 @@
+//! The aggregator: its windows and its rollups equal the logs, whatever comes twice, late, or in between a crash and
+//! a restart.
+
+mod expected;
+mod world;
+
+use std::time::Duration;
+
+use weir_event::bus::{self, LiveSnapshot, UsageEntry};
+
+use self::world::{LIMIT, World, entries, entry, scope};
+
+const GATEWAYS: [&str; 2] = ["gw-a", "gw-b"];
+
+/// Holds the windows of both gateways to what `all` add up to.
+async fn check_windows(world: &World, all: &[UsageEntry]) {
+    for gateway in GATEWAYS {
+        let scope = scope(gateway);
+        let live = world.live(&scope).await;
+        assert_eq!(live, expected::snapshot(all, &scope, live.as_of), "{}", world.aggregator.log_tail());
+    }
+}
+
+/// Waits until the windows count as many requests as `all` has in the longest window, then checks them.
+async fn wait_for_windows(world: &World, all: &[UsageEntry]) {
+    let settled = async {
+        loop {
+            let mut same = true;
+            for gateway in GATEWAYS {
+                let scope = scope(gateway);
+                let live = world.live(&scope).await;
+                same &= requests(&live) == requests(&expected::snapshot(all, &scope, live.as_of));
+            }
+            if same {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(LIMIT, settled).await.is_err() {
+        check_windows(world, all).await;
+    }
+    check_windows(world, all).await;
+}
+
+fn requests(live: &LiveSnapshot) -> u64 {
+    live.rows.iter().map(|row| row.windows[3].requests).sum()
+}
+
+/// Waits until every message is acknowledged, then checks the rollups: they are written before.
+async fn check_rollups(world: &World, all: &[UsageEntry]) {
+    world.wait_until_acknowledged().await;
+    assert_eq!(world.rollups().await, expected::rollups(all), "{}", world.aggregator.log_tail());
+}
+
+fn as_duplicates(entries: &[UsageEntry]) -> Vec<UsageEntry> {
+    entries.iter().map(|entry| UsageEntry { duplicate: true, ..entry.clone() }).collect()
+}
+
+#[tokio::test]
+async fn aggregator_windows_and_rollups_equal_the_logs_and_what_comes_twice_changes_nothing() {
+    let world = World::start(&[]).await;
+    let mut all = entries(0, 400, world.now_ms().await);
+    world.deliver(&all).await;
+    wait_for_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+
+    // The same in other messages, as duplicates, and in part: nothing is counted twice.
+    world.publish(&all[..120]).await;
+    world.publish(&as_duplicates(&all)).await;
+    let more = entries(1_000, 100, world.now_ms().await);
+    world.commit(&more).await;
+    world.publish(&[&all[100..200], &more[..]].concat()).await;
+    all.extend(more);
+    wait_for_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+    assert_eq!(world.metric("weir_aggregator_entries_duplicate_total").await, 400);
+    assert_eq!(world.metric("weir_aggregator_entries_repeated_total").await, 220);
+}
+
+#[tokio::test]
+async fn aggregator_that_is_killed_has_the_same_windows_after_its_restart() {
+    let world = World::start(&[]).await;
+    let now_ms = world.now_ms().await;
+    let seen = entries(0, 200, now_ms);
+    world.deliver(&seen).await;
+    wait_for_windows(&world, &seen).await;
+
+    world.aggregator.kill_hard().unwrap();
+    // While it is away: some are committed and published, some are committed and not yet published.
+    let (published, late) = (entries(1_000, 150, now_ms), entries(2_000, 150, now_ms));
+    world.deliver(&published).await;
+    world.commit(&late).await;
+    world.aggregator.restart(LIMIT).await.unwrap();
+    let mut all = [seen, published, late.clone()].concat();
+    check_windows(&world, &all).await;
+
+    world.publish(&late).await;
+    let more = entries(3_000, 50, world.now_ms().await);
+    world.deliver(&more).await;
+    all.extend(more);
+    wait_for_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+    check_windows(&world, &all).await;
+}
+
+#[tokio::test]
+async fn aggregator_counts_redelivered_messages_once() {
+    let world = World::start(&[]).await;
+    let now_ms = world.now_ms().await;
+    let all = entries(0, 200, now_ms);
+    world.commit(&all).await;
+    // Nothing is acknowledged while ClickHouse does not answer, and everything comes again.
+    world.clickhouse.service.suspend().unwrap();
+    world.publish(&all).await;
+    wait_for_windows(&world, &all).await;
+    let redelivered = "weir_aggregator_entries_redelivered_total";
+    while world.metric(redelivered).await < 200 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    check_windows(&world, &all).await;
+
+    // And once more to the next process.
+    world.aggregator.kill_hard().unwrap();
+    world.clickhouse.service.resume().unwrap();
+    world.aggregator.restart(LIMIT).await.unwrap();
+    check_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+    assert_eq!(world.metric(redelivered).await, 200);
+    check_windows(&world, &all).await;
+}
+
+#[tokio::test]
+async fn aggregator_writes_tombstones_for_groups_that_are_gone() {
+    let world = World::start(&[]).await;
+    let created_ms = world.now_ms().await / 60_000 * 60_000;
+    // In one minute of one gateway, in nine groups.
+    let all: Vec<_> = (0..36).map(|n| entry(n * 2, created_ms + i64::from(n))).collect();
+    world.deliver(&all).await;
+    check_rollups(&world, &all).await;
+
+    world.store.query("DELETE FROM logs WHERE model = 'model-0'").execute().await.unwrap();
+    let (gone, left): (Vec<_>, Vec<_>) = all.iter().cloned().partition(|entry| entry.model == "model-0");
+    // A minute that nothing touches is not computed anew. This one is touched by a duplicate.
+    world.publish(&as_duplicates(&left[..1])).await;
+    world.wait_until_acknowledged().await;
+    let mut expected = [expected::rollups(&left), gone.iter().map(expected::empty_rollup).collect()].concat();
+    expected.sort();
+    expected.dedup();
+    assert!(expected.iter().any(|rollup| rollup.requests == 0));
+    assert_eq!(world.rollups().await, expected);
+}
+
+#[tokio::test]
+async fn aggregator_outlives_nats_and_clickhouse_and_says_what_is_missing() {
+    let world = World::start(&[]).await;
+    let now_ms = world.now_ms().await;
+    let mut all = entries(0, 100, now_ms);
+    world.deliver(&all).await;
+    check_rollups(&world, &all).await;
+
+    world.nats.service.kill_hard().unwrap();
+    wait_for_ops(&world, r#""nats":"not connected""#).await;
+    world.nats.service.restart(LIMIT).await.unwrap();
+    world.aggregator.wait_until_ready(LIMIT).await.unwrap();
+    let more = entries(1_000, 100, now_ms);
+    world.deliver(&more).await;
+    all.extend(more);
+    wait_for_windows(&world, &all).await;
+
+    let unseen = entries(2_000, 100, now_ms);
+    world.commit(&unseen).await;
+    world.clickhouse.service.kill_hard().unwrap();
+    world.publish(&unseen).await;
+    all.extend(unseen);
+    wait_for_windows(&world, &all).await;
+    wait_for_ops(&world, r#""clickhouse":"#).await;
+    world.clickhouse.service.restart(LIMIT).await.unwrap();
+    world.aggregator.wait_until_ready(LIMIT).await.unwrap();
+    check_rollups(&world, &all).await;
+    check_windows(&world, &all).await;
+    assert_eq!(world.metric("weir_aggregator_warm_ups_total").await, 1);
+}
+
+async fn wait_for_ops(world: &World, expected: &str) {
+    let said = async {
+        while !world.ops("/readyz").await.contains(expected) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, said).await.unwrap();
+}
+
+#[tokio::test]
+async fn aggregator_reads_the_past_again_when_the_stream_is_another_one() {
+    let world = World::start(&[]).await;
+    let mut all = entries(0, 200, world.now_ms().await);
+    world.deliver(&all).await;
+    wait_for_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+
+    // The new stream gives out the sequences of the old one again.
+    world.jetstream.delete_stream(bus::USAGE_STREAM).await.unwrap();
+    while world.jetstream.get_stream(bus::USAGE_STREAM).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let more = entries(1_000, 200, world.now_ms().await);
+    world.deliver(&more).await;
+    all.extend(more);
+    wait_for_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+    assert_eq!(world.metric("weir_aggregator_warm_ups_total").await, 2);
+}
+
+#[tokio::test]
+async fn aggregator_terminates_what_it_cannot_decode_and_refuses_what_it_cannot_answer() {
+    let world = World::start(&[]).await;
+    for payload in ["", "nonsense", r#"{"entries":[{}]}"#] {
+        world.publish_bytes(payload.into()).await;
+    }
+    let all = entries(0, 10, world.now_ms().await);
+    world.deliver(&all).await;
+    wait_for_windows(&world, &all).await;
+    world.wait_until_acknowledged().await;
+    assert_eq!(world.metric("weir_aggregator_messages_undecodable_total").await, 3);
+
+    let refusal = world.ask(b"nonsense".to_vec()).await;
+    let headers = refusal.headers.unwrap();
+    assert_eq!(headers.get("Nats-Service-Error-Code").unwrap().as_str(), "400");
+    assert!(world.live(&scope("gw-unknown")).await.rows.is_empty());
+}
+
+#[tokio::test]
+async fn aggregator_that_is_stopped_writes_and_acknowledges_what_it_has_first() {
+    let args = ["--aggregator-flush-interval", "30s", "--aggregator-ack-wait", "1m"];
+    let world = World::start(&args).await;
+    let all = entries(0, 300, world.now_ms().await);
+    world.deliver(&all).await;
+    wait_for_windows(&world, &all).await;
+    assert!(world.rollups().await.is_empty(), "there was no flush yet");
+    let status = world.aggregator.stop(LIMIT).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{}", world.aggregator.log_tail());
+    assert_eq!(world.rollups().await, expected::rollups(&all));
+    let mut consumer = world.consumer().await;
+    assert_eq!(consumer.info().await.unwrap().num_ack_pending, 0);
+}

@@ -1,0 +1,295 @@
+//! The aggregator as a process, in front of the real engine and a real NATS; rows and messages are made by hand.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::{self, Context};
+use async_nats::{Client as NatsClient, ConnectOptions, Message};
+use clickhouse::Client;
+use tempfile::TempDir;
+use weir_event::bus::{self, LiveRequest, LiveSnapshot, UsageEntry, UsageMessage};
+use weir_event::{CostSource, EventId, Scope, Timestamp, Usd};
+use weir_local::{ClickHouse, Installation, Nats, Probe, Program, Service, free_address, random_secret};
+use weir_store::migrations::{self, Topology};
+use weir_store::{LogRow, ScaledUsd};
+
+use super::expected::Rollup;
+
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
+
+/// Everything that the aggregator needs, and the aggregator.
+pub(super) struct World {
+    pub(super) aggregator: Service,
+    pub(super) clickhouse: ClickHouse,
+    pub(super) nats: Nats,
+    pub(super) store: Client,
+    pub(super) bus: NatsClient,
+    pub(super) jetstream: Context,
+    ops_url: String,
+    // Last, so that the processes are gone before their files.
+    _dir: TempDir,
+}
+
+impl World {
+    /// Starts with a short flush interval and redelivery, and `args` on top.
+    pub(super) async fn start(args: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let installation = Installation::detect().unwrap();
+        let secret = || random_secret().unwrap();
+        let clickhouse =
+            ClickHouse::start(&installation, &dir.path().join("clickhouse"), &secret()).await.unwrap();
+        let nats = Nats::start(&installation, &dir.path().join("nats"), &secret()).await.unwrap();
+        let store = create_tables(&clickhouse).await;
+        let bus = ConnectOptions::with_token(nats.token.clone()).connect(&nats.url).await.unwrap();
+        let ops_listen = free_address().unwrap().to_string();
+        let ops_url = format!("http://{ops_listen}");
+        let executable = installation.binary("aggregator").unwrap();
+        let program = Program::new("aggregator", executable, dir.path().join("aggregator.log"))
+            .args(["--aggregator-ops-listen", &ops_listen])
+            .args(args)
+            .env("WEIR_AGGREGATOR_FLUSH_INTERVAL", "100ms")
+            .env("WEIR_AGGREGATOR_ACK_WAIT", "2s")
+            .env("WEIR_CLICKHOUSE_URL", &clickhouse.url)
+            .env("WEIR_CLICKHOUSE_USER", &clickhouse.user)
+            .env("WEIR_CLICKHOUSE_PASSWORD", &clickhouse.password)
+            .env("WEIR_NATS_URL", &nats.url)
+            .env("WEIR_NATS_TOKEN", &nats.token)
+            .ready_when(Probe::Http(format!("{ops_url}/readyz")));
+        let aggregator = Service::start(program, LIMIT).await.unwrap();
+        let jetstream = jetstream::new(bus.clone());
+        Self { aggregator, clickhouse, nats, store, bus, jetstream, ops_url, _dir: dir }
+    }
+
+    /// The clock of this machine.
+    pub(super) async fn now_ms(&self) -> i64 {
+        self.store.query("SELECT toUnixTimestamp64Milli(now64(3))").fetch_one().await.unwrap()
+    }
+
+    /// Commits the rows of `entries`, as ingest does before it tells of them.
+    pub(super) async fn commit(&self, entries: &[UsageEntry]) {
+        let ingested_at = self.now_ms().await;
+        let mut insert = self.store.insert::<LogRow<'_>>("logs").await.unwrap();
+        for entry in entries {
+            insert.write(&log_row(entry, ingested_at)).await.unwrap();
+        }
+        insert.end().await.unwrap();
+    }
+
+    /// Publishes `entries`, 50 to a message.
+    pub(super) async fn publish(&self, entries: &[UsageEntry]) {
+        for entries in entries.chunks(50) {
+            let message = UsageMessage { entries: entries.to_vec() };
+            self.publish_bytes(serde_json::to_vec(&message).unwrap()).await;
+        }
+    }
+
+    pub(super) async fn publish_bytes(&self, payload: Vec<u8>) {
+        let published = self.jetstream.publish(bus::usage_subject(0), payload.into()).await.unwrap();
+        published.await.unwrap();
+    }
+
+    /// Commits, then publishes.
+    pub(super) async fn deliver(&self, entries: &[UsageEntry]) {
+        self.commit(entries).await;
+        self.publish(entries).await;
+    }
+
+    /// Asks until somebody is there to answer.
+    pub(super) async fn ask(&self, request: Vec<u8>) -> Message {
+        let asking = async {
+            loop {
+                match self.bus.request(bus::LIVE_SUBJECT, request.clone().into()).await {
+                    Ok(answer) => return answer,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, asking).await.unwrap()
+    }
+
+    pub(super) async fn live(&self, scope: &Scope) -> LiveSnapshot {
+        let request = LiveRequest { scope: scope.clone() };
+        let answer = self.ask(serde_json::to_vec(&request).unwrap()).await;
+        serde_json::from_slice(&answer.payload).unwrap()
+    }
+
+    /// The rollups that are in force, the ones of nothing included.
+    pub(super) async fn rollups(&self) -> Vec<Rollup> {
+        let statement = "SELECT gateway_id, toUnixTimestamp(minute) AS minute, provider, model, token, requests, \
+            errors, cached, unpriced, tokens_in, tokens_out, cost FROM usage_1m FINAL \
+            ORDER BY gateway_id, minute, provider, model, token";
+        self.store.query(statement).fetch_all::<Rollup>().await.unwrap()
+    }
+
+    pub(super) async fn consumer(&self) -> PullConsumer {
+        self.jetstream.get_consumer_from_stream("aggregator", bus::USAGE_STREAM).await.unwrap()
+    }
+
+    /// Waits until every message is acknowledged.
+    pub(super) async fn wait_until_acknowledged(&self) {
+        let waiting = async {
+            loop {
+                let mut consumer = self.consumer().await;
+                let info = consumer.info().await.unwrap();
+                if info.num_ack_pending == 0 && info.num_pending == 0 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, waiting).await.unwrap();
+    }
+
+    /// A counter or gauge of the aggregator.
+    pub(super) async fn metric(&self, name: &str) -> u64 {
+        let text = self.ops("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap();
+        line.parse().unwrap()
+    }
+
+    /// What the ops listener answers.
+    pub(super) async fn ops(&self, path: &str) -> String {
+        reqwest::get(format!("{}{path}", self.ops_url)).await.unwrap().text().await.unwrap()
+    }
+}
+
+async fn create_tables(clickhouse: &ClickHouse) -> Client {
+    let client = Client::default()
+        .with_url(&clickhouse.url)
+        .with_user(&clickhouse.user)
+        .with_password(&clickhouse.password);
+    client.query("CREATE DATABASE weir").execute().await.unwrap();
+    let client = client.with_database("weir");
+    for migration in migrations::ALL {
+        for statement in migration.statements(&Topology::SingleServer) {
+            client.query_raw(&statement).execute().await.unwrap();
+        }
+    }
+    client
+}
+
+pub(super) fn scope(gateway: &str) -> Scope {
+    Scope { account_id: "acc".parse().unwrap(), gateway_id: gateway.parse().unwrap() }
+}
+
+/// An event that is told apart by `seed`, which also decides its figures and whose it is.
+pub(super) fn entry(seed: u32, created_ms: i64) -> UsageEntry {
+    let created_at = Timestamp::from_millis(created_ms).unwrap();
+    let priced = !seed.is_multiple_of(5);
+    UsageEntry {
+        id: EventId::derive(created_at, &[&seed.to_le_bytes()]),
+        scope: scope(["gw-a", "gw-b"][seed as usize % 2]),
+        created_at,
+        provider: ["openai", "o'pen\\ai;"][seed as usize % 7 % 2].to_owned(),
+        model: format!("model-{}", seed % 3),
+        token: ["", "team-a", "team-b"][seed as usize % 9 / 3].to_owned(),
+        success: !seed.is_multiple_of(4),
+        cached: seed.is_multiple_of(6),
+        tokens_in: (!seed.is_multiple_of(8)).then_some(u64::from(seed)),
+        tokens_out: Some(7),
+        cost: priced.then(|| format!("1.{seed:018}").parse::<Usd>().unwrap()),
+        cost_source: if priced { CostSource::Computed } else { CostSource::Unpriced },
+        duplicate: false,
+    }
+}
+
+/// `count` events of the past 25 hours, most of them recent.
+pub(super) fn entries(first_seed: u32, count: u32, now_ms: i64) -> Vec<UsageEntry> {
+    let age_ms = |n: u32| match n % 4 {
+        0 => i64::from(n) * 37,
+        1 => i64::from(n) * 2_300,
+        2 => i64::from(n) * 100_003 % 3_600_000,
+        _ => i64::from(n) * 1_000_003 % 90_000_000,
+    };
+    (0..count).map(|n| entry(first_seed + n, now_ms - age_ms(n))).collect()
+}
+
+fn log_row(entry: &UsageEntry, ingested_at: i64) -> LogRow<'_> {
+    LogRow {
+        account_id: entry.scope.account_id.as_str(),
+        gateway_id: entry.scope.gateway_id.as_str(),
+        created_at: entry.created_at.millis(),
+        id: entry.id.bytes(),
+        started_at: entry.id.started_at().millis(),
+        ingested_at,
+        source: "http",
+        dialect: "canonical",
+        kind: "consume",
+        provider: &entry.provider,
+        model: &entry.model,
+        token: &entry.token,
+        success: entry.success,
+        cached: entry.cached,
+        tokens_in: entry.tokens_in,
+        tokens_out: entry.tokens_out,
+        cost: entry.cost.map(ScaledUsd::from),
+        cost_source: entry.cost_source.as_str(),
+        ..nothing()
+    }
+}
+
+fn nothing() -> LogRow<'static> {
+    LogRow {
+        account_id: "",
+        gateway_id: "",
+        created_at: 0,
+        id: [b'0'; 26],
+        started_at: 0,
+        ingested_at: 0,
+        source: "",
+        dialect: "",
+        event_id: "",
+        request_id: "",
+        ray_id: "",
+        kind: "",
+        duration_ms: None,
+        time_to_first_token_ms: None,
+        provider: "",
+        model: "",
+        model_requested: "",
+        model_type: "",
+        request_type: "",
+        path: "",
+        step: None,
+        status_code: None,
+        success: false,
+        cached: false,
+        streamed: false,
+        truncated: false,
+        error: "",
+        user_id: "",
+        user_name: "",
+        token: "",
+        token_id: "",
+        token_name: "",
+        token_hash: "",
+        token_display: "",
+        group: "",
+        channel_id: "",
+        ip: "",
+        country: "",
+        user_agent: "",
+        tokens_in: None,
+        tokens_out: None,
+        tokens_uncached_input: None,
+        tokens_cache_read: None,
+        tokens_cache_write_5m: None,
+        tokens_cache_write_1h: None,
+        tokens_audio_input: None,
+        tokens_image_input: None,
+        tokens_text_output: None,
+        tokens_reasoning: None,
+        tokens_audio_output: None,
+        tokens_image_output: None,
+        usage_json: "",
+        cost: None,
+        cost_source: "",
+        price_id: "",
+        quota: None,
+        metadata: String::new(),
+        request_content_type: "",
+        response_content_type: "",
+        request_size: None,
+        response_size: None,
+    }
+}
