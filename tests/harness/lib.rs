@@ -1,1 +1,12 @@
-//! Starts the real services for the system tests.
+//! Starts the real services for the system tests, and makes traffic for them.
+//!
+//! [`System`] is all of Weir in a folder of its own; [`traffic`] makes records whose figures are known beforehand.
+//! Tests push as Cloudflare does, read as a client does, and look into ClickHouse only to prove what is stored.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::missing_panics_doc, reason = "a harness tells of trouble by panicking")]
+
+mod system;
+pub mod traffic;
+
+pub use system::{Answer, System, eventually};

@@ -4,3 +4,6 @@
 
 mod aggregator;
 mod kafka;
+mod kill;
+mod logpush;
+mod query_api;

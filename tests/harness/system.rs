@@ -1,0 +1,139 @@
+//! A whole Weir for one test.
+
+use std::time::{Duration, Instant};
+
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::sleep;
+use weir_local::{Addresses, Installation, Secrets, Weir};
+
+/// The account and gateway that tests push for.
+const SCOPE: &str = "acc/gw";
+const REQUEST_LIMIT: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(50);
+
+/// All of Weir, on free ports, in a temporary folder.
+pub struct System {
+    /// The processes.
+    pub weir: Weir,
+    /// A client of them.
+    pub http: Client,
+    // Last, so that the processes are gone before their files.
+    _dir: TempDir,
+}
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its `Retry-After`.
+    pub retry_after: Option<String>,
+    /// Its body.
+    pub text: String,
+}
+
+impl System {
+    /// Starts everything, and waits until it is ready.
+    pub async fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let installation = Installation::detect().unwrap();
+        let (secrets, addresses) = (Secrets::generate().unwrap(), Addresses::free().unwrap());
+        let weir = Weir::start(&installation, dir.path(), secrets, addresses).await.unwrap();
+        let http = Client::builder().timeout(REQUEST_LIMIT).build().unwrap();
+        Self { weir, http, _dir: dir }
+    }
+
+    /// The URL of intake for the tests' gateway.
+    #[must_use]
+    pub fn push_url(&self) -> String {
+        format!("http://{}/v1/logpush/{SCOPE}", self.weir.addresses.ingest)
+    }
+
+    /// Pushes gzipped lines, as Logpush does.
+    pub async fn push(&self, lines: &str) -> Answer {
+        self.try_push(lines).await.unwrap()
+    }
+
+    /// The same, for when there may be nobody to push to.
+    pub async fn try_push(&self, lines: &str) -> reqwest::Result<Answer> {
+        let request = self
+            .http
+            .post(self.push_url())
+            .bearer_auth(&self.weir.secrets.ingest_token)
+            .header(CONTENT_ENCODING, "gzip")
+            .body(crate::traffic::gzip(lines));
+        Answer::of(request).await
+    }
+
+    /// Pushes any body with any headers.
+    pub async fn push_raw(&self, body: Vec<u8>, token: Option<&str>, encoding: Option<&str>) -> Answer {
+        let mut request = self.http.post(self.push_url()).body(body);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(encoding) = encoding {
+            request = request.header(CONTENT_ENCODING, encoding);
+        }
+        Answer::of(request).await.unwrap()
+    }
+
+    /// Gets a path of the query API.
+    pub async fn get(&self, path: &str) -> Answer {
+        let url = format!("http://{}{path}", self.weir.addresses.query_api);
+        Answer::of(self.http.get(url).bearer_auth(&self.weir.secrets.query_token)).await.unwrap()
+    }
+
+    /// What ClickHouse answers to a statement, as tab-separated text without the last line end.
+    pub async fn sql(&self, statement: &str) -> String {
+        let clickhouse = &self.weir.clickhouse;
+        let request = self
+            .http
+            .post(format!("{}/?database={}", clickhouse.url, Weir::DATABASE))
+            .basic_auth(&clickhouse.user, Some(&clickhouse.password))
+            .body(statement.to_owned());
+        let answer = Answer::of(request).await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK, "{statement}: {}", answer.text);
+        answer.text.trim_end().to_owned()
+    }
+
+    /// The longest live windows of the tests' gateway: requests and cost, summed over every token and model.
+    pub async fn live(&self) -> Option<Value> {
+        let answer = self.get("/v1/live?account_id=acc&gateway_id=gw").await;
+        (answer.status == StatusCode::OK).then(|| answer.json())
+    }
+}
+
+impl Answer {
+    async fn of(request: RequestBuilder) -> reqwest::Result<Self> {
+        let response = request.send().await?;
+        let retry_after =
+            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Self { status: response.status(), retry_after, text: response.text().await? })
+    }
+
+    /// The body as JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+}
+
+/// Waits until `attempt` gives `expected`; fails with what it gave last when `limit` is over.
+pub async fn eventually<T, F>(limit: Duration, expected: T, attempt: impl Fn() -> F)
+where
+    T: PartialEq + std::fmt::Debug,
+    F: Future<Output = T>,
+{
+    let begun = Instant::now();
+    loop {
+        let found = attempt().await;
+        if found == expected {
+            return;
+        }
+        assert!(begun.elapsed() < limit, "after {limit:?}: found {found:?}, expected {expected:?}");
+        sleep(POLL).await;
+    }
+}
