@@ -23,10 +23,13 @@ const STAGES: [(&str, &[&str]); 3] = [
     ("query-api/src/", &["api", "auth", "filter", "sql", "store", "view"]),
 ];
 
-/// Where SQL may be written. The embedded ClickHouse reads it, and tests look at what is stored.
-const SQL_HOMES: [&str; 8] = [
+/// Where SQL may be written. The embedded ClickHouse reads it, the demonstration shows a line of it to its reader, and
+/// tests look at what is stored.
+const SQL_HOMES: [&str; 10] = [
+    "aggregator/src/consume/history.rs",
     "aggregator/src/publish/",
     "deploy/clickhouse-embedded/",
+    "deploy/local/src/demo/run.rs",
     "ingest/src/migrate",
     "ingest/src/sink/",
     "query-api/src/sql/",
