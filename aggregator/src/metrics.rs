@@ -156,7 +156,7 @@ impl MetricName for AggregatorMetric {
             Self::MessagesUndecodable => "messages that are not usage messages, terminated",
             Self::EntriesFolded => "entries put into windows",
             Self::EntriesRedelivered => "entries of messages that were in the windows already",
-            Self::EntriesDuplicate => "entries that ingest marked as stored before",
+            Self::EntriesDuplicate => "entries that ingest marked as stored before and that were not missing",
             Self::EntriesRepeated => "entries whose event was folded before under the same id",
             Self::EntriesLate => "entries older than every window, only in rollups",
             Self::EntriesSkewed => "entries too far in the future for windows, only in rollups",

@@ -25,7 +25,8 @@ SELECT account_id, gateway_id, token, model, \
     count() AS requests, countIf(NOT success) AS errors, countIf(logs.cached) AS cached, \
     countIf(logs.cost IS NULL) AS unpriced, sum(ifNull(logs.tokens_in, 0)) AS tokens_in, \
     sum(ifNull(logs.tokens_out, 0)) AS tokens_out, sum(ifNull(logs.cost, toDecimal128(0, 18))) AS cost, \
-    groupArrayIf(id, ingested_at >= fromUnixTimestamp64Milli({ids_from:Int64}, 'UTC')) AS ids \
+    groupArrayIf(id, greatest(ingested_at, created_at) \
+        >= fromUnixTimestamp64Milli({ids_from:Int64}, 'UTC')) AS ids \
 FROM logs \
 WHERE created_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') \
     AND created_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC') \
@@ -61,8 +62,8 @@ impl History {
         Self { client }
     }
 
-    /// Loads the past into `warm_up`. Gives the minutes of the rows that were stored lately: their rollups may not
-    /// have been written before the end of the process that was to do it.
+    /// Loads the past into `warm_up`. Gives the minutes of the rows that were stored, or ended, lately: their
+    /// rollups may not have been written before the end of the process that was to do it.
     pub async fn load(
         &self,
         past: Past,

@@ -26,7 +26,7 @@
 //! Rows are committed in ClickHouse **before** the message that tells of them is published. From that it follows:
 //!
 //! - At the start, the stream's last sequence `S` is noted first, then ONE statement (so: one snapshot) reads from
-//!   `logs` the sums of the past and the ids of the rows that were stored lately ([`WarmUp`]).
+//!   `logs` the sums of the past and the ids of the rows that were stored, or ended, lately ([`WarmUp`]).
 //! - A message with a sequence of at most `S` was published before the statement ran, so its rows were committed
 //!   before it and are in the sums. It is not folded.
 //! - A message after `S` is folded, but for the entries whose id was read with the snapshot: rows that were committed
@@ -35,7 +35,10 @@
 //! - A message that JetStream delivers again is known by its sequence, for as long as it can come again: the server
 //!   never sends again what is below the consumer's acknowledged floor.
 //! - An event that is published again in another message is known by its id while the id is among the recent ones.
-//! - An entry that is marked `duplicate` was stored, and counted, at an earlier delivery. It is not folded.
+//! - An entry that is marked `duplicate` was stored at an earlier delivery. Most often it was counted then, and is
+//!   not folded. But whoever stored it may have died before it was published; then nobody will ever publish it but as
+//!   a duplicate. Those are told apart where that can be proven: the recent ids are complete from some time on, so an
+//!   event that ended after it and is not among them was never folded. It is folded now; any other is not.
 //!
 //! # Bounds
 //!

@@ -6,7 +6,8 @@ use weir_event::{Scope, Timestamp};
 use super::ids::RecentIds;
 use super::sequences::Sequences;
 use super::sums::Sums;
-use super::windows::{Key, Placed, Windows};
+use super::warm_up::Past;
+use super::windows::{AHEAD_MAX_MS, Key, Placed, Windows};
 
 /// How much may be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub struct Applied {
     pub folded: u64,
     /// In a message that was folded before, or that the warm-up has read.
     pub redelivered: u64,
-    /// Marked as duplicates by ingest.
+    /// Marked as duplicates by ingest, and folded before or not known to be missing.
     pub duplicate: u64,
     /// Folded before under the same id, or read by the warm-up.
     pub repeated: u64,
@@ -64,7 +65,7 @@ impl Fold {
     pub(super) fn new(limits: Limits, sequences: Sequences, now: Timestamp) -> Self {
         Self {
             windows: Windows::new(limits.keys_max, now),
-            ids: RecentIds::new(limits.ids_max),
+            ids: RecentIds::new(limits.ids_max, Past::needed_at(now).ids_from_ms),
             sequences,
             warm: false,
         }
@@ -125,11 +126,14 @@ impl Fold {
     }
 
     fn fold(&mut self, entry: &UsageEntry, now: Timestamp) -> Outcome {
-        if entry.duplicate {
+        // What was kept had not ended later than AHEAD_MAX_MS after it was folded, so an event that ended later than
+        // this, and whose id is not known, was never folded.
+        let surely_known_ms = self.ids.complete_from_ms() + AHEAD_MAX_MS;
+        if entry.duplicate && entry.created_at.millis() <= surely_known_ms {
             return Outcome::Duplicate;
         }
-        if !self.ids.insert(entry.id) {
-            return Outcome::Repeated;
+        if !self.ids.insert(entry.id, now) {
+            return if entry.duplicate { Outcome::Duplicate } else { Outcome::Repeated };
         }
         let key = Key { scope: &entry.scope, token: &entry.token, model: &entry.model };
         Outcome::Placed(self.windows.add(key, entry.created_at, &Sums::of(entry), now))

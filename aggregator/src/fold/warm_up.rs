@@ -16,7 +16,7 @@ pub struct Past {
     pub by_second_from_ms: i64,
     /// Rows with a `created_at` up to here.
     pub until_ms: i64,
-    /// The ids of rows with an `ingested_at` from here on.
+    /// The ids of rows with an `ingested_at` or a `created_at` from here on.
     pub ids_from_ms: i64,
 }
 
@@ -33,7 +33,7 @@ pub struct PastBucket {
     pub start: Timestamp,
     /// Their figures.
     pub sums: Sums,
-    /// The ids of those that were stored lately.
+    /// The ids of those that were stored, or ended, lately.
     pub recent_ids: Vec<EventId>,
 }
 
@@ -41,6 +41,7 @@ pub struct PastBucket {
 #[derive(Debug)]
 pub struct WarmUp {
     fold: Fold,
+    now: Timestamp,
 }
 
 impl Past {
@@ -62,7 +63,7 @@ impl WarmUp {
     /// Begins with nothing. `last_sequence` is the stream's last at a time before the past is read.
     #[must_use]
     pub fn begin(limits: Limits, last_sequence: u64, now: Timestamp) -> Self {
-        Self { fold: Fold::new(limits, Sequences::up_to(last_sequence), now) }
+        Self { fold: Fold::new(limits, Sequences::up_to(last_sequence), now), now }
     }
 
     /// Takes in a part of the past.
@@ -71,7 +72,7 @@ impl WarmUp {
         // What there is no room for is remembered inside: snapshots will say that they lack it.
         let _ = self.fold.windows.put(key, bucket.start, &bucket.sums);
         for id in &bucket.recent_ids {
-            self.fold.ids.insert(*id);
+            self.fold.ids.insert(*id, self.now);
         }
     }
 
