@@ -1,0 +1,129 @@
+//! The query API with a ClickHouse and a NATS of its own.
+
+use std::time::Duration;
+
+use clickhouse::Client;
+use reqwest::StatusCode;
+use serde_json::Value;
+use tempfile::TempDir;
+use weir_local::{ClickHouse, Installation, Nats, Probe, Program, Service, free_address, random_secret};
+use weir_store::migrations::{self, Topology};
+use weir_store::{LogRow, PayloadRow};
+
+use super::rows::{ACCOUNT, GATEWAY};
+
+/// What the tests show as their bearer token.
+pub(super) const TOKEN: &str = "query-token";
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// Everything that the query API needs, and the query API.
+pub(super) struct World {
+    pub(super) api: Service,
+    pub(super) url: String,
+    pub(super) ops_url: String,
+    client: Client,
+    pub(super) clickhouse: ClickHouse,
+    pub(super) nats: Nats,
+    // Last, so that the processes are gone before their files.
+    _dir: TempDir,
+}
+
+/// An answer, read whole.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) content_type: String,
+    pub(super) text: String,
+}
+
+impl World {
+    pub(super) async fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let installation = Installation::detect().unwrap();
+        let password = random_secret().unwrap();
+        let clickhouse =
+            ClickHouse::start(&installation, &dir.path().join("clickhouse"), &password).await.unwrap();
+        let nats =
+            Nats::start(&installation, &dir.path().join("nats"), &random_secret().unwrap()).await.unwrap();
+        let client = create_tables(&clickhouse).await;
+        let (listen, ops_listen) = (free_address().unwrap(), free_address().unwrap());
+        let ops_url = format!("http://{ops_listen}");
+        let program = Program::new(
+            "query-api",
+            installation.binary("query-api").unwrap(),
+            dir.path().join("query-api.log"),
+        )
+        .args(["--query-api-listen", &listen.to_string(), "--query-api-ops-listen", &ops_listen.to_string()])
+        .env("WEIR_QUERY_API_TOKENS", format!("tests:{TOKEN}"))
+        .env("WEIR_QUERY_API_LIVE_TIMEOUT", "500ms")
+        .env("WEIR_CLICKHOUSE_URL", &clickhouse.url)
+        .env("WEIR_CLICKHOUSE_USER", &clickhouse.user)
+        .env("WEIR_CLICKHOUSE_PASSWORD", &clickhouse.password)
+        .env("WEIR_NATS_URL", &nats.url)
+        .env("WEIR_NATS_TOKEN", &nats.token)
+        .ready_when(Probe::Http(format!("{ops_url}/readyz")));
+        let api = Service::start(program, START_LIMIT).await.unwrap();
+        Self { api, url: format!("http://{listen}"), ops_url, client, clickhouse, nats, _dir: dir }
+    }
+
+    pub(super) async fn insert_logs(&self, rows: &[LogRow<'static>]) {
+        let mut insert = self.client.insert::<LogRow<'_>>("logs").await.unwrap();
+        for row in rows {
+            insert.write(row).await.unwrap();
+        }
+        insert.end().await.unwrap();
+    }
+
+    pub(super) async fn insert_payloads(&self, rows: &[PayloadRow<'static>]) {
+        let mut insert = self.client.insert::<PayloadRow<'_>>("payloads").await.unwrap();
+        for row in rows {
+            insert.write(row).await.unwrap();
+        }
+        insert.end().await.unwrap();
+    }
+
+    /// Asks for a path under the gateway's logs.
+    pub(super) async fn logs(&self, tail: &str) -> Answer {
+        self.get(&format!("/client/v4/accounts/{ACCOUNT}/ai-gateway/gateways/{GATEWAY}/logs{tail}")).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        let request = reqwest::Client::new().get(format!("{}{path}", self.url)).bearer_auth(TOKEN);
+        let response = request.send().await.unwrap();
+        let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+        Answer { status: response.status(), content_type, text: response.text().await.unwrap() }
+    }
+
+    /// The ids on a page.
+    pub(super) async fn ids(&self, query: &str) -> Vec<String> {
+        let answer = self.logs(query).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.text);
+        let page: Value = serde_json::from_str(&answer.text).unwrap();
+        let entries = page["result"].as_array().unwrap();
+        entries.iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl Drop for World {
+    #[expect(clippy::print_stderr, reason = "what the services said is what a failed test is understood by")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("query-api: {}", self.api.log_tail());
+            eprintln!("clickhouse: {}", self.clickhouse.service.log_tail());
+        }
+    }
+}
+
+async fn create_tables(clickhouse: &ClickHouse) -> Client {
+    let client = Client::default()
+        .with_url(&clickhouse.url)
+        .with_user(&clickhouse.user)
+        .with_password(&clickhouse.password);
+    client.query("CREATE DATABASE weir").execute().await.unwrap();
+    let client = client.with_database("weir");
+    for migration in migrations::ALL {
+        for statement in migration.statements(&Topology::SingleServer) {
+            client.query_raw(&statement).execute().await.unwrap();
+        }
+    }
+    client
+}
