@@ -1,0 +1,127 @@
+//! The other sides: prepared rows, and ClickHouse doing the work alone.
+
+use std::io::BufReader;
+use std::time::{Duration, Instant};
+
+use clickhouse::Client;
+use futures_util::future::join_all;
+use harness::System;
+use weir_event::{Scope, Source, Timestamp};
+use weir_ingest::accept::{ChunkLimits, LineReader, Origin};
+use weir_ingest::pipeline::Pipeline;
+use weir_ingest::price::{PriceBook, PricedEvent};
+use weir_local::Weir;
+use weir_store::{LogRow, PayloadRow};
+
+use super::CONNECTIONS;
+use super::sample::Round;
+
+const LIMITS: ChunkLimits = ChunkLimits { lines_max: 100_000, bytes_max: 1 << 30, line_bytes_max: 16 << 20 };
+
+/// The lines as text into a table that keeps nothing, and what a view of it makes of them.
+const RAW: [&str; 3] = [
+    "CREATE TABLE raw (line String) ENGINE = Null",
+    "CREATE TABLE alone (
+        created_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)), ray_id String CODEC(ZSTD(1)), url LowCardinality(String),
+        status UInt16, model LowCardinality(String), request_id String CODEC(ZSTD(1)), tokens_in UInt64, tokens_out UInt64,
+        cost Decimal(38, 18), request String CODEC(ZSTD(1)), response String CODEC(ZSTD(1))
+     ) ENGINE = MergeTree PARTITION BY toYYYYMM(created_at) ORDER BY (created_at, ray_id)",
+    "CREATE MATERIALIZED VIEW alone_view TO alone AS
+     WITH JSONExtractString(line, 'Logs', 2, 'Message', 1) AS answer_line, JSONExtractString(answer_line, 'response_body') AS body
+     SELECT fromUnixTimestamp64Milli(JSONExtractInt(line, 'Logs', 2, 'TimestampMs'), 'UTC') AS created_at,
+        JSONExtractString(line, 'Event', 'RayID') AS ray_id, JSONExtractString(line, 'Event', 'Request', 'URL') AS url,
+        JSONExtractUInt(line, 'Event', 'Response', 'Status') AS status, JSONExtractString(body, 'model') AS model,
+        JSONExtractString(body, 'id') AS request_id, JSONExtractUInt(body, 'usage', 'prompt_tokens') AS tokens_in,
+        JSONExtractUInt(body, 'usage', 'completion_tokens') AS tokens_out,
+        toDecimal128(tokens_in, 18) * toDecimal32(2.5, 1) / 1000000 + toDecimal128(tokens_out, 18) * 10 / 1000000 AS cost,
+        JSONExtractRaw(JSONExtractString(line, 'Logs', 1, 'Message', 1), 'request_body') AS request, body AS response
+     FROM raw",
+];
+
+/// Tables of their own in the system's ClickHouse.
+pub(crate) struct Rivals<'s> {
+    system: &'s System,
+    client: Client,
+}
+
+impl<'s> Rivals<'s> {
+    pub(crate) async fn create(system: &'s System) -> Self {
+        for table in ["logs", "payloads"] {
+            system.sql(&format!("CREATE TABLE {table}_prepared AS {table}")).await;
+        }
+        for statement in RAW {
+            system.sql(statement).await;
+        }
+        let clickhouse = &system.weir.clickhouse;
+        let client =
+            weir_store::client(&clickhouse.url, Weir::DATABASE, &clickhouse.user, &clickhouse.password);
+        Self { system, client }
+    }
+
+    /// Inserts rows that are ready, in the batches in which they are pushed; the time to the last answer.
+    pub(crate) async fn insert_prepared(&self, round: &Round) -> Duration {
+        let batches: Vec<_> = round.batches.iter().map(|batch| prepare(batch)).collect();
+        let begun = Instant::now();
+        join_all((0..CONNECTIONS).map(|connection| {
+            let batches = &batches;
+            async move {
+                for events in batches.iter().skip(connection).step_by(CONNECTIONS) {
+                    self.insert(events).await.unwrap();
+                }
+            }
+        }))
+        .await;
+        begun.elapsed()
+    }
+
+    /// Inserts the lines as they are, gzipped as they are pushed.
+    pub(crate) async fn insert_raw(&self, round: &Round) -> Duration {
+        let clickhouse = &self.system.weir.clickhouse;
+        let query = "INSERT INTO raw FORMAT JSONAsString";
+        let url = reqwest::Url::parse_with_params(
+            &clickhouse.url,
+            [("database", Weir::DATABASE), ("query", query), ("async_insert", "0")],
+        )
+        .unwrap();
+        let begun = Instant::now();
+        join_all((0..CONNECTIONS).map(|connection| {
+            let url = url.clone();
+            async move {
+                for gzip in round.gzip.iter().skip(connection).step_by(CONNECTIONS) {
+                    let request = self
+                        .system
+                        .http
+                        .post(url.clone())
+                        .basic_auth(&clickhouse.user, Some(&clickhouse.password))
+                        .header("Content-Encoding", "gzip")
+                        .body(gzip.clone());
+                    request.send().await.unwrap().error_for_status().unwrap();
+                }
+            }
+        }))
+        .await;
+        begun.elapsed()
+    }
+
+    async fn insert(&self, events: &[PricedEvent]) -> clickhouse::error::Result<()> {
+        let mut payloads = self.client.insert::<PayloadRow<'static>>("payloads_prepared").await?;
+        for event in events {
+            let written = payloads.write(&PayloadRow::from_event(event).unwrap());
+            written.await?;
+        }
+        payloads.end().await?;
+        let mut logs = self.client.insert::<LogRow<'static>>("logs_prepared").await?;
+        for event in events {
+            let written = logs.write(&LogRow::from_event(event, Timestamp::MIN));
+            written.await?;
+        }
+        logs.end().await
+    }
+}
+
+fn prepare(batch: &str) -> Vec<PricedEvent> {
+    let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
+    let origin = Origin { scope, source: Source::Logpush, batch: "bench".to_owned() };
+    let chunk = LineReader::new(BufReader::new(batch.as_bytes()), LIMITS).next_chunk().unwrap().unwrap();
+    Pipeline::new(PriceBook::builtin()).prepare(&chunk, &origin).events
+}
