@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -155,7 +156,13 @@ fn write_port(file: &Path, port: u16) -> io::Result<()> {
 }
 
 fn start_log(filter: EnvFilter) {
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(colours)
+        .with_target(false)
+        .init();
 }
 
 /// Logs an error with all of its causes.

@@ -7,8 +7,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rustix::fs::Mode;
+use rustix::io::Errno;
 use tokio::net::unix::pipe::{OpenOptions, Receiver, Sender};
 
 /// How much is read at once, and the size asked for the pipe itself.
@@ -19,6 +20,7 @@ const CHUNK_BYTES: usize = 256 << 10;
 pub struct ResultPipe {
     path: PathBuf,
     receiver: Receiver,
+    scratch: Vec<u8>,
     /// Keeps the reading end from seeing an end before the engine has opened its own.
     _sender: Sender,
 }
@@ -36,7 +38,7 @@ impl ResultPipe {
                 if let Err(error) = rustix::pipe::fcntl_setpipe_size(&receiver, CHUNK_BYTES) {
                     tracing::debug!(%error, "result pipe keeps its default size");
                 }
-                Ok(Self { path, receiver, _sender: sender })
+                Ok(Self { path, receiver, scratch: vec![0; CHUNK_BYTES], _sender: sender })
             }
             Err(error) => {
                 remove(&path);
@@ -55,20 +57,26 @@ impl ResultPipe {
     pub async fn read(&mut self) -> io::Result<Bytes> {
         loop {
             self.receiver.readable().await?;
-            if let Some(data) = self.try_read()? {
-                return Ok(data);
+            match self.receiver.try_read(&mut self.scratch) {
+                // Not an end: our own sender is open.
+                Ok(0) => {}
+                Ok(count) => return Ok(Bytes::copy_from_slice(&self.scratch[..count])),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// What is in the pipe now; `None` if it is empty.
-    pub fn try_read(&mut self) -> io::Result<Option<Bytes>> {
-        let mut buffer = BytesMut::with_capacity(CHUNK_BYTES);
-        match self.receiver.try_read_buf(&mut buffer) {
-            Ok(0) => Ok(None),
-            Ok(_) => Ok(Some(buffer.freeze())),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
+    /// What is in the pipe at this moment; `None` if it is empty.
+    ///
+    /// This asks the system itself: the runtime would answer from the last event it has seen, and may not have
+    /// seen yet that the engine wrote something before it finished.
+    pub fn read_rest(&mut self) -> io::Result<Option<Bytes>> {
+        match rustix::io::read(&self.receiver, self.scratch.as_mut_slice()) {
+            Ok(0) | Err(Errno::AGAIN) => Ok(None),
+            Ok(count) => Ok(Some(Bytes::copy_from_slice(&self.scratch[..count]))),
+            Err(Errno::INTR) => self.read_rest(),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::request::QueryRequest;
 use crate::codec;
 use crate::engine::{Class, Facts, Lease};
 use crate::exception::{Code, Exception};
-use crate::sql::{InsertHead, Lexer, insert_head, is_insert, names_a_file, read_tail};
+use crate::sql::{InsertHead, Kind, Lexer, insert_head, is_insert, names_a_file, read_tail};
 
 /// No statement is read beyond this, whatever `max_query_size` says.
 const STATEMENT_BYTES_MAX: usize = 256 << 20;
@@ -149,16 +149,22 @@ fn statement(
 /// A text that the classifier could not read: most often a syntax error, which the engine words best.
 fn unknown(
     request: &QueryRequest,
-    mut sql: Vec<u8>,
+    sql: Vec<u8>,
     format: String,
     lease: &mut Lease,
 ) -> Result<Plan, Exception> {
+    // The engine's client takes some lone words, such as `exit`, as orders to itself; a server does not.
+    if Lexer::new(&sql).filter(|token| token.kind != Kind::Mark(b';')).count() < 2 {
+        let text = String::from_utf8_lossy(&sql);
+        return Err(Exception::new(
+            Code::SyntaxError,
+            format!("Syntax error: failed at position 1: {}", text.trim()),
+        ));
+    }
     lease.will_change();
     if request.read_only {
         lease.query(b"SET readonly = 2", DEFAULT_FORMAT, &[])?;
     }
-    // The engine's client takes some words, such as `exit`, as orders to itself; with a semicolon they are SQL.
-    sql.extend_from_slice(b"\n;");
     Ok(Plan::Whole { sql, format })
 }
 

@@ -186,7 +186,7 @@ impl Running {
         loop {
             if let Some(done) = self.done.take() {
                 // The statement has ended, so everything it wrote is in the pipe.
-                return match self.pipe.try_read() {
+                return match self.pipe.read_rest() {
                     Ok(Some(data)) => {
                         self.done = Some(done);
                         Event::Data(data)
