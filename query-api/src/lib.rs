@@ -12,7 +12,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use weir_service::http::{BindError, Listener};
+use weir_service::http::{self, BindError, Listener};
 use weir_service::lifecycle::Lifecycle;
 use weir_service::metrics::Metrics;
 use weir_service::ops;
@@ -67,11 +67,7 @@ pub async fn run(config: Config) -> Result<ExitCode, StartError> {
         request_timeout: config.request_timeout,
     });
     ops::spawn(&lifecycle, ops_listener, metrics, readiness.clone());
-    lifecycle.spawn_background("probe", store::watch(store, aggregators, readiness, shutdown.clone()));
-    tracing::info!(listen = %listener.local_addr(), "query api is up");
-    lifecycle.spawn("http", async move {
-        listener.serve(api::routes(&app), shutdown).await;
-        Ok::<_, std::convert::Infallible>(())
-    });
+    lifecycle.spawn_background("probe", store::watch(store, aggregators, readiness, shutdown));
+    http::spawn(&lifecycle, "http", listener, api::routes(&app));
     Ok(lifecycle.run().await)
 }

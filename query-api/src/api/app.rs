@@ -11,7 +11,6 @@ use tracing::Span;
 use warp::Filter;
 use warp::http::HeaderMap;
 use warp::reply::Response;
-use weir_service::telemetry::chain;
 
 use super::observer::Observer;
 use crate::auth::{AuthError, Authenticator};
@@ -91,18 +90,10 @@ impl Call {
         };
         let answer = async {
             result.await.unwrap_or_else(|error: E| {
-                log(&error);
+                app.observer.failed(&error);
                 error.into_response()
             })
         };
         app.observer.observe(route, answer).await
-    }
-}
-
-fn log(error: &impl DialectError) {
-    match error.blame() {
-        Blame::Client => tracing::debug!(error = chain(error), "request refused"),
-        Blame::Surroundings => tracing::warn!(error = chain(error), "request cannot be answered now"),
-        Blame::Program => tracing::error!(error = chain(error), "request failed"),
     }
 }

@@ -12,6 +12,7 @@ mod reply;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod weir;
 
 pub use app::App;

@@ -7,7 +7,10 @@ use tracing::Instrument;
 use tracing::field::Empty;
 use warp::http::{HeaderName, HeaderValue};
 use warp::reply::Response;
+use weir_service::telemetry::chain;
 
+use super::app::{Blame, DialectError};
+use super::throttle::Throttle;
 use crate::metrics::{QueryMetrics, Route};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -16,6 +19,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug)]
 pub struct Observer {
     metrics: QueryMetrics,
+    outages: Throttle,
+    mistakes: Throttle,
     seed: u64,
     count: AtomicU64,
 }
@@ -24,7 +29,31 @@ impl Observer {
     /// `seed` tells the request ids of this process from those of others.
     #[must_use]
     pub fn new(metrics: QueryMetrics, seed: u64) -> Self {
-        Self { metrics, seed, count: AtomicU64::new(0) }
+        Self {
+            metrics,
+            outages: Throttle::default(),
+            mistakes: Throttle::default(),
+            seed,
+            count: AtomicU64::new(0),
+        }
+    }
+
+    /// Logs an error, in the span of its request, if that is worth a line.
+    pub(super) fn failed(&self, error: &impl DialectError) {
+        let now = Instant::now();
+        match error.blame() {
+            Blame::Client => tracing::debug!(error = chain(error), "request refused"),
+            Blame::Surroundings => {
+                if let Some(left_out) = self.outages.admit(now) {
+                    tracing::warn!(error = chain(error), left_out, "request cannot be answered now");
+                }
+            }
+            Blame::Program => {
+                if let Some(left_out) = self.mistakes.admit(now) {
+                    tracing::error!(error = chain(error), left_out, "request failed");
+                }
+            }
+        }
     }
 
     /// Runs `answer` in a span of its own, and puts the request's id, which the span has too, on the response.

@@ -20,14 +20,11 @@ pub struct LogStore {
 
 impl LogStore {
     /// Prepares a client; nothing is connected yet. No statement runs longer than `timeout`, not even when nobody
-    /// waits for it any more.
+    /// waits for it any more. The user may be a read-only one, if it is allowed to set that limit (`readonly = 2`).
     #[must_use]
     pub fn new(config: &ClickHouseConfig, timeout: Duration) -> Self {
-        let client = Client::default()
-            .with_url(config.url.as_str())
-            .with_database(&config.database)
-            .with_user(&config.user)
-            .with_password(config.password.expose())
+        let password = config.password.expose();
+        let client = weir_store::client(config.url.as_str(), &config.database, &config.user, password)
             // Pages are small, and bodies mostly arrive from the same network.
             .with_compression(Compression::None)
             .with_setting("max_execution_time", timeout.as_secs().max(1).to_string());
