@@ -105,6 +105,24 @@ async fn aggregator_that_is_killed_has_the_same_windows_after_its_restart() {
 }
 
 #[tokio::test]
+async fn aggregator_counts_once_what_was_stored_and_only_ever_announced_as_a_duplicate() {
+    let world = World::start(&[]).await;
+    let now_ms = world.now_ms().await;
+    let mut all = entries(0, 100, now_ms);
+    world.deliver(&all).await;
+    // Whoever stored these died before telling of them; then the sender sent them again, more than once.
+    let unannounced: Vec<_> = (0..100).map(|n| entry(1_000 + n, now_ms - i64::from(n) * 1_000)).collect();
+    world.commit(&unannounced).await;
+    world.publish(&as_duplicates(&unannounced)).await;
+    all.extend(unannounced);
+    world.publish(&as_duplicates(&all)).await;
+    world.publish(&all).await;
+    wait_for_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+    check_windows(&world, &all).await;
+}
+
+#[tokio::test]
 async fn aggregator_counts_redelivered_messages_once() {
     let world = World::start(&[]).await;
     let now_ms = world.now_ms().await;
