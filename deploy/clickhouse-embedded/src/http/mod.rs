@@ -7,6 +7,7 @@
 
 mod answer;
 mod auth;
+mod flushed;
 mod multipart;
 mod plan;
 mod query_string;

@@ -9,8 +9,10 @@ use hyper::body::Frame;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::sync::mpsc;
 
 use super::answer::{Answer, Content};
+use super::flushed::Flushes;
 use crate::codec::{Encoder, Encoding};
 use crate::engine::{Facts, Statistics};
 use crate::exception::Exception;
@@ -53,14 +55,16 @@ pub(super) fn exception(exception: &Exception, labels: &Labels, facts: &Facts) -
 }
 
 /// The answer to a statement.
-pub(super) async fn answer(answer: Answer, labels: &Labels, facts: &Facts) -> Response<ResponseBody> {
+pub(super) async fn answer(
+    answer: Answer,
+    flushes: Flushes,
+    labels: &Labels,
+    facts: &Facts,
+) -> Response<ResponseBody> {
     let body = match answer.content {
         Content::Whole(data) => full(data),
         Content::Kept { head, file, encoder } => kept(head, file, encoder).await,
-        Content::Stream(mut receiver) => {
-            let parts = stream::poll_fn(move |context| receiver.poll_recv(context));
-            BodyExt::boxed_unsync(StreamBody::new(parts.map_ok(Frame::data)))
-        }
+        Content::Stream(receiver) => streamed(receiver, flushes),
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -104,6 +108,21 @@ fn summary(statistics: &Statistics, elapsed_ns: u128) -> String {
 
 fn full(data: Bytes) -> ResponseBody {
     Full::new(data).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A result as it comes. An error breaks the connection, but only after everything before it has left.
+fn streamed(receiver: mpsc::Receiver<io::Result<Bytes>>, flushes: Flushes) -> ResponseBody {
+    let before = flushes.count();
+    let parts =
+        stream::unfold((receiver, flushes, before), |(mut receiver, mut flushes, before)| async move {
+            let part = receiver.recv().await?;
+            if part.is_err() {
+                flushes.wait_beyond(before).await;
+            }
+            let before = flushes.count();
+            Some((part, (receiver, flushes, before)))
+        });
+    BodyExt::boxed_unsync(StreamBody::new(parts.map_ok(Frame::data)))
 }
 
 /// A result that was held back in a file: its head, the file's bytes encoded, and the encoder's last ones.

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::Service;
+use super::flushed::Connection;
 use crate::engine::Host;
 
 /// How long to wait after a failed accept, which is most often a lack of file descriptors.
@@ -60,9 +61,11 @@ fn connect(stream: TcpStream, service: &Arc<Service>, graceful: &GracefulShutdow
         tracing::debug!(%error, "cannot turn off delays on a connection");
     }
     let service = Arc::clone(service);
+    let stream = Connection::new(stream);
+    let flushes = stream.flushes();
     let handler = service_fn(move |request| {
-        let service = Arc::clone(&service);
-        async move { service.call(request).await }
+        let (service, flushes) = (Arc::clone(&service), flushes.clone());
+        async move { service.call(request, flushes).await }
     });
     let connection =
         http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), handler);

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::answer::{Answer, Job, answer};
 use super::auth::Gate;
+use super::flushed::Flushes;
 use super::request::QueryRequest;
 use super::respond::{self, Labels, ResponseBody};
 use super::spool::Spool;
@@ -40,13 +41,16 @@ impl Service {
     pub(super) async fn call(
         &self,
         request: Request<Incoming>,
+        flushes: Flushes,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let method = request.method().clone();
         let asks = request.uri().query().is_some_and(|query| !query.is_empty());
         Ok(match (&method, request.uri().path()) {
             (_, "/ping" | "/replicas_status") => respond::text(StatusCode::OK, "Ok.\n"),
             (&Method::GET | &Method::HEAD, "/") if !asks => respond::text(StatusCode::OK, "Ok.\n"),
-            (&Method::GET | &Method::HEAD | &Method::POST, "/" | "/query") => self.query(request).await,
+            (&Method::GET | &Method::HEAD | &Method::POST, "/" | "/query") => {
+                self.query(request, flushes).await
+            }
             (&Method::OPTIONS, _) => respond::text(StatusCode::NO_CONTENT, ""),
             (_, "/" | "/query") => respond::text(StatusCode::METHOD_NOT_ALLOWED, "Use GET or POST.\n"),
             (_, path) => respond::text(
@@ -58,7 +62,7 @@ impl Service {
         })
     }
 
-    async fn query(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+    async fn query(&self, request: Request<Incoming>, flushes: Flushes) -> Response<ResponseBody> {
         let started = Instant::now();
         let mut labels = Labels {
             query_id: String::new(),
@@ -72,7 +76,7 @@ impl Service {
         }
         labels.elapsed_ns = started.elapsed().as_nanos();
         match answered {
-            Ok(answer) => respond::answer(answer, &labels, self.host.facts()).await,
+            Ok(answer) => respond::answer(answer, flushes, &labels, self.host.facts()).await,
             Err(exception) => {
                 tracing::debug!(query_id = labels.query_id, code = exception.code(), "query failed");
                 respond::exception(&exception, &labels, self.host.facts())

@@ -36,33 +36,33 @@ impl Spool {
     /// Receives a body.
     pub(super) async fn receive(mut body: Incoming, folder: &Path) -> Result<Self, SpoolError> {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        let mut head = BytesMut::with_capacity(announced.min(MEMORY_BYTES));
-        let mut file: Option<tokio::fs::File> = None;
+        let mut memory = BytesMut::with_capacity(announced.min(MEMORY_BYTES));
+        let mut overflow: Option<(Bytes, tokio::fs::File)> = None;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(SpoolError::Client)?.into_data() else {
                 continue;
             };
-            match file.as_mut() {
-                None if head.len() + data.len() <= MEMORY_BYTES => head.extend_from_slice(&data),
-                Some(file) => file.write_all(&data).await.map_err(SpoolError::Disk)?,
+            memory.extend_from_slice(&data);
+            if memory.len() < MEMORY_BYTES {
+                continue;
+            }
+            // Some clients send every row as a chunk of its own: the file gets them in large pieces.
+            match overflow.as_mut() {
                 None => {
-                    let made = tempfile::tempfile_in(folder).map_err(SpoolError::Disk)?;
-                    let mut made = tokio::fs::File::from_std(made);
-                    made.write_all(&data).await.map_err(SpoolError::Disk)?;
-                    file = Some(made);
+                    let file = tempfile::tempfile_in(folder).map_err(SpoolError::Disk)?;
+                    overflow = Some((memory.split().freeze(), tokio::fs::File::from_std(file)));
                 }
+                Some((_, file)) => file.write_all(&memory.split()).await.map_err(SpoolError::Disk)?,
             }
         }
-        let file = match file {
-            None => None,
-            Some(mut file) => {
-                file.flush().await.map_err(SpoolError::Disk)?;
-                let mut file = file.into_std().await;
-                file.rewind().map_err(SpoolError::Disk)?;
-                Some(file)
-            }
+        let Some((head, mut file)) = overflow else {
+            return Ok(Self { head: memory.freeze(), file: None });
         };
-        Ok(Self { head: head.freeze(), file })
+        file.write_all(&memory).await.map_err(SpoolError::Disk)?;
+        file.flush().await.map_err(SpoolError::Disk)?;
+        let mut file = file.into_std().await;
+        file.rewind().map_err(SpoolError::Disk)?;
+        Ok(Self { head, file: Some(file) })
     }
 
     /// No body.

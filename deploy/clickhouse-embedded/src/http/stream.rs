@@ -21,8 +21,6 @@ use crate::exception::Exception;
 
 /// How often a statement whose client has gone is killed again, should the first order come too early.
 const KILL_AGAIN: Duration = Duration::from_millis(500);
-/// Time for the last bytes to leave before the connection is broken.
-const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// Whoever waits for the answer.
 pub(super) type Reply = oneshot::Sender<Result<Answer, Exception>>;
@@ -140,7 +138,6 @@ async fn forward(mut running: Running, held: Vec<Bytes>, job: &Job, sender: mpsc
             for part in last_words(encoder, job, &exception) {
                 drop(sender.send(part).await);
             }
-            tokio::time::sleep(LAST_WORDS).await;
             drop(sender.send(Err(io::Error::other(exception))).await);
         }
     }

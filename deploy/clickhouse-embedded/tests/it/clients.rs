@@ -49,8 +49,9 @@ fn drive(command: &mut Command) {
 }
 
 fn run(command: &mut Command) {
-    let output =
-        command.output().unwrap_or_else(|error| panic!("{:?} cannot be run: {error}", command.get_program()));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{} cannot be run: {error}", command.get_program().display()));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
         output.status.success(),
