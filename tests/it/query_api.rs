@@ -8,6 +8,7 @@ mod world;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use harness::eventually;
 use serde_json::Value;
 use weir_event::bus::{LIVE_SUBJECT, LiveRequest};
 use weir_local::ClickHouse;
@@ -87,14 +88,16 @@ async fn query_api_serves_a_log_as_cloudflare_does_and_its_cost_to_the_last_digi
 
 #[tokio::test]
 async fn query_api_tells_missing_and_cut_bodies_from_whole_ones() {
-    let world = World::start().await;
+    let world = World::start_with(&[("WEIR_QUERY_API_METADATA_FORM", "object")]).await;
     let long: &'static str = Box::leak("é".repeat(1_500).into_boxed_str());
+    let huge: &'static str = Box::leak(format!("[{}0]", "1234567,".repeat(1 << 20)).into_boxed_str());
     let at = |n: i64| {
         let started_at = STARTED_AT + n;
         LogRow { id: id_of(started_at, "body").bytes(), started_at, created_at: started_at, ..seed_row() }
     };
-    let (none, half, cut) = (at(0), at(1), LogRow { truncated: true, ..at(2) });
-    world.insert_logs(&[none.clone(), half.clone(), cut.clone()]).await;
+    let (none, half, cut, large) = (at(0), at(1), LogRow { truncated: true, ..at(2) }, at(3));
+    world.insert_logs(&[none.clone(), half.clone(), cut.clone(), large.clone()]).await;
+    world.insert_payloads(&[payload_of(&large, Some(huge), Some("{}"))]).await;
     // The same bodies twice, as a retried insert may leave them until a merge.
     for _ in 0..2 {
         let rows = [payload_of(&half, Some(long), None), payload_of(&cut, Some(r#"{"cut"#), Some(""))];
@@ -104,6 +107,7 @@ async fn query_api_tells_missing_and_cut_bodies_from_whole_ones() {
 
     assert_eq!(get(&none, "").await.status, 200);
     assert!(!get(&none, "").await.text.contains("_head"));
+    assert!(get(&none, "").await.text.contains(r#""metadata":{"team":"search"},"#));
     assert_eq!(get(&none, "/request").await.text, NOT_FOUND);
     assert_eq!(get(&none, "/response").await.text, NOT_FOUND);
 
@@ -114,6 +118,10 @@ async fn query_api_tells_missing_and_cut_bodies_from_whole_ones() {
     assert!(entry.get("response_head").is_none() && entry.get("response_size").is_none());
     assert_eq!(get(&half, "/request").await.text, format!("\"{long}\""));
     assert_eq!(get(&half, "/response").await.text, NOT_FOUND);
+
+    let body = get(&large, "/request").await;
+    assert!(body.status == 200 && body.text == huge, "{} bytes of {}", body.text.len(), huge.len());
+    assert!(get(&large, "").await.text.len() < 5_000, "the head of a large body is short");
 
     let entry: Value = serde_json::from_str(&get(&cut, "").await.text).unwrap();
     assert_eq!(entry["result"]["request_head_complete"], false);
@@ -255,8 +263,14 @@ async fn query_api_is_503_while_clickhouse_is_gone_and_finds_it_again() {
         answer.text,
         r#"{"success":false,"errors":[{"code":10013,"message":"Service Unavailable"}],"messages":[],"result":null}"#
     );
+    let ready = async || {
+        let response = reqwest::get(format!("{}/readyz", world.ops_url)).await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap().contains("clickhouse is unavailable"))
+    };
+    eventually(Duration::from_secs(10), (503, true), ready).await;
     world.clickhouse.service.restart(ClickHouse::START_LIMIT).await.unwrap();
     assert_eq!(world.ids("").await.len(), 1);
+    eventually(Duration::from_secs(10), (200, false), ready).await;
 
     let strangers = reqwest::get(format!("{}/v1/live", world.url)).await.unwrap();
     assert_eq!(strangers.status(), 401);

@@ -13,7 +13,7 @@ use super::{Aggregators, LogStore};
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How soon to look again while something is missing.
 const PAUSE_FAILING: Duration = Duration::from_millis(250);
-const PAUSE_PASSING: Duration = Duration::from_secs(5);
+const PAUSE_PASSING: Duration = Duration::from_secs(2);
 
 /// Looks after ClickHouse and NATS until the hard stop.
 pub async fn watch(

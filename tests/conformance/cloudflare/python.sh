@@ -14,7 +14,7 @@ say() { printf 'conformance: %s\n' "$*" >&2; }
 
 make_environment() {
   command -v python3 >/dev/null || { say "MISSING: python3 is not on PATH: Cloudflare's SDK cannot be run"; exit 3; }
-  say "fetching $(tr '\n' ' ' <"$here/requirements.txt")into $environment"
+  say "fetching $(grep ^cloudflare "$here/requirements.txt") into $environment"
   rm -rf "$environment"
   python3 -m venv "$environment"
   "$environment/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt" >&2

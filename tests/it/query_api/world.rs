@@ -37,6 +37,11 @@ pub(super) struct Answer {
 
 impl World {
     pub(super) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more variables for the query API.
+    pub(super) async fn start_with(variables: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let installation = Installation::detect().unwrap();
         let password = random_secret().unwrap();
@@ -47,7 +52,7 @@ impl World {
         let client = create_tables(&clickhouse).await;
         let (listen, ops_listen) = (free_address().unwrap(), free_address().unwrap());
         let ops_url = format!("http://{ops_listen}");
-        let program = Program::new(
+        let mut program = Program::new(
             "query-api",
             installation.binary("query-api").unwrap(),
             dir.path().join("query-api.log"),
@@ -61,6 +66,9 @@ impl World {
         .env("WEIR_NATS_URL", &nats.url)
         .env("WEIR_NATS_TOKEN", &nats.token)
         .ready_when(Probe::Http(format!("{ops_url}/readyz")));
+        for (name, value) in variables {
+            program = program.env(name, value);
+        }
         let api = Service::start(program, START_LIMIT).await.unwrap();
         Self { api, url: format!("http://{listen}"), ops_url, client, clickhouse, nats, _dir: dir }
     }
