@@ -90,11 +90,12 @@ impl History {
             .fetch::<PastRow>()?;
         let mut recent = BTreeSet::new();
         while let Some(row) = rows.next().await? {
+            let is_recent = !row.ids.is_empty();
             let Some(bucket) = from_row(row) else {
                 continue;
             };
             warm_up.load(&bucket);
-            if !bucket.recent_ids.is_empty() {
+            if is_recent {
                 recent.insert(ScopeMinute { scope: bucket.scope, start: bucket.start.minute() });
             }
         }

@@ -65,8 +65,8 @@ pub struct UsageEntry {
     pub cost: Option<Usd>,
     /// Where the cost comes from.
     pub cost_source: CostSource,
-    /// Whether the row was already stored when this delivery of it came in. It was counted then: it is not to be
-    /// counted again, but its minute is to be checked, since the first delivery may have died before it was announced.
+    /// Whether the row was already stored when this delivery of it came in. It was counted then and is not to be
+    /// counted again, unless the first delivery died before it was announced; in any case its minute is to be checked.
     pub duplicate: bool,
 }
 
