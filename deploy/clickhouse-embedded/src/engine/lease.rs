@@ -63,6 +63,12 @@ impl Lease {
         }
     }
 
+    /// Whether the seat belongs to a session.
+    #[must_use]
+    pub fn is_session(&self) -> bool {
+        self.home.is_some()
+    }
+
     /// The name that the engine knows this lease's statements by.
     #[must_use]
     pub fn marker(&self) -> &str {

@@ -5,7 +5,7 @@
 //! left as they were, and closes every other.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -115,7 +115,7 @@ impl Pool {
 
     /// A seat to run on. Blocks while a connection opens.
     pub fn seat(&self) -> Result<Seat, LoadError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.lock_idle().pop();
         match idle {
             Some(seat) => Ok(seat),
             None => self.open(),
@@ -131,24 +131,35 @@ impl Pool {
         Ok(Seat { connection, changed: false, marker })
     }
 
-    /// Takes a seat back, or closes it if it is no longer as it was opened. Blocks while a connection closes.
+    /// Takes a seat back. One that is no longer as it was opened is closed, and another opened in its place, so that
+    /// the next request need not wait for that. Blocks meanwhile.
     pub fn give_back(&self, seat: Seat) {
-        if seat.changed || self.closed.load(Ordering::SeqCst) {
+        let seat = if seat.changed {
             drop(seat);
-            return;
-        }
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < self.limits.running_max {
+            if self.closed.load(Ordering::SeqCst) || !self.lock_idle().is_empty() {
+                return;
+            }
+            match self.open() {
+                Ok(seat) => seat,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot open a connection ahead of its use");
+                    return;
+                }
+            }
+        } else {
+            seat
+        };
+        let mut idle = self.lock_idle();
+        if idle.len() < self.limits.running_max && !self.closed.load(Ordering::SeqCst) {
             idle.push(seat);
         }
     }
 
-    /// Waits until nothing runs, no longer than `deadline`, and admits nothing from then on.
+    /// Admits nothing from now on and waits until nothing runs, no longer than `deadline`.
     /// False if something still ran.
     pub async fn close(&self, deadline: Duration) -> bool {
-        let quiet = self.wait_idle(deadline).await;
         self.closed.store(true, Ordering::SeqCst);
-        quiet
+        self.wait_idle(deadline).await
     }
 
     /// Waits until nothing runs, no longer than `deadline`.
@@ -159,7 +170,11 @@ impl Pool {
 
     /// Closes the idle connections. Blocks while they close.
     pub fn clear(&self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.lock_idle().clear();
+    }
+
+    fn lock_idle(&self) -> MutexGuard<'_, Vec<Seat>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn full(&self, why: &str) -> Exception {

@@ -12,7 +12,7 @@ use super::request::QueryRequest;
 use super::spool::Spool;
 use super::stream::{self, Reply};
 use crate::codec::Encoder;
-use crate::engine::{Host, Lease, Order, Permit, Statistics};
+use crate::engine::{Host, Lease, Order, Outcome, Permit, Statistics};
 use crate::exception::Exception;
 
 /// A request on its way.
@@ -63,15 +63,25 @@ pub(super) async fn answer(job: Job, body: Spool, permit: Permit, reply: Reply) 
         Plan::Read(_) if reply.is_closed() => end(&job.host, lease).await,
         Plan::Read(read) => stream::read(job, read, lease, reply).await,
         other => {
-            let done = spawn_blocking(move || run(&job, other, lease)).await;
-            if let Ok(answer) = done {
-                drop(reply.send(answer));
+            let done = spawn_blocking(move || {
+                let (lease, answer) = run(&job, other, lease);
+                if lease.is_session() {
+                    lease.end(&job.host);
+                    drop(reply.send(answer));
+                } else {
+                    drop(reply.send(answer));
+                    lease.end(&job.host);
+                }
+            });
+            if let Err(error) = done.await {
+                tracing::error!(%error, "a statement's thread failed");
             }
         }
     }
 }
 
-/// Gives a lease back, off the async threads.
+/// Gives a lease back, off the async threads. In a session that comes before the answer: the client's next request
+/// must find the session unlocked. Otherwise the answer comes first, and the client does not wait.
 pub(super) async fn end(host: &Arc<Host>, lease: Lease) {
     let host = Arc::clone(host);
     if let Err(error) = spawn_blocking(move || lease.end(&host)).await {
@@ -93,7 +103,7 @@ fn prepare(job: &mut Job, body: Spool, permit: Permit) -> Result<(Lease, Plan), 
 }
 
 /// Runs what has no result to stream.
-fn run(job: &Job, plan: Plan, mut lease: Lease) -> Result<Answer, Exception> {
+fn run(job: &Job, plan: Plan, mut lease: Lease) -> (Lease, Result<Answer, Exception>) {
     let parameters = &job.request.parameters;
     let (format, result) = match plan {
         Plan::Insert { head, mut data } => {
@@ -106,8 +116,11 @@ fn run(job: &Job, plan: Plan, mut lease: Lease) -> Result<Answer, Exception> {
         // Handled by the caller; it runs on the runtime.
         Plan::Read(_) => (None, Err(Exception::from_engine("a reading statement came the wrong way"))),
     };
-    lease.end(&job.host);
-    let outcome = result?;
+    (lease, result.and_then(|outcome| small(job, format, outcome)))
+}
+
+/// The answer with a result that is all there.
+fn small(job: &Job, format: Option<String>, outcome: Outcome) -> Result<Answer, Exception> {
     let mut encoder = Encoder::new(job.request.encoding, job.request.zlib_level);
     let packed = encoder.push(outcome.data.into()).and_then(|head| Ok([head, encoder.finish()?].concat()));
     let content = packed.map_err(|error| Exception::from_engine(&error.to_string()))?;

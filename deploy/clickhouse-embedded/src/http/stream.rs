@@ -78,13 +78,10 @@ pub(super) async fn read(job: Job, plan: ReadPlan, lease: Lease, mut reply: Repl
     let format = plan.format;
     match first {
         Some(Ok(statistics)) => {
-            running.end().await;
-            drop(reply.send(held.whole(&job, format, statistics).await));
+            let answer = held.whole(&job, format, statistics).await;
+            running.conclude(reply, answer).await;
         }
-        Some(Err(exception)) => {
-            running.end().await;
-            drop(reply.send(Err(exception)));
-        }
+        Some(Err(exception)) => running.conclude(reply, Err(exception)).await,
         None => {
             let (sender, receiver) = mpsc::channel(2);
             let answer =
@@ -211,6 +208,17 @@ impl Running {
             Err(error) => Err(Exception::from_engine(&format!("the statement's thread failed: {error}"))),
         };
         self.done = Some(result);
+    }
+
+    /// Answers and gives the connection back, in the right order.
+    async fn conclude(self, reply: Reply, answer: Result<Answer, Exception>) {
+        if self.lease.as_ref().is_some_and(Lease::is_session) {
+            self.end().await;
+            drop(reply.send(answer));
+        } else {
+            drop(reply.send(answer));
+            self.end().await;
+        }
     }
 
     /// Gives the connection back.
