@@ -18,6 +18,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_mins(1);
 ///
 /// The second half of the union names every group that has a row already, with nothing in it: one that is gone from
 /// `logs` is written with 0 requests, which is how a `ReplacingMergeTree` forgets it. Costs are summed where known.
+///
+/// The bounds of `created_at` are of its own type, `DateTime64`. Against a bound of type `DateTime`, ClickHouse 26.7
+/// takes `< 12:01:00` for `<= 12:00:59` when it chooses what to read, and leaves out what begins after that.
 const COMPUTE: &str = "\
 INSERT INTO usage_1m (account_id, gateway_id, minute, provider, model, token, \
     requests, errors, cached, unpriced, tokens_in, tokens_out, cost, version) \
@@ -30,7 +33,8 @@ FROM ( \
         countIf(logs.cost IS NULL) AS unpriced, sum(ifNull(logs.tokens_in, 0)) AS tokens_in, \
         sum(ifNull(logs.tokens_out, 0)) AS tokens_out, sum(ifNull(logs.cost, toDecimal128(0, 18))) AS cost \
     FROM logs \
-    WHERE created_at >= {since:DateTime('UTC')} AND created_at < {until:DateTime('UTC')} \
+    WHERE created_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') \
+        AND created_at < fromUnixTimestamp64Milli({until:Int64}, 'UTC') \
         AND (account_id, gateway_id, toStartOfMinute(created_at)) \
             IN {minutes:Array(Tuple(String, String, DateTime('UTC')))} \
     GROUP BY account_id, gateway_id, minute, provider, model, token \
@@ -124,10 +128,10 @@ async fn limited<T>(
     }
 }
 
-/// From the start of the first minute to the end of the last, in seconds: lets ClickHouse skip other partitions.
+/// From the start of the first minute to the end of the last, in milliseconds: lets ClickHouse skip other partitions.
 fn span(minutes: &[ScopeMinute]) -> Option<(i64, i64)> {
-    let starts = || minutes.iter().map(ScopeMinute::start_s);
-    Some((starts().min()?, starts().max()? + 60))
+    let starts = || minutes.iter().map(|minute| minute.start.millis());
+    Some((starts().min()?, starts().max()? + 60_000))
 }
 
 /// `DateTime` binds are texts: inside of a tuple ClickHouse does not read a number as one.
