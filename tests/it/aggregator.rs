@@ -169,6 +169,25 @@ async fn aggregator_writes_tombstones_for_groups_that_are_gone() {
     assert_eq!(world.rollups().await, expected);
 }
 
+/// ClickHouse compares a `DateTime64` with a `DateTime` as if the latter had no fractions when it chooses what to
+/// read: it left out parts that begin within the last second. Hence parts of their own, at every edge of one minute.
+#[tokio::test]
+async fn aggregator_misses_no_row_at_the_edges_of_a_minute() {
+    let world = World::start(&[]).await;
+    let minute_ms = (world.now_ms().await - 2 * 3_600_000) / 60_000 * 60_000;
+    let mut all = Vec::new();
+    for (seed, offset_ms) in (0..).zip([0, 1, 999, 1_000, 58_999, 59_000, 59_001, 59_999]) {
+        let part = [entry(seed * 2, minute_ms + offset_ms)];
+        world.deliver(&part).await;
+        all.extend(part);
+    }
+    check_rollups(&world, &all).await;
+    world.aggregator.kill_hard().unwrap();
+    world.aggregator.restart(LIMIT).await.unwrap();
+    check_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+}
+
 #[tokio::test]
 async fn aggregator_outlives_nats_and_clickhouse_and_says_what_is_missing() {
     let world = World::start(&[]).await;
