@@ -72,6 +72,9 @@ pub enum WireError {
     /// It ended before it began.
     #[error("created_at is before started_at")]
     EndsBeforeStart,
+    /// Most likely the API token itself, which must not be sent.
+    #[error("token_hash is not 64 lower-case hexadecimal digits")]
+    TokenHash,
     /// A token count is impossible.
     #[error("tokens")]
     Tokens(#[from] TokensError),
@@ -82,6 +85,9 @@ impl WireEvent {
     pub fn into_event(self, scope: Scope, source: Source) -> Result<UsageEvent, WireError> {
         if self.event_id.is_empty() {
             return Err(WireError::EmptyEventId);
+        }
+        if self.token_hash.as_deref().is_some_and(|hash| !is_sha256(hash)) {
+            return Err(WireError::TokenHash);
         }
         let created_at = self
             .created_at
@@ -165,6 +171,10 @@ impl WireEvent {
             },
         }
     }
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// What follows from the fields that a producer gave.

@@ -4,6 +4,9 @@ use weir_event::{CostSource, TokenBucket, UsageEvent, Usd};
 
 use crate::book::{PriceBook, PriceRow};
 
+/// The provider whose requested models are names of deployments.
+const AZURE: &str = "azure-openai";
+
 /// What an event cost, with where the figure comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cost {
@@ -27,6 +30,8 @@ pub enum Cost {
 pub enum UnpricedReason {
     /// No token counts are known: an error, a truncated log, or a stream that did not report them.
     NoUsage,
+    /// Output was reported and input was not: a part of the cost is not the cost.
+    NoInput,
     /// Neither the provider nor the model is known.
     NoModel,
     /// The book has no row in force for the provider and model.
@@ -105,8 +110,9 @@ impl PricedEvent {
 
 /// What an event cost. A cost that the event carries wins; then the gateway's cache; then the book.
 ///
-/// The model that answered is looked up first, then the one that was asked for: aliases move, and the answer names
-/// what ran. The price is the one in force when the call ended.
+/// The model that answered is what ran, so it is what is priced. Only where the answer names none does the model that
+/// was asked for stand in; never on Azure, where that is the name of a deployment, which may be anything. The price is
+/// the one in force when the call ended.
 #[must_use]
 pub fn price(event: &UsageEvent, book: &PriceBook) -> Cost {
     if let Some(amount) = event.provided_cost {
@@ -123,15 +129,12 @@ fn compute(event: &UsageEvent, book: &PriceBook) -> Result<Cost, UnpricedReason>
         return Err(UnpricedReason::NoUsage);
     }
     let provider = event.provider.as_deref().ok_or(UnpricedReason::NoModel)?;
-    let models = [event.model.as_deref(), event.model_requested.as_deref()];
-    if models == [None, None] {
-        return Err(UnpricedReason::NoModel);
+    if event.tokens.total_in().is_none() {
+        return Err(UnpricedReason::NoInput);
     }
-    let row = models
-        .into_iter()
-        .flatten()
-        .find_map(|model| book.find(provider, model, event.created_at))
-        .ok_or(UnpricedReason::NoPrice)?;
+    let requested = event.model_requested.as_deref().filter(|_| provider != AZURE);
+    let model = event.model.as_deref().or(requested).ok_or(UnpricedReason::NoModel)?;
+    let row = book.find(provider, model, event.created_at).ok_or(UnpricedReason::NoPrice)?;
     Ok(Cost::Computed { amount: sum(event, row)?, price_id: row.id().to_owned() })
 }
 

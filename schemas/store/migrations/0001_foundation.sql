@@ -4,8 +4,8 @@
 -- Texts that a source did not give are '' and counts or amounts that it did not give are NULL: 0 tokens is a fact,
 -- NULL tokens is ignorance. Amounts are US dollars. Times are UTC.
 --
--- non_replicated_deduplication_window: a retried insert carries the same insert_deduplication_token, and the server
--- drops it. The window is off by default for tables that are not replicated.
+-- non_replicated_deduplication_window: an insert whose outcome was lost is repeated under the same
+-- insert_deduplication_token, and the server drops it if it has it. Off by default for tables that are not replicated.
 
 -- One row per event, without bodies. The order serves "the newest of a gateway"; the skip index serves a lookup by
 -- id, since an id carries started_at.
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS logs ${ON_CLUSTER} (
     model_requested LowCardinality(String),
     model_type LowCardinality(String),
     request_type LowCardinality(String),
-    path LowCardinality(String),
+    path String CODEC(ZSTD(1)),
     step Nullable(UInt16) CODEC(ZSTD(1)),
     status_code Nullable(UInt16) CODEC(ZSTD(1)),
     success Bool,
@@ -101,18 +101,18 @@ PARTITION BY toYYYYMM(started_at)
 ORDER BY (account_id, gateway_id, started_at, id)
 SETTINGS non_replicated_deduplication_window = 1000;
 
--- What could not be taken in, byte for byte, with the reason. The same bytes are one letter, however often they come.
+-- What could not be taken in, with the reason. The same bytes are one letter, however often they come.
 CREATE TABLE IF NOT EXISTS dead_letters ${ON_CLUSTER} (
     account_id LowCardinality(String),
     gateway_id LowCardinality(String),
-    digest String COMMENT 'SHA-256 of raw, hex',
+    digest String COMMENT 'SHA-256 of the record as it came, hex',
     received_at DateTime64(3, 'UTC'),
     source LowCardinality(String),
-    batch String COMMENT 'SHA-256 of the batch that it came in, hex',
+    batch String COMMENT 'names the push that it came in',
     position UInt64 COMMENT 'line in the batch, from 1',
     reason LowCardinality(String),
     detail String CODEC(ZSTD(1)),
-    raw String CODEC(ZSTD(1))
+    raw String COMMENT 'the record with its secrets blanked, or the beginning of one that was too long' CODEC(ZSTD(1))
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(received_at)
 ORDER BY (account_id, gateway_id, digest)

@@ -85,10 +85,32 @@ fn cached_and_reasoning_tokens_are_billed_once() {
 }
 
 #[test]
-fn the_requested_model_stands_in_for_an_unknown_answer() {
-    let mut event = seed_record();
-    event.model_requested = event.model.replace("some-alias".to_owned());
+fn the_requested_model_stands_in_only_where_the_answer_names_none() {
+    let buckets = [(Bucket::UncachedInput, 15), (Bucket::TextOutput, 354)];
+    let mut event = event("openai", "gpt-4o-2024-05-13", "2024-09-30T00:00:00Z", &buckets);
+    event.model_requested = event.model.take();
     assert_eq!(computed(&event).0, "0.005385");
+    event.model = Some("gpt-99".to_owned());
+    assert_eq!(price(&event, &PriceBook::builtin()), Cost::Unpriced(UnpricedReason::NoPrice));
+}
+
+#[test]
+fn the_name_of_an_azure_deployment_prices_nothing() {
+    let mut event = seed_record();
+    event.model_requested = event.model.take();
+    assert_eq!(price(&event, &PriceBook::builtin()), Cost::Unpriced(UnpricedReason::NoModel));
+}
+
+#[test]
+fn models_that_share_a_beginning_do_not_share_a_price() {
+    let book = PriceBook::builtin();
+    let buckets = [(Bucket::UncachedInput, 1)];
+    for model in
+        ["gpt-4o-mini-transcribe", "gpt-4o-mini-realtime-preview", "gpt-4o-audio-preview", "gpt-4o-mini-tts"]
+    {
+        let event = event("openai", model, "2026-01-01T00:00:00Z", &buckets);
+        assert_eq!(price(&event, &book), Cost::Unpriced(UnpricedReason::NoPrice), "{model}");
+    }
 }
 
 #[test]
@@ -102,6 +124,9 @@ fn what_is_unknown_is_not_zero() {
     check(&UsageEvent { tokens: Tokens::default(), ..seed_record() }, UnpricedReason::NoUsage);
     check(&UsageEvent { provider: None, ..seed_record() }, UnpricedReason::NoModel);
     check(&UsageEvent { model: None, ..seed_record() }, UnpricedReason::NoModel);
+    let only_output =
+        event("openai", "gpt-4o-2024-05-13", "2024-09-30T00:00:00Z", &[(Bucket::TextOutput, 9)]);
+    check(&only_output, UnpricedReason::NoInput);
     check(&UsageEvent { model: Some("gpt-99".to_owned()), ..seed_record() }, UnpricedReason::NoPrice);
     let audio = [(Bucket::UncachedInput, 1), (Bucket::AudioInput, 1)];
     let audio = event("openai", "gpt-4o-2024-05-13", "2024-09-30T00:00:00Z", &audio);
@@ -166,7 +191,8 @@ proptest! {
             price(&event, &PriceBook::builtin()).amount().unwrap()
         };
         let buckets = [(Bucket::UncachedInput, input), (Bucket::CacheRead, cached), (Bucket::TextOutput, output)];
-        let alone = buckets.iter().map(|bucket| at(&[*bucket])).reduce(|a, b| a.checked_add(b).unwrap()).unwrap();
+        // Output alone has no cost: input that was not reported is not input that was not there.
+        let alone = buckets.iter().map(|bucket| at(&[(Bucket::UncachedInput, 0), *bucket])).reduce(|a, b| a.checked_add(b).unwrap()).unwrap();
         prop_assert_eq!(at(&buckets), alone);
         // In whole picodollars: 2.5, 1.25 and 10 USD per million tokens.
         let pico = 2_500_000 * u128::from(input) + 1_250_000 * u128::from(cached) + 10_000_000 * u128::from(output);
