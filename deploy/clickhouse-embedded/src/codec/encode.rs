@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
 
-use super::write_block;
+use super::{NativeUpgrade, write_block};
 
 /// How a response body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,10 @@ pub fn choose_encoding(accepted: &str) -> Encoding {
 }
 
 /// A response body in the making.
-pub struct Encoder(Inner);
+pub struct Encoder {
+    native: Option<NativeUpgrade>,
+    inner: Inner,
+}
 
 enum Inner {
     Plain,
@@ -72,7 +75,7 @@ impl Encoder {
     #[must_use]
     pub fn new(encoding: Encoding, level: u32) -> Self {
         let level = Compression::new(level.min(9));
-        Self(match encoding {
+        let inner = match encoding {
             Encoding::Plain => Inner::Plain,
             Encoding::Blocks => Inner::Blocks,
             Encoding::Gzip => Inner::Gzip(GzEncoder::new(Vec::new(), level)),
@@ -81,12 +84,29 @@ impl Encoder {
                 let frame = FrameInfo::new().block_size(BlockSize::Max64KB);
                 Inner::Lz4(Box::new(FrameEncoder::with_frame_info(frame, Vec::new())))
             }
-        })
+        };
+        Self { native: None, inner }
     }
 
-    /// Encodes the next chunk; what comes out may be empty.
+    /// Says that the body is in Native format, for a client of this revision.
+    #[must_use]
+    pub fn with_native_revision(mut self, revision: u32) -> Self {
+        self.native = Some(NativeUpgrade::new(revision));
+        self
+    }
+
+    /// Encodes the next chunk of the result; what comes out may be empty.
     pub fn push(&mut self, data: Bytes) -> io::Result<Bytes> {
-        match &mut self.0 {
+        let data = match self.native.as_mut() {
+            Some(native) => native.push(&data).map_err(io::Error::other)?.into(),
+            None => data,
+        };
+        self.push_words(data)
+    }
+
+    /// Encodes text that is no part of the result: an exception.
+    pub fn push_words(&mut self, data: Bytes) -> io::Result<Bytes> {
+        match &mut self.inner {
             Inner::Plain => return Ok(data),
             Inner::Blocks => {
                 let mut out = Vec::new();
@@ -104,7 +124,7 @@ impl Encoder {
 
     /// Brings out everything that was pushed, so that a reader sees it now and what follows apart from it.
     pub fn flush(&mut self) -> io::Result<Bytes> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Plain | Inner::Blocks => {}
             Inner::Gzip(encoder) => encoder.flush()?,
             Inner::Deflate(encoder) => encoder.flush()?,
@@ -114,17 +134,23 @@ impl Encoder {
     }
 
     /// Ends the body.
-    pub fn finish(self) -> io::Result<Bytes> {
-        Ok(match self.0 {
-            Inner::Plain | Inner::Blocks => Bytes::new(),
+    pub fn finish(mut self) -> io::Result<Bytes> {
+        let rest = match self.native.take() {
+            Some(native) => native.finish().map_err(io::Error::other)?,
+            None => Vec::new(),
+        };
+        let rest = self.push_words(rest.into())?;
+        let last: Bytes = match self.inner {
+            Inner::Plain | Inner::Blocks => return Ok(rest),
             Inner::Gzip(encoder) => encoder.finish()?.into(),
             Inner::Deflate(encoder) => encoder.finish()?.into(),
             Inner::Lz4(encoder) => encoder.finish().map_err(io::Error::other)?.into(),
-        })
+        };
+        Ok([rest, last].concat().into())
     }
 
     fn take(&mut self) -> Bytes {
-        let out = match &mut self.0 {
+        let out = match &mut self.inner {
             Inner::Plain | Inner::Blocks => return Bytes::new(),
             Inner::Gzip(encoder) => encoder.get_mut(),
             Inner::Deflate(encoder) => encoder.get_mut(),

@@ -6,7 +6,9 @@
 mod blocks;
 mod decode;
 mod encode;
+mod native;
 
 pub use blocks::{BlockReader, write_block};
 pub use decode::{exception_of, request_decoder};
 pub use encode::{Encoder, Encoding, choose_encoding};
+pub use native::NativeUpgrade;

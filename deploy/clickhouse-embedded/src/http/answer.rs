@@ -11,7 +11,7 @@ use super::plan::{Plan, plan};
 use super::request::QueryRequest;
 use super::spool::Spool;
 use super::stream::{self, Reply};
-use crate::codec::Encoder;
+use crate::codec::{self, Encoder};
 use crate::engine::{Host, Lease, Order, Outcome, Permit, Statistics};
 use crate::exception::Exception;
 
@@ -21,6 +21,19 @@ pub(super) struct Job {
     pub(super) request: QueryRequest,
     /// The tag that marks an exception in the body.
     pub(super) tag: String,
+}
+
+impl Job {
+    /// An encoder for a result in this format.
+    pub(super) fn encoder(&self, format: Option<&str>) -> Encoder {
+        let encoder = Encoder::new(self.request.encoding, self.request.zlib_level);
+        match self.request.native_revision {
+            revision if revision > 0 && format.is_some_and(|name| name.eq_ignore_ascii_case("native")) => {
+                encoder.with_native_revision(revision)
+            }
+            _ => encoder,
+        }
+    }
 }
 
 /// What the client gets.
@@ -121,8 +134,8 @@ fn run(job: &Job, plan: Plan, mut lease: Lease) -> (Lease, Result<Answer, Except
 
 /// The answer with a result that is all there.
 fn small(job: &Job, format: Option<String>, outcome: Outcome) -> Result<Answer, Exception> {
-    let mut encoder = Encoder::new(job.request.encoding, job.request.zlib_level);
+    let mut encoder = job.encoder(format.as_deref());
     let packed = encoder.push(outcome.data.into()).and_then(|head| Ok([head, encoder.finish()?].concat()));
-    let content = packed.map_err(|error| Exception::from_engine(&error.to_string()))?;
+    let content = packed.map_err(|error| codec::exception_of(&error))?;
     Ok(Answer { format, content: Content::Whole(content.into()), statistics: Some(outcome.statistics) })
 }

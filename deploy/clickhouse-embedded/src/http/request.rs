@@ -54,6 +54,8 @@ pub(super) struct QueryRequest {
     /// Whether the whole result is held back.
     pub(super) wait_end: bool,
     pub(super) statement_bytes_max: usize,
+    /// `client_protocol_version`: what Native results are written for.
+    pub(super) native_revision: u32,
 }
 
 impl QueryRequest {
@@ -97,6 +99,7 @@ impl QueryRequest {
             buffer_bytes: raw.buffer_bytes,
             wait_end: raw.wait_end,
             statement_bytes_max: raw.statement_bytes_max,
+            native_revision: raw.native_revision,
         })
     }
 }
@@ -121,6 +124,7 @@ struct Raw {
     wait_end: bool,
     buffer_bytes: usize,
     statement_bytes_max: usize,
+    native_revision: u32,
 }
 
 impl Raw {
@@ -146,6 +150,7 @@ impl Raw {
             "session_id" => self.session_id = Some(value),
             "session_timeout" => self.session_timeout = Some(value),
             "session_check" => self.session_check = value == "1",
+            "client_protocol_version" => self.native_revision = number(&field.name, &value)?,
             "close_session" => self.session_close = flag("close_session", &value)?,
             "compress" => self.compress = flag("compress", &value)?,
             "decompress" => self.decompress = flag("decompress", &value)?,
@@ -163,7 +168,7 @@ impl Raw {
                 ));
             }
             // These mean something to a server, and nothing to the answer of this one.
-            "user" | "password" | "quota_key" | "stacktrace" | "client_protocol_version" => {}
+            "user" | "password" | "quota_key" | "stacktrace" => {}
             name => self.take_setting(name, value)?,
         }
         Ok(())

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::answer::{Answer, Content, Job};
 use super::plan::ReadPlan;
-use crate::codec::Encoder;
+use crate::codec::{self, Encoder};
 use crate::engine::{Host, Lease, ResultPipe, Statistics};
 use crate::exception::Exception;
 
@@ -83,6 +83,7 @@ pub(super) async fn read(job: Job, plan: ReadPlan, lease: Lease, mut reply: Repl
         }
         Some(Err(exception)) => running.conclude(reply, Err(exception)).await,
         None => {
+            let encoder = job.encoder(Some(&format));
             let (sender, receiver) = mpsc::channel(2);
             let answer =
                 Answer { format: Some(format), content: Content::Stream(receiver), statistics: None };
@@ -90,14 +91,18 @@ pub(super) async fn read(job: Job, plan: ReadPlan, lease: Lease, mut reply: Repl
                 running.give_up().await;
                 return;
             }
-            forward(running, held.memory, &job, sender).await;
+            forward(running, held.memory, &job, (encoder, sender)).await;
         }
     }
 }
 
 /// Sends the result as it comes.
-async fn forward(mut running: Running, held: Vec<Bytes>, job: &Job, sender: mpsc::Sender<io::Result<Bytes>>) {
-    let mut encoder = Encoder::new(job.request.encoding, job.request.zlib_level);
+async fn forward(
+    mut running: Running,
+    held: Vec<Bytes>,
+    job: &Job,
+    (mut encoder, sender): (Encoder, mpsc::Sender<io::Result<Bytes>>),
+) {
     let mut held = held.into_iter();
     let ending = loop {
         let event = if let Some(data) = held.next() {
@@ -115,7 +120,7 @@ async fn forward(mut running: Running, held: Vec<Bytes>, job: &Job, sender: mpsc
                         break None;
                     }
                 }
-                Err(error) => break Some(Err(Exception::from_engine(&error.to_string()))),
+                Err(error) => break Some(Err(codec::exception_of(&error))),
             },
             Event::Done(result) => break Some(result),
         }
@@ -144,7 +149,7 @@ async fn forward(mut running: Running, held: Vec<Bytes>, job: &Job, sender: mpsc
 fn last_words(mut encoder: Encoder, job: &Job, exception: &Exception) -> [io::Result<Bytes>; 2] {
     let frame = exception_frame(&job.tag, &exception.with_version(&job.host.facts().version));
     let before = encoder.flush();
-    let words = encoder.push(frame.into()).and_then(|head| {
+    let words = encoder.push_words(frame.into()).and_then(|head| {
         let tail = encoder.flush()?;
         Ok([head, tail].concat().into())
     });
@@ -298,8 +303,8 @@ impl Held {
 
     /// The whole result.
     async fn whole(self, job: &Job, format: String, statistics: Statistics) -> Result<Answer, Exception> {
-        let failed = |error: io::Error| Exception::from_engine(&format!("cannot send the result: {error}"));
-        let mut encoder = Encoder::new(job.request.encoding, job.request.zlib_level);
+        let failed = |error: io::Error| codec::exception_of(&error);
+        let mut encoder = job.encoder(Some(&format));
         let mut memory = Vec::with_capacity(self.memory_bytes);
         for data in self.memory {
             memory.extend_from_slice(&encoder.push(data).map_err(failed)?);

@@ -75,6 +75,35 @@ async fn headers_are_those_of_a_server() {
     assert_eq!(reqwest::get(format!("{}play", server.url())).await.unwrap().status(), 404);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn native_results_suit_the_revision_of_their_client() {
+    let server = Server::start(&[]);
+    let statement = "SELECT toUInt8(7) AS x, 'a;' AS s FORMAT Native";
+    let plain = server.post(&[], statement.as_bytes().to_vec()).await.bytes().await.unwrap();
+    assert_eq!(plain, &b"\x02\x01\x01x\x05UInt8\x07\x01s\x06String\x02a;"[..]);
+    let properties = b"\x01\0\x02\xff\xff\xff\xff\0";
+    for (revision, flag) in [("54405", &b""[..]), ("54460", b"\0")] {
+        let query = [("client_protocol_version", revision)];
+        let found = server.post(&query, statement.as_bytes().to_vec()).await.bytes().await.unwrap();
+        let parts =
+            [&properties[..], b"\x02\x01\x01x\x05UInt8", flag, b"\x07\x01s\x06String", flag, b"\x02a;"];
+        assert_eq!(found, parts.concat(), "{revision}");
+    }
+    // Every row of many blocks is still there, and a type that cannot be skipped is an error, not garbage.
+    let query = [("client_protocol_version", "54460"), ("max_block_size", "1000")];
+    let many =
+        "SELECT number, map(toLowCardinality('k'), [toString(number)]) AS m, NULL AS n FROM numbers(100000)";
+    let sized = |body: &[u8]| body.len();
+    let before =
+        server.post(&query[1..], format!("{many} FORMAT Native").into_bytes()).await.bytes().await.unwrap();
+    let after =
+        server.post(&query, format!("{many} FORMAT Native").into_bytes()).await.bytes().await.unwrap();
+    let blocks = after.windows(8).filter(|window| window == properties).count();
+    assert!(blocks >= 2, "{blocks}");
+    assert_eq!(sized(&after), sized(&before) + blocks * (8 + 3));
+    assert_eq!(server.fails(&query, "SELECT sumState(1) FORMAT Native").await.1, 48);
+}
+
 const LATE_ERROR: &str =
     "SELECT number, toString(number) AS s, throwIf(number = 900000) AS t FROM numbers(1000000)";
 
