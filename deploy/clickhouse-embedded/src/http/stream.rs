@@ -206,7 +206,11 @@ impl Running {
 
     fn settle(&mut self, ended: Result<(Lease, Result<Statistics, Exception>), tokio::task::JoinError>) {
         let result = match ended {
-            Ok((lease, result)) => {
+            Ok((mut lease, result)) => {
+                if result.is_err() {
+                    // The engine keeps a stopped statement in its list until the connection runs another or closes.
+                    lease.will_change();
+                }
                 self.lease = Some(lease);
                 result
             }
