@@ -17,6 +17,7 @@ const DELAY_BOUNDS_S: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0
 enum AggregatorMetric {
     Messages,
     MessagesUndecodable,
+    MessagesLost,
     EntriesFolded,
     EntriesRedelivered,
     EntriesDuplicate,
@@ -46,6 +47,7 @@ enum AggregatorMetric {
 pub struct AggregatorMetrics {
     pub messages: Counter,
     pub messages_undecodable: Counter,
+    pub messages_lost: Counter,
     pub entries_folded: Counter,
     pub entries_redelivered: Counter,
     pub entries_duplicate: Counter,
@@ -78,6 +80,7 @@ impl AggregatorMetrics {
         Self {
             messages: metrics.register(Name::Messages, Counter::default()),
             messages_undecodable: metrics.register(Name::MessagesUndecodable, Counter::default()),
+            messages_lost: metrics.register(Name::MessagesLost, Counter::default()),
             entries_folded: metrics.register(Name::EntriesFolded, Counter::default()),
             entries_redelivered: metrics.register(Name::EntriesRedelivered, Counter::default()),
             entries_duplicate: metrics.register(Name::EntriesDuplicate, Counter::default()),
@@ -126,6 +129,7 @@ impl MetricName for AggregatorMetric {
         match self {
             Self::Messages => "aggregator_messages",
             Self::MessagesUndecodable => "aggregator_messages_undecodable",
+            Self::MessagesLost => "aggregator_messages_lost",
             Self::EntriesFolded => "aggregator_entries_folded",
             Self::EntriesRedelivered => "aggregator_entries_redelivered",
             Self::EntriesDuplicate => "aggregator_entries_duplicate",
@@ -154,6 +158,7 @@ impl MetricName for AggregatorMetric {
         match self {
             Self::Messages => "usage messages delivered, redeliveries included",
             Self::MessagesUndecodable => "messages that are not usage messages, terminated",
+            Self::MessagesLost => "messages that the stream gave up before they were acknowledged",
             Self::EntriesFolded => "entries put into windows",
             Self::EntriesRedelivered => "entries of messages that were in the windows already",
             Self::EntriesDuplicate => "entries that ingest marked as stored before and that were not missing",

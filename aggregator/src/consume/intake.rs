@@ -66,7 +66,7 @@ pub struct Intake {
 struct Position {
     /// When the stream was created, in nanoseconds: tells it from another one of the same name.
     created_ns: i128,
-    /// The highest sequence that is in the windows.
+    /// The highest sequence that was taken, or that the past was read up to.
     latest: u64,
 }
 
@@ -74,12 +74,14 @@ struct Position {
 struct Running {
     intake: Intake,
     position: Option<Position>,
+    /// The last sequence that is known to be lost.
+    lost_to: u64,
 }
 
 impl Intake {
     /// Takes messages until the soft stop. What was pulled and not folded by then comes again, to whoever is next.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Infallible> {
-        let mut running = Running { intake: self, position: None };
+        let mut running = Running { intake: self, position: None, lost_to: 0 };
         tokio::select! {
             () = running.run() => {}
             () = shutdown.soft_stop().cancelled() => {}
@@ -115,6 +117,7 @@ impl Running {
         let mut stream = usage_stream(&self.intake.context).await?;
         self.know_the_past(&mut stream).await?;
         let mut consumer = usage_consumer(&stream, self.intake.ack_wait).await?;
+        self.look_for_losses(&stream, &consumer);
         let mut messages = messages(&consumer).await?;
         self.intake.checks.stream.pass();
         let mut upkeep = interval(UPKEEP_INTERVAL);
@@ -126,8 +129,7 @@ impl Running {
                     None => return Err(ConsumeError::Ended),
                 },
                 _ = upkeep.tick() => {
-                    self.keep_up(&mut consumer).await?;
-                    if self.needs_warm_up() {
+                    if self.keep_up(&mut stream, &mut consumer).await? {
                         return Ok(());
                     }
                 }
@@ -142,17 +144,35 @@ impl Running {
         let info = stream.info().await.map_err(ConsumeError::StreamInfo)?;
         let found =
             Position { created_ns: info.created.unix_timestamp_nanos(), latest: info.state.last_sequence };
-        let goes_on = self
+        let first = info.state.first_sequence;
+        let is_the_same = self
             .position
             .is_some_and(|known| known.created_ns == found.created_ns && known.latest <= found.latest);
+        let goes_on = is_the_same && self.intake.fold.lock().holds_all_below(first);
         if goes_on && !self.needs_warm_up() {
             return Ok(());
+        }
+        if self.position.is_none_or(|known| known.created_ns != found.created_ns) {
+            self.lost_to = 0;
         }
         let result = self.warm_up(found).await;
         if let Err(error) = &result {
             self.intake.checks.warm_up.fail(error.to_string());
         }
         result
+    }
+
+    /// The stream gives up its oldest messages when it is full. Those that nobody had acknowledged are lost: the
+    /// windows do without them, since they were read from ClickHouse, but nobody will mark their minutes dirty.
+    fn look_for_losses(&mut self, stream: &Stream, consumer: &PullConsumer) {
+        let acknowledged = consumer.cached_info().ack_floor.stream_sequence.max(self.lost_to);
+        let gone = stream.cached_info().state.first_sequence.saturating_sub(1);
+        if gone > acknowledged {
+            let messages = gone - acknowledged;
+            tracing::error!(messages, "the stream gave up messages, rollups may lack older rows");
+            self.intake.metrics.messages_lost.inc_by(messages);
+            self.lost_to = gone;
+        }
     }
 
     async fn warm_up(&mut self, found: Position) -> Result<(), ConsumeError> {
@@ -179,6 +199,9 @@ impl Running {
         let info = message.info().map_err(ConsumeError::Foreign)?;
         let (sequence, published_ns) = (info.stream_sequence, info.published.unix_timestamp_nanos());
         self.intake.metrics.messages.inc();
+        if let Some(position) = &mut self.position {
+            position.latest = position.latest.max(sequence);
+        }
         match serde_json::from_slice(&message.payload).map_err(ConsumeError::Undecodable) {
             Ok(usage) => {
                 self.fold(sequence, &usage, published_ns);
@@ -191,6 +214,7 @@ impl Running {
                 Verdict::Retry => Err(error),
                 Verdict::Terminate => {
                     self.intake.metrics.messages_undecodable.inc();
+                    self.fold(sequence, &UsageMessage { entries: Vec::new() }, published_ns);
                     tracing::error!(sequence, error = chain(&error), "terminating a message");
                     message.ack_with(AckKind::Term).await.map_err(ConsumeError::Terminate)
                 }
@@ -198,13 +222,10 @@ impl Running {
         }
     }
 
-    fn fold(&mut self, sequence: u64, usage: &UsageMessage, published_ns: i128) {
+    fn fold(&self, sequence: u64, usage: &UsageMessage, published_ns: i128) {
         let intake = &self.intake;
         let now = now(&intake.clock);
         let applied = intake.fold.lock().apply(sequence, &usage.entries, now);
-        if let Some(position) = &mut self.position {
-            position.latest = position.latest.max(sequence);
-        }
         intake.metrics.count(applied);
         if applied.redelivered == 0 {
             let delay_ms = i128::from(now.millis()) - published_ns / 1_000_000;
@@ -213,17 +234,30 @@ impl Running {
         }
     }
 
-    async fn keep_up(&mut self, consumer: &mut PullConsumer) -> Result<(), ConsumeError> {
+    /// Lets go of what is old and shows where the consumer stands. Gives whether the past has to be read again.
+    async fn keep_up(
+        &mut self,
+        stream: &mut Stream,
+        consumer: &mut PullConsumer,
+    ) -> Result<bool, ConsumeError> {
         let intake = &self.intake;
         {
             let mut fold = intake.fold.lock();
             fold.sweep(now(&intake.clock));
             intake.metrics.show(&fold);
         }
-        let info = consumer.info().await.map_err(ConsumeError::ConsumerInfo)?;
-        intake.metrics.messages_pending.set(i64::try_from(info.num_pending).unwrap_or(i64::MAX));
-        intake.fold.lock().settle(info.ack_floor.stream_sequence);
-        Ok(())
+        // In this order: what is settled below was in the stream, or is known as gone, when the stream was asked.
+        let delivery = consumer.info().await.map_err(ConsumeError::ConsumerInfo)?;
+        let first = stream.info().await.map_err(ConsumeError::StreamInfo)?.state.first_sequence;
+        intake.metrics.messages_pending.set(i64::try_from(delivery.num_pending).unwrap_or(i64::MAX));
+        {
+            let mut fold = intake.fold.lock();
+            if !fold.holds_all_below(first) {
+                return Ok(true);
+            }
+            fold.settle(delivery.ack_floor.stream_sequence);
+        }
+        Ok(self.needs_warm_up())
     }
 
     fn needs_warm_up(&self) -> bool {

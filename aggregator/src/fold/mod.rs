@@ -44,8 +44,9 @@
 //!
 //! At most [`Limits::keys_max`] API token and model pairs have windows. An entry of a pair beyond that is counted
 //! (`no_room`), and snapshots say that they are not complete until it would have left the longest window. A pair
-//! leaves when its last bucket does. One pair takes some 300 bytes and 80 for each bucket that it has: at most 2,400
-//! buckets, for one that was never idle. At most [`Limits::ids_max`] recent ids are kept, some 80 bytes each.
+//! leaves when its last bucket does. One pair takes about 1 KB, and 80 to 160 bytes for each bucket with something in
+//! it: 0.2 MB if it was not idle for a minute of the day and a second of the last quarter of an hour. At most
+//! [`Limits::ids_max`] recent ids are kept, some 100 bytes each.
 
 mod buckets;
 mod ids;

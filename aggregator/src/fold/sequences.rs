@@ -49,6 +49,12 @@ impl Sequences {
         }
     }
 
+    /// Whether everything below `sequence` is in.
+    pub(super) fn hold_all_below(&self, sequence: u64) -> bool {
+        let next = self.ranges.get(&(self.floor + 1)).copied().unwrap_or(self.floor) + 1;
+        sequence <= next
+    }
+
     #[cfg(test)]
     fn ranges(&self) -> Vec<(u64, u64)> {
         self.ranges.iter().map(|(first, last)| (*first, *last)).collect()
@@ -89,6 +95,10 @@ mod tests {
                     model.extend(1..=settle);
                 }
                 prop_assert_eq!(sequences.insert(sequence), model.insert(sequence));
+            }
+            for sequence in 0..70 {
+                let all = (1..sequence).all(|below| model.contains(&below));
+                prop_assert_eq!(sequences.hold_all_below(sequence), all, "{}", sequence);
             }
             let ranges = sequences.ranges();
             prop_assert!(ranges.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0), "{:?}", ranges);

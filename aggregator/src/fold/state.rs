@@ -108,6 +108,13 @@ impl Fold {
         self.windows.sweep(now);
     }
 
+    /// Whether the windows hold every message below `first_sequence`, the stream's first: what is not there any more
+    /// and was not folded would be missing.
+    #[must_use]
+    pub fn holds_all_below(&self, first_sequence: u64) -> bool {
+        self.sequences.hold_all_below(first_sequence)
+    }
+
     /// The server will not deliver messages up to `acknowledged` again.
     pub fn settle(&mut self, acknowledged: u64) {
         self.sequences.settle(acknowledged);
