@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weir_service::auth::BearerTokens;
 use weir_service::config::{
-    ByteSize, ClickHouseConfig, Key, LogConfig, NatsConfig, Reader, Reported, Secret,
+    ByteSize, ClickHouseConfig, ConfigErrors, Key, LogConfig, NatsConfig, Reader, Reported,
 };
 
 use crate::accept::{ChunkLimits, PushLimits};
@@ -64,41 +64,35 @@ pub struct IngestConfig {
 
 impl IngestConfig {
     /// Reads the settings of a process that serves: it needs tokens.
-    pub fn read(reader: &mut Reader) -> Result<Self, Reported> {
+    pub(crate) fn from_reader(mut reader: Reader) -> Result<Self, ConfigErrors> {
         let listen = reader.get("ingest.listen");
         let ops_listen = reader.get("ingest.ops_listen");
-        let tokens = read_tokens(reader);
+        let tokens = reader.bearer_tokens("ingest.tokens");
         let migrate_at_start = reader.get("ingest.migrate_at_start");
         let drain_timeout = reader.get("ingest.drain_timeout");
-        let push = read_push(reader);
-        let group = read_group(reader);
+        let push = read_push(&mut reader);
+        let group = read_group(&mut reader);
         let write_timeout =
             reader.get_in("ingest.write_timeout", Duration::from_millis(100)..=Duration::from_mins(10));
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
-        Ok(Self {
-            listen: listen?,
-            ops_listen: ops_listen?,
-            tokens: tokens?,
-            migrate_at_start: migrate_at_start?,
-            drain_timeout: drain_timeout?,
-            push: push?,
-            group: group?,
-            write_timeout: write_timeout?,
-            clickhouse: clickhouse?,
-            nats: nats?,
-            log: log?,
+        reader.finish(|reader| {
+            let config = Self {
+                listen: listen?,
+                ops_listen: ops_listen?,
+                tokens: tokens?,
+                migrate_at_start: migrate_at_start?,
+                drain_timeout: drain_timeout?,
+                push: push?,
+                group: group?,
+                write_timeout: write_timeout?,
+                clickhouse: clickhouse?,
+                nats: nats?,
+                log: log?,
+            };
+            let apart = config.listen.port() == 0 || config.listen != config.ops_listen;
+            reader.require(apart, "ingest.ops_listen", "is the same as ingest.listen")?;
+            Ok(config)
         })
-    }
-}
-
-fn read_tokens(reader: &mut Reader) -> Result<BearerTokens, Reported> {
-    let entries: Vec<Secret> = reader.get_list("ingest.tokens")?;
-    match BearerTokens::from_entries(entries.iter().map(Secret::expose)) {
-        Ok(tokens) if tokens.is_empty() => {
-            Err(reader.reject("ingest.tokens", "has no token, so nobody could push"))
-        }
-        Ok(tokens) => Ok(tokens),
-        Err(error) => Err(reader.reject("ingest.tokens", error.to_string())),
     }
 }
 
@@ -134,4 +128,47 @@ fn read_group(reader: &mut Reader) -> Result<GroupLimits, Reported> {
     const WAITING_MAX: usize = 16;
     let events_max = reader.get_in("ingest.write_events_max", 1_usize..=1_000_000)?;
     Ok(GroupLimits { waiting_max: WAITING_MAX, events_max })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use weir_service::config::{Binary, CommandLine};
+
+    use super::*;
+
+    fn read(args: &[&str], variables: &[(&str, &str)]) -> Result<IngestConfig, String> {
+        let args = std::iter::once("ingest").chain(args.iter().copied()).map(OsString::from);
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let command_line = CommandLine::new(Binary::Ingest, KEYS, "takes logs in");
+        let invocation = command_line.read(args, variables).map_err(|error| error.to_string())?;
+        IngestConfig::from_reader(invocation.reader).map_err(|errors| errors.to_string())
+    }
+
+    const TOKENS: (&str, &str) = ("WEIR_INGEST_TOKENS", "logpush:t1,t2");
+
+    #[test]
+    fn tokens_are_all_that_has_to_be_given() {
+        let config = read(&[], &[TOKENS]).unwrap();
+        assert_eq!((config.listen.port(), config.ops_listen.port(), config.tokens.len()), (8787, 9091, 2));
+        let error = read(&[], &[]).unwrap_err();
+        assert!(error.contains("ingest.tokens (not set): has no token"), "{error}");
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_and_no_token_is() {
+        let args = ["--ingest-pushes-max", "0", "--ingest-write-timeout", "1ms"];
+        let error = read(&args, &[("WEIR_INGEST_TOKENS", "se cret")]).unwrap_err();
+        assert!(error.starts_with("3 problems"), "{error}");
+        assert!(!error.contains("se cret"), "{error}");
+    }
+
+    #[test]
+    fn relations_between_values_are_checked() {
+        let error = read(&["--ingest-listen", "127.0.0.1:9091"], &[TOKENS]).unwrap_err();
+        assert!(error.contains("ingest.ops_listen"), "{error}");
+        let error = read(&["--ingest-line-bytes-max", "2GiB"], &[TOKENS]).unwrap_err();
+        assert!(error.contains("ingest.line_bytes_max"), "{error}");
+    }
 }

@@ -17,4 +17,4 @@ pub mod price;
 mod serve;
 pub mod sink;
 
-pub use serve::{COMMAND_MIGRATE, command_line, run};
+pub use serve::{Settings, run};

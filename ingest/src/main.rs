@@ -2,10 +2,20 @@
 
 use std::process::ExitCode;
 
+use weir_ingest::Settings;
+use weir_service::telemetry;
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    match weir_ingest::command_line().read_process() {
-        Ok(invocation) => weir_ingest::run(invocation).await,
-        Err(error) => error.report(),
+    let settings = match Settings::from_process() {
+        Ok(settings) => settings,
+        Err(error) => return error.report(),
+    };
+    match weir_ingest::run(settings).await {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!(error = telemetry::chain(error.as_ref()), "cannot start");
+            ExitCode::FAILURE
+        }
     }
 }

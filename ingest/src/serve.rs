@@ -8,8 +8,10 @@ use anyhow::Context;
 use clap::Command;
 use tokio::time::sleep;
 use weir_service::clock::SystemClock;
-use weir_service::config::{Binary, CommandLine, Invocation, Reader};
-use weir_service::http::Listener;
+use weir_service::config::{
+    Binary, ClickHouseConfig, CommandLine, ConfigErrors, Invocation, LoadError, LogConfig, Reader,
+};
+use weir_service::http::{self, Listener};
 use weir_service::lifecycle::{Lifecycle, Shutdown};
 use weir_service::metrics::Metrics;
 use weir_service::readiness::{Readiness, ReadinessCheck};
@@ -25,50 +27,60 @@ use crate::price::PriceBook;
 use crate::sink::{Announcer, Sink, Store, Writer, connect_bus};
 
 /// The subcommand that brings the tables up to date and ends.
-pub const COMMAND_MIGRATE: &str = "migrate";
+const COMMAND_MIGRATE: &str = "migrate";
 
 /// How often the stores are looked at for `/readyz`.
 const READINESS_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The command line of `ingest`.
-#[must_use]
-pub fn command_line() -> CommandLine {
+/// What the process was asked to do, with its settings.
+#[derive(Debug)]
+pub struct Settings(Task);
+
+#[derive(Debug)]
+enum Task {
+    Serve(Box<IngestConfig>),
+    Migrate { clickhouse: ClickHouseConfig, log: LogConfig },
+}
+
+impl Settings {
+    /// Reads the arguments and the environment of this process, and the file that they name.
+    pub fn from_process() -> Result<Self, LoadError> {
+        let Invocation { subcommand, reader } = command_line().read_process()?;
+        Ok(Self(match subcommand {
+            Some(subcommand) if subcommand.name == COMMAND_MIGRATE => migrate_task(reader)?,
+            // Clap knows no other subcommand.
+            Some(_) | None => Task::Serve(Box::new(IngestConfig::from_reader(reader)?)),
+        }))
+    }
+}
+
+/// Does what was asked for, and gives the exit code. Fails only when it cannot start.
+pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
+    match settings.0 {
+        Task::Serve(config) => serve(*config).await,
+        Task::Migrate { clickhouse, log } => {
+            telemetry::init(&log)?;
+            let applied = migrate(&clickhouse, &Topology::SingleServer, &SystemClock).await?;
+            tracing::info!(applied, database = clickhouse.database, "tables are up to date");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn command_line() -> CommandLine {
     CommandLine::new(Binary::Ingest, KEYS, "Takes gateway logs in, prices every request and stores it")
         .subcommand(
             Command::new(COMMAND_MIGRATE).about("creates or updates the tables in ClickHouse, and ends"),
         )
 }
 
-/// Does what was asked for, and says how it went. Logs what went wrong.
-pub async fn run(invocation: Invocation) -> ExitCode {
-    let result = match invocation.subcommand {
-        Some(subcommand) if subcommand.name == COMMAND_MIGRATE => run_migrate(invocation.reader).await,
-        // Clap knows no other subcommand.
-        Some(_) | None => run_serve(invocation.reader).await,
-    };
-    result.unwrap_or_else(|error| {
-        // The log may not be up yet when a setting is wrong.
-        if tracing::enabled!(tracing::Level::ERROR) {
-            tracing::error!(error = telemetry::chain(error.as_ref()), "ingest cannot run");
-        } else {
-            report(&error);
-        }
-        ExitCode::FAILURE
-    })
-}
-
-async fn run_migrate(mut reader: Reader) -> anyhow::Result<ExitCode> {
+/// Migrating needs no token and no bus.
+fn migrate_task(mut reader: Reader) -> Result<Task, ConfigErrors> {
     let (clickhouse, log) = (reader.clickhouse(), reader.log());
-    let (clickhouse, log) = reader.finish(|_| Ok((clickhouse?, log?)))?;
-    telemetry::init(&log)?;
-    let applied = migrate(&clickhouse, &Topology::SingleServer, &SystemClock).await?;
-    tracing::info!(applied, database = clickhouse.database, "tables are up to date");
-    Ok(ExitCode::SUCCESS)
+    reader.finish(|_| Ok(Task::Migrate { clickhouse: clickhouse?, log: log? }))
 }
 
-async fn run_serve(mut reader: Reader) -> anyhow::Result<ExitCode> {
-    let config = IngestConfig::read(&mut reader);
-    let config = reader.finish(|_| config)?;
+async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
     telemetry::init(&config.log)?;
     let lifecycle = Lifecycle::new(config.drain_timeout).context("signals")?;
     if config.migrate_at_start {
@@ -84,13 +96,7 @@ async fn run_serve(mut reader: Reader) -> anyhow::Result<ExitCode> {
     ops::spawn(&lifecycle, ops_listener, metrics, readiness);
     let pushes =
         Pushes::new(config.push, SystemClock::shared(), Arc::new(Pipeline::new(PriceBook::builtin())), sink);
-    let routes = accept::routes(config.tokens, pushes, ingest_metrics);
-    tracing::info!(listen = %listener.local_addr(), "taking pushes");
-    let shutdown = lifecycle.shutdown();
-    lifecycle.spawn("intake", async move {
-        listener.serve(routes, shutdown).await;
-        Ok::<_, std::convert::Infallible>(())
-    });
+    http::spawn(&lifecycle, "intake", listener, accept::routes(config.tokens, pushes, ingest_metrics));
     // The writer ends when intake has dropped the last sink: everything that was taken in is committed by then.
     lifecycle.spawn("writer", async move {
         writer.run().await;
@@ -151,12 +157,4 @@ impl Checks {
         }
         Ok(())
     }
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "there is no log yet, and the operator has to see why nothing starts"
-)]
-fn report(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
 }
