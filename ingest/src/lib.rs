@@ -16,5 +16,6 @@ pub mod pipeline;
 pub mod price;
 mod serve;
 pub mod sink;
+mod text;
 
 pub use serve::{Settings, run};

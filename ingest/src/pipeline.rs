@@ -1,12 +1,17 @@
 //! The pure middle of ingest: decode, normalize, price. No I/O, so a chunk can be worked on by any thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use sha2::{Digest, Sha256};
-use weir_service::telemetry::chain;
 
 use crate::accept::{Chunk, Origin, RawRecord};
-use crate::decode::{DecodeError, Decoded, decode};
+use crate::decode::{DecodeError, Decoded, decode, redact};
 use crate::normalize::normalize;
 use crate::price::{PriceBook, PricedEvent};
+
+/// How far an event's start may be ahead of this server's clock: a day is no skew, it is a wrong clock or unit, and
+/// such a row would be the newest one for as long.
+const AHEAD_MAX_MS: i64 = 86_400_000;
 
 /// What the records of a chunk became: the unit that is committed.
 #[derive(Debug)]
@@ -24,7 +29,7 @@ pub struct Batch {
 /// A record that could not be taken in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// SHA-256 of `raw`, hex: the same bytes are one letter.
+    /// SHA-256 of the record as it came, hex: the same bytes are one letter.
     pub digest: String,
     /// Its line in the push.
     pub position: u64,
@@ -32,7 +37,7 @@ pub struct DeadLetter {
     pub reason: &'static str,
     /// The reason in words.
     pub detail: String,
-    /// The record; only its beginning where it was too long.
+    /// The record with its secrets blanked; only its beginning where it was too long.
     pub raw: Vec<u8>,
 }
 
@@ -64,12 +69,22 @@ impl Pipeline {
         batch
     }
 
+    /// A defect on the way is this record's, not its neighbours': it is caught, and the record kept as its witness.
     fn record(&self, record: &RawRecord<'_>, origin: &Origin) -> Result<Option<PricedEvent>, DecodeError> {
-        if record.too_long {
+        let attempt = AssertUnwindSafe(|| self.take(record, origin));
+        catch_unwind(attempt).unwrap_or(Err(DecodeError::Defect))
+    }
+
+    fn take(&self, record: &RawRecord<'_>, origin: &Origin) -> Result<Option<PricedEvent>, DecodeError> {
+        if record.cut_from.is_some() {
             return Err(DecodeError::TooLong);
         }
         match decode(record)? {
             Decoded::Trace(trace) => {
+                let ahead_ms = trace.started_at.millis() - origin.received_at_ms;
+                if ahead_ms > AHEAD_MAX_MS {
+                    return Err(DecodeError::Future { ahead_ms: ahead_ms.unsigned_abs() });
+                }
                 let event = normalize(*trace, &origin.scope, origin.source);
                 Ok(Some(PricedEvent::new(event, &self.book)))
             }
@@ -88,12 +103,13 @@ impl Batch {
 
 impl DeadLetter {
     fn of(record: &RawRecord<'_>, error: &DecodeError) -> Self {
+        let digest = record.cut_from.unwrap_or_else(|| Sha256::digest(record.bytes).into());
         Self {
-            digest: hex::encode(Sha256::digest(record.bytes)),
+            digest: hex::encode(digest),
             position: record.position,
             reason: error.reason(),
-            detail: chain(error),
-            raw: record.bytes.to_vec(),
+            detail: error.to_string(),
+            raw: redact(record.bytes),
         }
     }
 }

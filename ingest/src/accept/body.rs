@@ -1,6 +1,6 @@
 //! The body of a push as a blocking reader: off the network, decompressed, and never longer than it may be.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
@@ -65,22 +65,38 @@ pub(super) fn reader(
     encoding: Encoding,
     limit: u64,
 ) -> io::Result<BufReader<impl Read>> {
-    let mut raw =
-        BufReader::with_capacity(BUFFER_BYTES, PartReader { parts, current: Bytes::new(), ended: false });
-    let gzip = encoding == Encoding::Gzip || raw.fill_buf()?.starts_with(&GZIP_MAGIC);
+    let mut parts = PartReader { parts, current: Bytes::new(), ended: false };
+    let gzip = encoding == Encoding::Gzip || parts.begins_with(&GZIP_MAGIC)?;
+    let raw = BufReader::with_capacity(BUFFER_BYTES, parts);
     let body: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
     Ok(BufReader::with_capacity(BUFFER_BYTES, Limited { inner: body, left: limit, limit }))
 }
 
+impl PartReader {
+    /// Looks at the first bytes, however small the parts are that they come in.
+    fn begins_with(&mut self, start: &[u8]) -> io::Result<bool> {
+        while self.current.len() < start.len() && self.receive()? {}
+        Ok(self.current.starts_with(start))
+    }
+
+    /// Waits for the next part; false at the end.
+    fn receive(&mut self) -> io::Result<bool> {
+        if self.ended {
+            return Ok(false);
+        }
+        match self.parts.blocking_recv() {
+            Some(Part::Data(data)) if self.current.is_empty() => self.current = data,
+            Some(Part::Data(data)) => self.current = [self.current.as_ref(), &data].concat().into(),
+            Some(Part::End) => self.ended = true,
+            None => return Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+        Ok(!self.ended)
+    }
+}
+
 impl Read for PartReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() && !self.ended {
-            match self.parts.blocking_recv() {
-                Some(Part::Data(data)) => self.current = data,
-                Some(Part::End) => self.ended = true,
-                None => return Err(io::ErrorKind::ConnectionAborted.into()),
-            }
-        }
+        while self.current.is_empty() && self.receive()? {}
         let length = self.current.len().min(buffer.len());
         buffer[..length].copy_from_slice(&self.current.split_to(length));
         Ok(length)
@@ -114,8 +130,22 @@ mod tests {
     }
 
     fn read(data: &[u8], encoding: Encoding, limit: u64, end: bool) -> io::Result<String> {
+        read_in_parts_of(1, data, encoding, limit, end).and_then(|text| {
+            let other = read_in_parts_of(7, data, encoding, limit, end)?;
+            assert_eq!(text, other, "the parts that a body comes in do not matter");
+            Ok(text)
+        })
+    }
+
+    fn read_in_parts_of(
+        size: usize,
+        data: &[u8],
+        encoding: Encoding,
+        limit: u64,
+        end: bool,
+    ) -> io::Result<String> {
         let (sender, parts) = mpsc::channel(10_000);
-        for part in data.chunks(7) {
+        for part in data.chunks(size) {
             sender.try_send(Part::Data(Bytes::copy_from_slice(part))).unwrap();
         }
         if end {

@@ -3,6 +3,8 @@
 use std::io::{self, BufRead};
 use std::ops::Range;
 
+use sha2::{Digest, Sha256};
+
 use super::RawRecord;
 
 /// How much of a line that is too long is kept, in bytes: enough to see what it was.
@@ -30,7 +32,7 @@ pub struct Chunk {
 struct Line {
     position: u64,
     range: Range<usize>,
-    too_long: bool,
+    cut_from: Option<[u8; 32]>,
 }
 
 /// Reads chunks of lines. Empty lines are passed over; the last line needs no line end.
@@ -47,7 +49,7 @@ impl Chunk {
         self.lines.iter().map(|line| RawRecord {
             position: line.position,
             bytes: &self.bytes[line.range.clone()],
-            too_long: line.too_long,
+            cut_from: line.cut_from,
         })
     }
 
@@ -76,35 +78,44 @@ impl<R: BufRead> LineReader<R> {
     /// Adds a line to the chunk; false at the end.
     fn read_line(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
         let begin = chunk.bytes.len();
-        let mut length = 0_usize;
-        let ended = loop {
+        let mut is_there = false;
+        // Beyond the limit a line is counted on and hashed, not held.
+        let mut whole: Option<Sha256> = None;
+        loop {
             let available = self.reader.fill_buf()?;
             if available.is_empty() {
-                break false;
+                break;
             }
+            is_there = true;
             let line_end = memchr::memchr(b'\n', available);
             let part = &available[..line_end.unwrap_or(available.len())];
-            length += part.len();
-            // Beyond the limit only the beginning is kept: the line is counted on, not held.
-            let room = self.limits.line_bytes_max.saturating_sub(chunk.bytes.len() - begin);
-            chunk.bytes.extend_from_slice(&part[..part.len().min(room)]);
+            let room = self.limits.line_bytes_max - (chunk.bytes.len() - begin);
+            if let Some(hasher) = &mut whole {
+                hasher.update(part);
+            } else if part.len() > room {
+                let start = Sha256::new_with_prefix(&chunk.bytes[begin..]);
+                whole = Some(start.chain_update(part));
+                chunk.bytes.extend_from_slice(&part[..room]);
+            } else {
+                chunk.bytes.extend_from_slice(part);
+            }
             let used = part.len() + usize::from(line_end.is_some());
             self.reader.consume(used);
             if line_end.is_some() {
-                break true;
+                break;
             }
-        };
-        if !ended && length == 0 {
+        }
+        if !is_there {
             return Ok(false);
         }
         self.position += 1;
-        let too_long = length > self.limits.line_bytes_max;
-        if too_long {
+        let cut_from = whole.map(|hasher| hasher.finalize().into());
+        if cut_from.is_some() {
             chunk.bytes.truncate(begin + KEPT_OF_TOO_LONG_BYTES.min(self.limits.line_bytes_max));
         }
         let range = begin..begin + chunk.bytes[begin..].trim_ascii_end().len();
         if !range.is_empty() {
-            chunk.lines.push(Line { position: self.position, range, too_long });
+            chunk.lines.push(Line { position: self.position, range, cut_from });
         }
         Ok(true)
     }
@@ -127,7 +138,7 @@ mod tests {
             chunks.push(
                 chunk
                     .records()
-                    .map(|record| (record.position, record.bytes.to_vec(), record.too_long))
+                    .map(|record| (record.position, record.bytes.to_vec(), record.cut_from.is_some()))
                     .collect(),
             );
         }
@@ -147,6 +158,18 @@ mod tests {
         let chunks = read(b"0123456789abc\nnext\n", 4, LIMITS);
         assert_eq!(chunks, [vec![(1, b"0123456789".to_vec(), true), (2, b"next".to_vec(), false)]]);
         assert_eq!(read(b"0123456789\n", 4, LIMITS), [vec![(1, b"0123456789".to_vec(), false)]]);
+    }
+
+    #[test]
+    fn long_lines_with_the_same_beginning_are_told_apart() {
+        let digest = |line: &str, buffer| {
+            let reader = BufReader::with_capacity(buffer, Cursor::new(line.as_bytes()));
+            let chunk = LineReader::new(reader, LIMITS).next_chunk().unwrap().unwrap();
+            chunk.records().next().unwrap().cut_from.unwrap()
+        };
+        let expected: [u8; 32] = Sha256::digest("0123456789abcdef").into();
+        assert_eq!([1, 4, 100].map(|buffer| digest("0123456789abcdef\nx", buffer)), [expected; 3]);
+        assert_ne!(digest("0123456789abcdeg", 4), expected);
     }
 
     proptest! {

@@ -109,7 +109,9 @@ impl Pushes {
     #[must_use]
     pub fn origin(&self, scope: Scope, source: Source) -> Origin {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        Origin { scope, source, batch: format!("{}-{number}", self.clock.now_ms()) }
+        let received_at_ms = self.clock.now_ms();
+        let batch = format!("{received_at_ms}-{}-{number}", std::process::id());
+        Origin { scope, source, batch, received_at_ms }
     }
 
     /// Takes a push in. Returns when every record in it is committed.

@@ -9,11 +9,11 @@ pub struct RawRecord<'a> {
     pub position: u64,
     /// Its bytes, without the line end.
     pub bytes: &'a [u8],
-    /// Whether it was longer than a line may be, and `bytes` is only its beginning.
-    pub too_long: bool,
+    /// SHA-256 of the whole line, where that was too long and `bytes` is only its beginning.
+    pub cut_from: Option<[u8; 32]>,
 }
 
-/// Where a push came from.
+/// Where a push came from, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// Whose events it brings.
@@ -22,4 +22,6 @@ pub struct Origin {
     pub source: Source,
     /// Names the push, for dead letters and logs.
     pub batch: String,
+    /// When it came in, in epoch milliseconds.
+    pub received_at_ms: i64,
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use weir_event::{Dialect, Timestamp};
 
 use super::salvage;
+use crate::text::Text;
 
 /// What the console says of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +60,12 @@ pub(super) struct ConsoleCall<'a> {
     pub(super) at: Option<Timestamp>,
 }
 
+/// A line of the worker's logging. A body is `None` where the worker logged that there was none.
 enum Line {
-    Request(Dialect, LoggedBody),
-    Response(Dialect, LoggedBody),
+    Request(Dialect, Option<LoggedBody>),
+    Response(Dialect, Option<LoggedBody>),
+    /// A body that was cut before its tag: the request's, if that is not there yet.
+    Untagged(LoggedBody),
     Metrics(MetricsLine),
 }
 
@@ -71,10 +75,6 @@ enum Argument<'a> {
     Object(Cow<'a, str>),
     Other(&'a str),
 }
-
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The members that the dialects use. Others are not an error: users edit their workers.
 #[derive(Deserialize)]
@@ -112,13 +112,17 @@ impl Console {
         match line {
             Line::Request(dialect, body) => {
                 self.dialect = dialect;
-                self.request = Some(body);
+                self.request = body;
             }
             Line::Response(dialect, body) => {
                 self.dialect = dialect;
-                self.response = Some(body);
+                self.response = body;
                 self.ended_at = at.or(self.ended_at);
             }
+            Line::Untagged(body) if self.dialect == Dialect::BareTrace => {
+                self.take(Line::Request(Dialect::MalaccaTagged, Some(body)), at);
+            }
+            Line::Untagged(body) => self.take(Line::Response(Dialect::MalaccaTagged, Some(body)), at),
             Line::Metrics(metrics) => {
                 if self.dialect == Dialect::BareTrace {
                     self.dialect = Dialect::MalaccaMetrics;
@@ -177,7 +181,10 @@ fn body_line(json: &str, tag: Option<&str>) -> Option<Line> {
     let cut = salvage::strip_marker(json);
     let Ok(object) = serde_json::from_str::<BodyObject<'_>>(cut.unwrap_or(json)) else {
         let (name, body) = salvage::first_field(cut?)?;
-        return line_of(name, body, tag);
+        return match (name, tag) {
+            ("body", None) => Some(Line::Untagged(body)),
+            (name, tag) => line_of(name, Some(body), tag),
+        };
     };
     let members = [
         ("request_body", object.request_body),
@@ -185,10 +192,10 @@ fn body_line(json: &str, tag: Option<&str>) -> Option<Line> {
         ("body", object.body),
     ];
     let (name, raw) = members.into_iter().find_map(|(name, raw)| Some((name, raw?)))?;
-    line_of(name, logged_body(raw)?, tag)
+    line_of(name, logged_body(raw), tag)
 }
 
-fn line_of(member: &str, body: LoggedBody, tag: Option<&str>) -> Option<Line> {
+fn line_of(member: &str, body: Option<LoggedBody>, tag: Option<&str>) -> Option<Line> {
     match (member, tag) {
         ("request_body", _) => Some(Line::Request(Dialect::MalaccaObject, body)),
         ("response_body", _) => Some(Line::Response(Dialect::MalaccaObject, body)),
@@ -211,23 +218,28 @@ fn logged_body(raw: &RawValue) -> Option<LoggedBody> {
 
 /// `endpoint, path, model, tokens in, tokens out, hit|miss, status`, from either end.
 fn metrics_line(arguments: &[Argument<'_>]) -> Option<MetricsLine> {
-    let words: Vec<_> = arguments.iter().map(Argument::as_word).collect();
-    let reversed: Vec<_> = words.iter().rev().copied().collect();
-    [words, reversed].iter().find_map(|words| match words.as_slice() {
-        [_endpoint, _path, model, tokens_in, tokens_out, cache, status] => Some(MetricsLine {
-            model: (*model).to_owned(),
-            tokens_in: tokens_in.parse().ok()?,
-            tokens_out: tokens_out.parse().ok()?,
-            cached: match *cache {
-                "hit" => true,
-                "miss" => false,
-                // Seven arguments of something else.
-                _ => return None,
-            },
-            status_code: status.parse().ok()?,
-        }),
-        // Not a metrics line.
-        _ => None,
+    let line: &[Argument<'_>; 7] = arguments.try_into().ok()?;
+    let words = line.each_ref().map(Argument::as_word);
+    let mut reversed = words;
+    reversed.reverse();
+    [words, reversed].into_iter().find_map(figures)
+}
+
+fn figures(
+    [_endpoint, _path, model, tokens_in, tokens_out, cache, status]: [&str; 7],
+) -> Option<MetricsLine> {
+    let cached = match cache {
+        "hit" => true,
+        "miss" => false,
+        // Seven arguments of something else.
+        _ => return None,
+    };
+    Some(MetricsLine {
+        model: model.to_owned(),
+        tokens_in: tokens_in.parse().ok()?,
+        tokens_out: tokens_out.parse().ok()?,
+        cached,
+        status_code: status.parse().ok()?,
     })
 }
 

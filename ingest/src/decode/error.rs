@@ -1,28 +1,43 @@
-//! Why a record cannot be decoded: what `dead_letters.reason` says.
+//! Why a record cannot be decoded: what `dead_letters.reason` and `detail` say.
 
+use serde_json::error::Category;
 use weir_event::TimestampError;
 
-/// Why a record goes to the dead letters.
-#[derive(Debug, thiserror::Error)]
+/// Why a record goes to the dead letters. No message repeats a value of the record: it may be a secret, or long.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Not JSON.
-    #[error("not JSON")]
-    Malformed(#[source] serde_json::Error),
-    /// JSON, but a field is of another type than the format has.
-    #[error("a field has an unexpected type")]
-    UnexpectedType(#[source] serde_json::Error),
-    /// A JSON object without any field of a trace event.
-    #[error("an object without any field of a Workers trace event")]
-    NotATraceEvent,
+    #[error("not JSON from column {column} on")]
+    Malformed {
+        /// Where it stops being JSON, from 1.
+        column: usize,
+    },
+    /// JSON, but a field that identifies or times the event is of another type than the format has.
+    #[error("{field} has an unexpected type, at column {column}")]
+    UnexpectedType {
+        /// Its path, or `the record`.
+        field: String,
+        /// Where it ends, from 1.
+        column: usize,
+    },
     /// Nothing says when it happened.
     #[error("neither EventTimestampMs nor a log line has a time")]
     NoTimestamp,
     /// It says when it happened, but that cannot be.
-    #[error("its timestamp")]
+    #[error("EventTimestampMs: {0}")]
     Timestamp(#[from] TimestampError),
+    /// It says that it has yet to happen.
+    #[error("EventTimestampMs is {ahead_ms} ms ahead of this server's clock")]
+    Future {
+        /// How far ahead it is.
+        ahead_ms: u64,
+    },
     /// Longer than a line may be; the letter holds its beginning.
     #[error("longer than a line may be; this is its beginning")]
     TooLong,
+    /// A defect of ours, with this record as its witness.
+    #[error("a defect in the decoder")]
+    Defect,
 }
 
 impl DecodeError {
@@ -30,23 +45,24 @@ impl DecodeError {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::Malformed(_) => "malformed_json",
-            Self::UnexpectedType(_) => "unexpected_type",
-            Self::NotATraceEvent => "not_a_trace_event",
+            Self::Malformed { .. } => "malformed_json",
+            Self::UnexpectedType { .. } => "unexpected_type",
             Self::NoTimestamp => "no_timestamp",
-            Self::Timestamp(_) => "invalid_timestamp",
+            Self::Timestamp(_) | Self::Future { .. } => "invalid_timestamp",
             Self::TooLong => "line_too_long",
+            Self::Defect => "defect",
         }
     }
-}
 
-impl From<serde_json::Error> for DecodeError {
-    fn from(error: serde_json::Error) -> Self {
+    /// An error of the JSON reader, without the value that it would repeat. `path` finds the field.
+    pub(super) fn of_json(error: &serde_json::Error, path: impl FnOnce() -> String) -> Self {
+        let column = error.column();
         match error.classify() {
-            serde_json::error::Category::Data => Self::UnexpectedType(error),
-            serde_json::error::Category::Syntax
-            | serde_json::error::Category::Eof
-            | serde_json::error::Category::Io => Self::Malformed(error),
+            Category::Data => {
+                let field = Some(path()).filter(|path| !matches!(path.as_str(), "" | "." | "?"));
+                Self::UnexpectedType { field: field.unwrap_or_else(|| "the record".to_owned()), column }
+            }
+            Category::Syntax | Category::Eof | Category::Io => Self::Malformed { column },
         }
     }
 }

@@ -6,6 +6,8 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
+use super::lenient::Lenient;
+
 /// What Cloudflare writes in place of a value that it hides.
 const REDACTED: &str = "REDACTED";
 
@@ -81,12 +83,12 @@ impl<'de> Visitor<'de> for HeadersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TracedHeaders, A::Error> {
         let mut headers = TracedHeaders::default();
-        while let Some(name) = map.next_key::<String>()? {
-            let name = name.to_ascii_lowercase();
-            if is_taken(&name) {
-                headers.take(&name, map.next_value()?);
-            } else {
+        while let Some(mut name) = map.next_key::<String>()? {
+            name.make_ascii_lowercase();
+            if !is_taken(&name) {
                 map.next_value::<IgnoredAny>()?;
+            } else if let Lenient(Some(value)) = map.next_value()? {
+                headers.take(&name, value);
             }
         }
         Ok(headers)

@@ -7,10 +7,13 @@
 mod console;
 mod error;
 mod headers;
+mod lenient;
+mod redact;
 mod salvage;
 mod trace;
 
 pub use console::{Console, LoggedBody, MetricsLine};
 pub use error::DecodeError;
 pub use headers::TracedHeaders;
+pub use redact::redact;
 pub use trace::{Decoded, Identity, IgnoreReason, TraceRecord, decode};

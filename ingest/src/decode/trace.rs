@@ -1,17 +1,24 @@
 //! Workers trace events: the outer record, in the shape of Logpush (`PascalCase`) and of a tail (`camelCase`).
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Number;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use weir_event::Timestamp;
+use weir_event::{Dialect, Timestamp};
 
 use super::console::{Console, ConsoleCall};
 use super::error::DecodeError;
 use super::headers::{TracedHeaders, ray_of};
+use super::lenient::{Bounded, Lenient, taken, whole};
 use super::salvage;
 use crate::accept::RawRecord;
+
+/// How many console calls of an event are read: the runtime keeps 256 KB of them, malacca writes four.
+const LOGS_MAX: usize = 1_000;
+/// How many arguments of a call are read: the dialects have at most seven.
+const ARGUMENTS_MAX: usize = 16;
+const EXCEPTIONS_MAX: usize = 16;
 
 /// What a record turned out to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +32,8 @@ pub enum Decoded {
 /// Why a record is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IgnoreReason {
-    /// The upload with which Cloudflare tries a destination when a job is created.
-    Probe,
+    /// An object without any field of a trace: what Cloudflare uploads to try a destination when a job is created.
+    NotATrace,
     /// A scheduled run, a queue batch, an alarm: no request, so no usage.
     NotARequest,
 }
@@ -69,6 +76,7 @@ pub enum Identity {
     Digest([u8; 32]),
 }
 
+/// Strict where it identifies the event or says when it began, lenient in everything else.
 #[derive(Deserialize)]
 struct WireTrace<'a> {
     #[serde(rename = "scriptName", alias = "ScriptName")]
@@ -76,39 +84,46 @@ struct WireTrace<'a> {
     #[serde(rename = "entrypoint", alias = "Entrypoint")]
     entrypoint: Option<String>,
     #[serde(rename = "outcome", alias = "Outcome")]
-    outcome: Option<String>,
+    outcome: Option<Lenient<String>>,
     #[serde(rename = "eventTimestamp", alias = "EventTimestampMs")]
-    event_timestamp_ms: Option<i64>,
+    event_timestamp_ms: Option<Number>,
     #[serde(rename = "eventType", alias = "EventType")]
-    event_type: Option<String>,
+    event_type: Option<Lenient<String>>,
     #[serde(rename = "event", alias = "Event")]
     event: Option<WireEvent>,
     #[serde(rename = "logs", alias = "Logs", borrow)]
-    logs: Option<Vec<WireLog<'a>>>,
+    logs: Option<Bounded<WireLog<'a>, LOGS_MAX>>,
     #[serde(rename = "exceptions", alias = "Exceptions")]
-    exceptions: Option<Vec<WireException>>,
+    exceptions: Option<Lenient<Bounded<WireException, EXCEPTIONS_MAX>>>,
     #[serde(rename = "wallTime", alias = "WallTimeMs")]
-    wall_time_ms: Option<u64>,
+    wall_time_ms: Option<Lenient<Number>>,
     #[serde(rename = "truncated", alias = "Truncated")]
-    truncated: Option<bool>,
+    truncated: Option<Lenient<bool>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct WireEvent {
     #[serde(rename = "rayId", alias = "RayID")]
     ray_id: Option<String>,
     #[serde(rename = "request", alias = "Request")]
     request: Option<WireRequest>,
     #[serde(rename = "response", alias = "Response")]
-    response: Option<WireResponse>,
+    response: Option<Lenient<WireResponse>>,
+}
+
+#[derive(Default, Deserialize)]
+struct WireRequest {
+    #[serde(rename = "url", alias = "URL")]
+    url: Option<Lenient<String>>,
+    #[serde(rename = "headers", alias = "Headers")]
+    headers: Option<TracedHeaders>,
+    #[serde(rename = "cf", alias = "CF")]
+    cf: Option<Lenient<WireCf>>,
 }
 
 #[derive(Deserialize)]
-struct WireRequest {
-    #[serde(rename = "url", alias = "URL")]
-    url: Option<String>,
-    #[serde(rename = "headers", alias = "Headers")]
-    headers: Option<TracedHeaders>,
+struct WireCf {
+    country: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -122,43 +137,43 @@ struct WireLog<'a> {
     #[serde(rename = "message", alias = "Message", borrow)]
     message: Option<&'a RawValue>,
     #[serde(rename = "timestamp", alias = "TimestampMs")]
-    timestamp_ms: Option<i64>,
+    timestamp_ms: Option<Lenient<Number>>,
 }
 
 #[derive(Deserialize)]
 struct WireException {
     #[serde(rename = "name", alias = "Name")]
-    name: Option<String>,
+    name: Option<Lenient<String>>,
     #[serde(rename = "message", alias = "Message")]
-    message: Option<String>,
-}
-
-/// What Cloudflare uploads to try a destination: `{"content":"tests"}`, in some versions `"test"`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Probe<'a> {
-    #[serde(borrow)]
-    content: Cow<'a, str>,
+    message: Option<Lenient<String>>,
 }
 
 /// Decodes one record.
 pub fn decode(record: &RawRecord<'_>) -> Result<Decoded, DecodeError> {
-    let wire: WireTrace<'_> = serde_json::from_slice(record.bytes)?;
-    if wire.has_nothing() {
-        return if is_probe(record.bytes) {
-            Ok(Decoded::Ignored(IgnoreReason::Probe))
-        } else {
-            Err(DecodeError::NotATraceEvent)
-        };
+    let of_json = |error| DecodeError::of_json(&error, || path_to(record.bytes));
+    if !record.bytes.trim_ascii_start().starts_with(b"{") {
+        // Serde would take a list for the fields in order.
+        serde_json::from_slice::<IgnoredAny>(record.bytes).map_err(of_json)?;
+        return Err(DecodeError::UnexpectedType { field: "the record".to_owned(), column: 1 });
     }
-    if wire.is_no_request() {
+    let wire: WireTrace<'_> = serde_json::from_slice(record.bytes).map_err(of_json)?;
+    if wire.has_nothing() {
+        return Ok(Decoded::Ignored(IgnoreReason::NotATrace));
+    }
+    let no_request = wire.is_no_request();
+    let trace = wire.into_record(record.bytes)?;
+    // Whatever its type, an event with bodies was a request to a model.
+    if no_request && trace.console.dialect == Dialect::BareTrace {
         return Ok(Decoded::Ignored(IgnoreReason::NotARequest));
     }
-    wire.into_record(record.bytes).map(|trace| Decoded::Trace(Box::new(trace)))
+    Ok(Decoded::Trace(Box::new(trace)))
 }
 
-fn is_probe(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<Probe<'_>>(bytes).is_ok_and(|probe| probe.content.starts_with("test"))
+/// Where in a record the first field of an unexpected type is: `Event.Request`. Reads the record once more.
+fn path_to(bytes: &[u8]) -> String {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let result: Result<WireTrace<'_>, _> = serde_path_to_error::deserialize(&mut json);
+    result.err().map(|error| error.path().to_string()).unwrap_or_default()
 }
 
 impl WireTrace<'_> {
@@ -173,66 +188,77 @@ impl WireTrace<'_> {
 
     /// Where the type was not delivered, an event without a request is none either. Without both, it may be one.
     fn is_no_request(&self) -> bool {
-        match (self.event_type.as_deref(), &self.event) {
-            (Some("fetch"), _) | (None, None) => false,
-            (Some(_), _) => true,
-            (None, Some(event)) => {
+        let event_type =
+            self.event_type.as_ref().and_then(|Lenient(name)| name.as_deref()).unwrap_or_default();
+        match (event_type, &self.event) {
+            ("fetch", _) | ("", None) => false,
+            ("", Some(event)) => {
                 event.request.is_none() && event.response.is_none() && event.ray_id.is_none()
             }
+            // Scheduled runs, queue batches, alarms, and what Cloudflare may add.
+            (_, _) => true,
         }
     }
 
     fn into_record(self, bytes: &[u8]) -> Result<TraceRecord, DecodeError> {
-        let calls = self.logs.unwrap_or_default().iter().map(WireLog::call).collect::<Result<Vec<_>, _>>()?;
+        let Bounded(logs) = self.logs.unwrap_or_default();
+        let calls: Vec<_> = logs.into_iter().map(WireLog::call).collect();
         let first_call_at = calls.iter().find_map(|call| call.at);
         let started_at = match self.event_timestamp_ms {
-            Some(millis) => Timestamp::from_millis(millis)?,
+            Some(number) => Timestamp::from_millis(whole(&number).ok_or(DecodeError::NoTimestamp)?)?,
             None => first_call_at.ok_or(DecodeError::NoTimestamp)?,
         };
         let console = Console::read(&calls);
-        let event = self.event.unwrap_or(WireEvent { ray_id: None, request: None, response: None });
-        let (url, headers) = event.request.map_or((None, None), |request| (request.url, request.headers));
-        let headers = headers.unwrap_or_default();
-        let ray_id = event.ray_id.map(|ray| ray_of(&ray)).or_else(|| headers.ray_id.clone());
-        let exception = self.exceptions.unwrap_or_default().into_iter().next().and_then(WireException::text);
+        let event = self.event.unwrap_or_default();
+        let request = event.request.unwrap_or_default();
+        let mut headers = request.headers.unwrap_or_default();
+        headers.country = headers.country.or_else(|| taken(request.cf)?.country);
+        let Bounded(exceptions) = taken(self.exceptions).unwrap_or_default();
+        let exceptions: Vec<_> = exceptions.into_iter().filter_map(WireException::text).collect();
+        let is_cut = |text: &String| salvage::strip_marker(text).is_some();
         Ok(TraceRecord {
             script_name: self.script_name.unwrap_or_default(),
             entrypoint: self.entrypoint.unwrap_or_default(),
-            outcome: self.outcome,
+            outcome: taken(self.outcome),
             started_at,
-            identity: ray_id
-                .filter(|ray| !ray.is_empty())
-                .map_or_else(|| Identity::Digest(Sha256::digest(bytes).into()), Identity::Ray),
-            url,
+            identity: Identity::of(event.ray_id, &headers, bytes),
+            url: taken(request.url),
             headers,
-            status_code: event.response.and_then(|response| response.status),
-            truncated: self.truncated.unwrap_or(false)
+            status_code: taken(event.response).and_then(|response| response.status),
+            truncated: taken(self.truncated).unwrap_or(false)
                 || console.truncated
-                || exception.as_deref().is_some_and(|text| salvage::strip_marker(text).is_some()),
-            exception,
-            wall_time_ms: self.wall_time_ms,
+                || exceptions.iter().any(is_cut),
+            exception: exceptions.into_iter().next(),
+            wall_time_ms: taken(self.wall_time_ms).and_then(|number| u64::try_from(whole(&number)?).ok()),
             console,
         })
     }
 }
 
+impl Identity {
+    fn of(ray_id: Option<String>, headers: &TracedHeaders, bytes: &[u8]) -> Self {
+        let named = ray_id.map(|ray| ray_of(&ray)).filter(|ray| !ray.is_empty());
+        let ray = named.or_else(|| headers.ray_id.clone()).filter(|ray| !ray.is_empty());
+        ray.map_or_else(|| Self::Digest(Sha256::digest(bytes).into()), Self::Ray)
+    }
+}
+
 impl<'a> WireLog<'a> {
-    /// The call's arguments: an array, or, from some writers, a plain value.
-    fn call(&self) -> Result<ConsoleCall<'a>, DecodeError> {
-        let arguments = match self.message {
-            None => Vec::new(),
-            Some(raw) if raw.get().starts_with('[') => serde_json::from_str(raw.get())?,
-            Some(raw) => vec![raw],
-        };
+    /// The call's arguments: a list, or, from some writers, a plain value.
+    fn call(self) -> ConsoleCall<'a> {
+        let list =
+            |raw: &'a RawValue| serde_json::from_str::<Bounded<&RawValue, ARGUMENTS_MAX>>(raw.get()).ok();
+        let arguments =
+            self.message.map(|raw| list(raw).map_or_else(|| vec![raw], |Bounded(arguments)| arguments));
         // A log line with an impossible time still has its text.
-        let at = self.timestamp_ms.and_then(|millis| Timestamp::from_millis(millis).ok());
-        Ok(ConsoleCall { arguments, at })
+        let at = taken(self.timestamp_ms).and_then(|number| Timestamp::from_millis(whole(&number)?).ok());
+        ConsoleCall { arguments: arguments.unwrap_or_default(), at }
     }
 }
 
 impl WireException {
     fn text(self) -> Option<String> {
-        match (self.name, self.message) {
+        match (taken(self.name), taken(self.message)) {
             (Some(name), Some(message)) => Some(format!("{name}: {message}")),
             (name, message) => name.or(message),
         }

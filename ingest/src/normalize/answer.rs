@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::sse;
+use crate::text::{LINE_MAX, Text, name, shorten};
 
 /// The members of an answer that Weir uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,13 +16,14 @@ pub(super) struct Answer {
     pub(super) model: Option<String>,
     /// The last usage object, as the provider wrote it.
     pub(super) usage_json: Option<String>,
-    /// What went wrong, in the provider's words; or the text of an answer that is no JSON.
+    /// What went wrong, in the provider's words.
     pub(super) error: Option<String>,
+    /// The beginning of an answer that is neither JSON nor a stream: a refusal, or a fallback's bare text.
+    pub(super) plain_text: Option<String>,
     pub(super) streamed: bool,
+    /// Whether this is Workers AI's own form: malacca falls back to it when the provider fails, under the same URL.
+    pub(super) by_workers_ai: bool,
 }
-
-/// How much of an error's text is kept.
-const ERROR_CHARACTERS_MAX: usize = 500;
 
 impl Answer {
     /// Reads a body.
@@ -29,11 +31,12 @@ impl Answer {
         let mut answer = Self::default();
         if sse::is_stream(body) {
             answer.streamed = true;
-            sse::events(body).filter(|data| data != "[DONE]").for_each(|data| answer.read_json(&data));
+            sse::events(body).filter(|data| *data != "[DONE]").for_each(|data| answer.read_json(&data));
         } else if body.trim_start().starts_with('{') {
             answer.read_json(body);
         } else {
-            answer.error = Some(shorten(body));
+            answer.plain_text =
+                Some(shorten(body.trim().to_owned(), LINE_MAX)).filter(|text| !text.is_empty());
         }
         answer
     }
@@ -61,10 +64,10 @@ impl<'de> Visitor<'de> for AnswerVisitor<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let answer = self.0;
-        while let Some(name) = map.next_key::<String>()? {
-            match name.as_str() {
-                "id" => keep_first(&mut answer.id, map.next_value::<&RawValue>()?),
-                "model" => keep_first(&mut answer.model, map.next_value::<&RawValue>()?),
+        while let Some(Text(member)) = map.next_key()? {
+            match member.as_ref() {
+                "id" => keep_first(&mut answer.id, map.next_value()?),
+                "model" => keep_first(&mut answer.model, map.next_value()?),
                 "usage" => {
                     let usage = map.next_value::<&RawValue>()?.get();
                     if usage.starts_with('{') {
@@ -72,6 +75,7 @@ impl<'de> Visitor<'de> for AnswerVisitor<'_> {
                     }
                 }
                 "error" => answer.error = error_text(map.next_value()?).or(answer.error.take()),
+                "response" => answer.by_workers_ai |= map.next_value::<&RawValue>()?.get().starts_with('"'),
                 // What the model said: kept in the body, not looked at.
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -82,26 +86,22 @@ impl<'de> Visitor<'de> for AnswerVisitor<'_> {
     }
 }
 
-/// A text that is not empty, unless there is one. Azure opens a stream with an empty id and model.
+/// A name that is not empty, unless there is one. Azure opens a stream with an empty id and model.
 fn keep_first(slot: &mut Option<String>, value: &RawValue) {
     if slot.is_none() {
-        *slot = serde_json::from_str::<String>(value.get()).ok().filter(|text| !text.is_empty());
+        *slot = name(value);
     }
 }
 
 fn error_text(error: &RawValue) -> Option<String> {
     match error.get() {
         "null" => None,
-        json if json.starts_with('"') => serde_json::from_str::<String>(json).ok().map(|text| shorten(&text)),
+        json if json.starts_with('"') => name(error),
         json => {
             let message = serde_json::from_str::<WireError>(json).ok().and_then(|error| error.message);
-            Some(shorten(message.as_deref().unwrap_or(json)))
+            Some(shorten(message.unwrap_or_else(|| json.to_owned()), LINE_MAX))
         }
     }
-}
-
-fn shorten(text: &str) -> String {
-    text.trim().chars().take(ERROR_CHARACTERS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -152,7 +152,16 @@ mod tests {
         assert_eq!(error(r#"{"error":{"code":404}}"#).as_deref(), Some(r#"{"code":404}"#));
         assert_eq!(error(r#"{"error":"gone"}"#).as_deref(), Some("gone"));
         assert_eq!(error(r#"{"error":null}"#), None);
-        assert_eq!(error("Unauthorized\n").as_deref(), Some("Unauthorized"));
-        assert_eq!(error(&"x".repeat(1_000)).unwrap().len(), ERROR_CHARACTERS_MAX);
+        assert_eq!(error(r#"data: {"error":{"message":"overloaded"}}"#).as_deref(), Some("overloaded"));
+        assert_eq!(error("Unauthorized\n"), None);
+        assert_eq!(Answer::read("Unauthorized\n").plain_text.as_deref(), Some("Unauthorized"));
+        let long = format!(r#"{{"error":{{"message":"{}"}}}}"#, "x".repeat(2_000));
+        assert_eq!(error(&long).unwrap().len(), LINE_MAX);
+    }
+
+    #[test]
+    fn the_form_of_workers_ai_is_known() {
+        assert!(Answer::read("data: {\"response\":\"Once\"}\n\ndata: [DONE]\n\n").by_workers_ai);
+        assert!(!Answer::read(r#"{"response":{"id":"x"}}"#).by_workers_ai);
     }
 }

@@ -10,6 +10,7 @@ use super::question::Question;
 use super::route::Route;
 use super::usage;
 use crate::decode::{Identity, LoggedBody, MetricsLine, TraceRecord, TracedHeaders};
+use crate::text::{LINE_MAX, NAME_MAX, shorten};
 
 /// The event that a trace record tells of.
 #[must_use]
@@ -19,6 +20,7 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
     let status_code = record.status_code.or(record.console.metrics.as_ref().map(|line| line.status_code));
     let success = status_code.is_none_or(|status| (200..300).contains(&status))
         && record.outcome.as_deref().is_none_or(|outcome| outcome == "ok");
+    let error = facts.error(success, record.exception.as_deref());
     UsageEvent {
         id: event_id(&record, scope),
         scope: scope.clone(),
@@ -35,36 +37,37 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
         created_at,
         duration_ms,
         time_to_first_token_ms: None,
-        provider: facts.route.provider.map(str::to_owned),
+        provider: facts.provider.map(str::to_owned),
         // The metrics line names the model that answered, unless none did: then it repeats the question.
-        model: facts.answer.model.or(facts.metrics_model.clone().filter(|_| success)),
+        model: facts
+            .answer
+            .model
+            .or(facts.metrics_model.clone().filter(|_| success && !facts.answer.by_workers_ai)),
         model_requested: facts.question.model.or(facts.route.model).or(facts.metrics_model),
         model_type: None,
         request_type: facts.route.request_type,
-        path: facts.route.path,
+        path: facts.route.path.map(|path| shorten(path, LINE_MAX)),
         step: None,
         status_code,
         success,
         cached: facts.cached,
         streamed: facts.streamed,
         truncated: record.truncated,
-        error: if success {
-            facts.usage_error
-        } else {
-            facts.answer.error.or(record.exception).or(facts.usage_error)
-        },
+        error,
         tokens: facts.tokens,
         usage_json: facts.answer.usage_json,
         provided_cost: None,
         quota: None,
         metadata: None,
         bodies: bodies(record.console.request, record.console.response, &record.headers),
-        caller: caller(record.headers),
+        caller: caller(record.headers, facts.question.user),
     }
 }
 
 /// What the URL, the bodies and the metrics line say together.
 struct Facts {
+    /// Who answered: the route's provider, unless its answer has the form of malacca's fallback.
+    provider: Option<&'static str>,
     route: Route,
     question: Question,
     answer: Answer,
@@ -96,9 +99,20 @@ impl Facts {
                 ),
             }
         };
-        let metrics_model =
-            metrics.map(|line| line.model.clone()).filter(|model| !model.is_empty() && model != "unknown");
-        Self { route, question, answer, metrics_model, cached, streamed, tokens, usage_error }
+        let metrics_model = metrics
+            .map(|line| line.model.clone())
+            .filter(|model| !model.is_empty() && model != "unknown")
+            .map(|model| shorten(model, NAME_MAX));
+        let provider = if answer.by_workers_ai { Some(WORKERS_AI) } else { route.provider };
+        Self { provider, route, question, answer, metrics_model, cached, streamed, tokens, usage_error }
+    }
+
+    /// What went wrong. A provider may tell of an error in the middle of a stream that began with a 200; a bare text
+    /// is an error only where the status says so.
+    fn error(&self, success: bool, exception: Option<&str>) -> Option<String> {
+        let plain_text = self.answer.plain_text.as_deref().filter(|_| !success);
+        let told = [self.answer.error.as_deref(), plain_text, exception, self.usage_error.as_deref()];
+        told.into_iter().flatten().next().map(|error| shorten(error.to_owned(), LINE_MAX))
     }
 }
 
@@ -147,14 +161,19 @@ fn event_id(record: &TraceRecord, scope: &Scope) -> EventId {
     )
 }
 
+/// The longest call that is believed: a day. An end beyond it is a broken log line, and would file the row under it.
+const CALL_MAX_MS: u64 = 86_400_000;
+/// Who answers when malacca falls back.
+const WORKERS_AI: &str = "workers-ai";
+
 /// When the answer was written to the log, else when the worker was done; the duration is unknown where neither is.
 fn end_of_call(record: &TraceRecord) -> (Timestamp, Option<u64>) {
-    let worker_done = || record.wall_time_ms.map(|millis| record.started_at.saturating_add_millis(millis));
-    match record.console.ended_at.or_else(worker_done) {
-        Some(end) => {
-            let end = end.max(record.started_at);
-            (end, Some(end.millis_since(record.started_at)))
-        }
+    let start = record.started_at;
+    let worker_done = record.wall_time_ms.map(|millis| start.saturating_add_millis(millis));
+    let plausible = |end: &Timestamp| end.millis_since(start) <= CALL_MAX_MS;
+    let ends = [record.console.ended_at, worker_done];
+    match ends.into_iter().flatten().find(plausible) {
+        Some(end) => (end.max(start), Some(end.millis_since(start))),
         None => (record.started_at, None),
     }
 }
@@ -168,20 +187,21 @@ fn bodies(request: Option<LoggedBody>, response: Option<LoggedBody>, headers: &T
         response_size: size(&response),
         request: request.map(|body| body.text),
         response: response.map(|body| body.text),
-        request_content_type: headers.content_type.clone(),
+        request_content_type: headers.content_type.clone().map(|text| shorten(text, NAME_MAX)),
         response_content_type: None,
     }
 }
 
-fn caller(headers: TracedHeaders) -> Caller {
+fn caller(headers: TracedHeaders, user_id: Option<String>) -> Caller {
     let (token_hash, token_display) =
         headers.token.map_or((None, None), |token| (Some(token.hash), Some(token.display)));
     Caller {
+        user_id,
         token_hash,
         token_display,
-        ip: headers.ip,
-        country: headers.country,
-        user_agent: headers.user_agent,
+        ip: headers.ip.map(|text| shorten(text, NAME_MAX)),
+        country: headers.country.map(|text| shorten(text, NAME_MAX)),
+        user_agent: headers.user_agent.map(|text| shorten(text, LINE_MAX)),
         ..Caller::default()
     }
 }

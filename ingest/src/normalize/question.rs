@@ -4,12 +4,17 @@ use std::fmt;
 
 use serde::Deserializer;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::text::{Text, name};
 
 /// The members of a request that Weir uses. A body that was cut gives what stood before the cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Question {
     pub(super) model: Option<String>,
     pub(super) stream: Option<bool>,
+    /// Whom the caller says it asks for.
+    pub(super) user: Option<String>,
 }
 
 impl Question {
@@ -32,12 +37,12 @@ impl<'de> Visitor<'de> for QuestionVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<String>()? {
-            match name.as_str() {
-                "model" => {
-                    self.0.model = map.next_value::<Option<String>>()?.filter(|model| !model.is_empty());
-                }
-                "stream" => self.0.stream = map.next_value()?,
+        let question = self.0;
+        while let Some(Text(member)) = map.next_key()? {
+            match member.as_ref() {
+                "model" => question.model = name(map.next_value()?),
+                "stream" => question.stream = serde_json::from_str(map.next_value::<&RawValue>()?.get()).ok(),
+                "user" => question.user = name(map.next_value()?),
                 // Prompts, tools, settings: kept in the body, not looked at.
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -54,18 +59,21 @@ mod tests {
 
     #[test]
     fn a_cut_body_says_what_stood_before_the_cut() {
-        let question = |model: Option<&str>, stream| Question { model: model.map(str::to_owned), stream };
+        let question =
+            |model: Option<&str>, stream| Question { model: model.map(str::to_owned), stream, user: None };
         for (body, expected) in [
             (r#"{"model":"gpt-4o","stream":true}"#, question(Some("gpt-4o"), Some(true))),
             (r#"{"model":"gpt-4o","messages":[{"role":"us"#, question(Some("gpt-4o"), None)),
             (r#"{"messages":[],"model":"","stream":false}"#, question(None, Some(false))),
             (r#"{"model":null}"#, question(None, None)),
             (r#"{"model":"gpt-4"#, question(None, None)),
+            (r#"{"stream":"yes","model":7,"user":["a"]}"#, question(None, None)),
             ("Unauthorized", question(None, None)),
             ("[1,2]", question(None, None)),
             ("", question(None, None)),
         ] {
             assert_eq!(Question::read(body), expected, "{body}");
         }
+        assert_eq!(Question::read(r#"{"user":"u-7"}"#).user.as_deref(), Some("u-7"));
     }
 }

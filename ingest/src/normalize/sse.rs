@@ -1,5 +1,7 @@
 //! The data of a server-sent event stream, as it stands in a logged body.
 
+use std::borrow::Cow;
+
 /// Whether a body is an event stream and not JSON or plain text.
 pub(super) fn is_stream(body: &str) -> bool {
     let start = body.trim_start();
@@ -8,10 +10,10 @@ pub(super) fn is_stream(body: &str) -> bool {
 
 /// The data of each event. Blocks end at a blank line; several data lines of a block are one text with line feeds;
 /// comments and other fields are passed over. A stream that was cut ends with whatever data its last lines have.
-pub(super) fn events(body: &str) -> impl Iterator<Item = String> + '_ {
+pub(super) fn events(body: &str) -> impl Iterator<Item = Cow<'_, str>> {
     let mut lines = body.lines();
     std::iter::from_fn(move || {
-        let mut data: Option<String> = None;
+        let mut data: Option<Cow<'_, str>> = None;
         for line in lines.by_ref() {
             if line.is_empty() && data.is_some() {
                 break;
@@ -20,10 +22,11 @@ pub(super) fn events(body: &str) -> impl Iterator<Item = String> + '_ {
                 let value = value.strip_prefix(' ').unwrap_or(value);
                 match &mut data {
                     Some(text) => {
+                        let text = text.to_mut();
                         text.push('\n');
                         text.push_str(value);
                     }
-                    None => data = Some(value.to_owned()),
+                    None => data = Some(Cow::Borrowed(value)),
                 }
             }
         }

@@ -11,11 +11,14 @@ use crate::accept::{ChunkLimits, LineReader};
 
 const LIMITS: ChunkLimits = ChunkLimits { lines_max: 1_000, bytes_max: 1 << 20, line_bytes_max: 1 << 16 };
 
-fn prepare(body: &str) -> Batch {
+/// A moment after the youngest example.
+const NOW_MS: i64 = 1_795_000_000_000;
+
+fn prepare(body: impl AsRef<[u8]>) -> Batch {
     let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
-    let origin = Origin { scope, source: Source::Logpush, batch: "test".to_owned() };
+    let origin = Origin { scope, source: Source::Logpush, batch: "test".to_owned(), received_at_ms: NOW_MS };
     let chunk =
-        LineReader::new(BufReader::new(body.as_bytes()), LIMITS).next_chunk().unwrap().unwrap_or_default();
+        LineReader::new(BufReader::new(body.as_ref()), LIMITS).next_chunk().unwrap().unwrap_or_default();
     Pipeline::new(PriceBook::builtin()).prepare(&chunk, &origin)
 }
 
@@ -39,7 +42,7 @@ fn row(priced: &PricedEvent) -> Map<String, Value> {
 }
 
 fn only_row(name: &str) -> Map<String, Value> {
-    let batch = prepare(&example(name));
+    let batch = prepare(example(name));
     assert_eq!((batch.events.len(), batch.dead_letters.len()), (1, 0), "{name}");
     row(&batch.events[0])
 }
@@ -86,7 +89,7 @@ fn logpush_and_a_tail_tell_the_same_event() {
             assert_eq!(tail.get(name), Some(value), "{name}");
         }
     }
-    let bodies = |name| prepare(&example(name)).events.remove(0).into_parts().0.bodies;
+    let bodies = |name| prepare(example(name)).events.remove(0).into_parts().0.bodies;
     assert_eq!(bodies("seed_tail").request, bodies("seed_logpush").request);
     assert_eq!(bodies("seed_tail").response, bodies("seed_logpush").response);
 }
@@ -114,16 +117,14 @@ fn a_partial_record_gives_a_partial_row_under_the_same_id() {
 fn one_bad_line_does_not_touch_its_neighbours() {
     let good = example("seed_tail");
     let cut = &good[..good.len() / 2];
-    let body = [good.as_str(), cut, "\n", &example("malacca_metrics_logpush"), "[1]\n{\"x\":1}\n\n\0\u{1}\n"]
-        .concat();
+    let body = [good.as_str(), cut, "\n", &example("malacca_metrics_logpush"), "[1]\n\n\0\u{1}\n"].concat();
     let batch = prepare(&body);
     assert_eq!(batch.events.len(), 2);
     let letters: Vec<_> = batch.dead_letters.iter().map(|letter| (letter.position, letter.reason)).collect();
-    let expected =
-        [(2, "malformed_json"), (4, "unexpected_type"), (5, "not_a_trace_event"), (7, "malformed_json")];
+    let expected = [(2, "malformed_json"), (4, "unexpected_type"), (6, "malformed_json")];
     assert_eq!(letters, expected);
     assert_eq!(batch.dead_letters[0].raw, cut.as_bytes());
-    assert_eq!(batch.received(), 6);
+    assert_eq!(batch.received(), 5);
 }
 
 #[test]
@@ -131,6 +132,8 @@ fn the_probe_and_what_is_no_request_are_ignored() {
     let lines = [
         r#"{"content":"tests"}"#,
         r#"{"content":"test"}"#,
+        "{}",
+        r#"{"content":"tests","x":1}"#,
         r#"{"EventTimestampMs":1790000000000,"EventType":"scheduled","Event":{"Cron":"* * * * *"},"Logs":[]}"#,
         r#"{"eventTimestamp":1790000000000,"event":{"cron":"* * * * *"},"logs":[]}"#,
     ];
@@ -148,6 +151,8 @@ fn impossible_times_are_dead_letters() {
         (r#"{"EventType":"fetch"}"#, "no_timestamp"),
         (r#"{"EventTimestampMs":"soon","EventType":"fetch"}"#, "unexpected_type"),
         (r#"{"EventTimestampMs":1e400}"#, "malformed_json"),
+        // A day and a bit after it came in.
+        (r#"{"EventTimestampMs":1795090000000,"EventType":"fetch"}"#, "invalid_timestamp"),
     ] {
         assert_eq!(prepare(line).dead_letters[0].reason, reason, "{line}");
     }
@@ -163,18 +168,18 @@ fn a_line_that_is_too_long_is_a_letter_with_its_beginning() {
 
 #[test]
 fn bodies_are_kept_as_they_were_logged() {
-    let batch = prepare(&example("malacca_tagged_refused_tail"));
+    let batch = prepare(example("malacca_tagged_refused_tail"));
     let payload = PayloadRow::from_event(&batch.events[0]).unwrap();
     assert_eq!(payload.response, Some("Unauthorized"));
-    let bare = prepare(&example("bare_trace_workers_ai_logpush"));
+    let bare = prepare(example("bare_trace_workers_ai_logpush"));
     assert_eq!(PayloadRow::from_event(&bare.events[0]), None);
 }
 
 proptest::proptest! {
     #[test]
     fn no_bytes_panic(bytes: Vec<u8>) {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        prepare(&text);
+        prepare(&bytes);
+        prepare([br#"{"EventTimestampMs":1790000000000,"Logs":[{"Message":[""#, bytes.as_slice()].concat());
     }
 
     #[test]
@@ -183,9 +188,60 @@ proptest::proptest! {
         let mut damaged = example("malacca_tagged_stream_tail").trim_end().as_bytes().to_vec();
         let at = cut % damaged.len();
         damaged[at] = byte;
-        let text = format!("{}\n{good}", String::from_utf8_lossy(&damaged).replace('\n', " "));
-        let batch = prepare(&text);
-        proptest::prop_assert_eq!(batch.received(), 2);
+        damaged.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
+        let batch = prepare([damaged.as_slice(), b"\n", good.as_bytes()].concat());
+        proptest::prop_assert_eq!(batch.received(), 2 - u64::from(damaged.trim_ascii().is_empty()));
         proptest::prop_assert!(batch.events.iter().any(|event| event.event().model.as_deref() == Some("gpt-4o-mini")));
     }
+}
+
+#[test]
+fn a_dead_letter_keeps_the_record_and_not_its_secrets() {
+    let record = example("malacca_tagged_visible_token_tail").replacen(
+        "\"eventTimestamp\":",
+        "\"eventTimestamp\":\"x\",\"was\":",
+        1,
+    );
+    let letter = prepare(&record).dead_letters.remove(0);
+    let raw = String::from_utf8(letter.raw).unwrap();
+    assert!(!raw.contains("sk-example"), "{raw}");
+    assert_eq!(raw, record.trim_end().replace("Bearer sk-example-not-a-real-token-0001", "REDACTED"));
+    assert!(
+        letter.detail.starts_with("eventTimestamp has an unexpected type, at column "),
+        "{}",
+        letter.detail
+    );
+}
+
+#[test]
+fn an_answer_of_the_fallback_is_not_billed_as_the_model_that_failed() {
+    let record = example("malacca_tagged_visible_token_tail");
+    let body = r#"{\"response\":\"No.\",\"usage\":{\"prompt_tokens\":30,\"completion_tokens\":3}}"#;
+    let (start, rest) = record.split_once(r#""Response:",{"body":""#).unwrap();
+    let end = rest.find(r#""}],"level""#).unwrap();
+    let fallback = format!(r#"{start}"Response:",{{"body":"{body}{}"#, &rest[end..]);
+    let row = row(&prepare(&fallback).events[0]);
+    assert_eq!((&row["provider"], &row["cost_source"]), (&"workers-ai".into(), &"unpriced".into()));
+    assert!(!row.contains_key("cost") && !row.contains_key("model"));
+}
+
+#[test]
+fn an_end_beyond_all_measure_is_no_end() {
+    let late = example("malacca_metrics_logpush")
+        .replace("\"TimestampMs\":1793000063480", "\"TimestampMs\":3793000063480");
+    let row = row(&prepare(&late).events[0]);
+    assert_eq!(row["duration_ms"], 1_480, "the wall time stands in");
+}
+
+#[test]
+fn names_are_held_to_a_length() {
+    let long = "m".repeat(100_000);
+    let record = example("malacca_metrics_logpush").replace("gpt-4o-mini", &long);
+    let batch = Pipeline::new(PriceBook::builtin());
+    let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
+    let origin = Origin { scope, source: Source::Logpush, batch: "test".to_owned(), received_at_ms: NOW_MS };
+    let limits = ChunkLimits { line_bytes_max: 1 << 20, ..LIMITS };
+    let chunk = LineReader::new(BufReader::new(record.as_bytes()), limits).next_chunk().unwrap().unwrap();
+    let event = batch.prepare(&chunk, &origin).events.remove(0).into_parts().0;
+    assert_eq!(event.model.unwrap().len(), 256);
 }

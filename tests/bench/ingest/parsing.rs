@@ -19,7 +19,8 @@ const LIMITS: ChunkLimits = ChunkLimits { lines_max: 2_000, bytes_max: 4 << 20, 
 pub(crate) fn measure(round: &Round) -> (Duration, Duration) {
     let pipeline = Pipeline::new(PriceBook::builtin());
     let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
-    let origin = Origin { scope, source: Source::Logpush, batch: "bench".to_owned() };
+    let origin =
+        Origin { scope, source: Source::Logpush, batch: "bench".to_owned(), received_at_ms: i64::MAX };
     let begun = Instant::now();
     for gzip in &round.gzip {
         let mut lines = LineReader::new(BufReader::new(MultiGzDecoder::new(gzip.as_slice())), LIMITS);

@@ -121,7 +121,8 @@ impl<'s> Rivals<'s> {
 
 fn prepare(batch: &str) -> Vec<PricedEvent> {
     let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
-    let origin = Origin { scope, source: Source::Logpush, batch: "bench".to_owned() };
+    let origin =
+        Origin { scope, source: Source::Logpush, batch: "bench".to_owned(), received_at_ms: i64::MAX };
     let chunk = LineReader::new(BufReader::new(batch.as_bytes()), LIMITS).next_chunk().unwrap().unwrap();
     Pipeline::new(PriceBook::builtin()).prepare(&chunk, &origin).events
 }

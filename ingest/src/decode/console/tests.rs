@@ -43,7 +43,9 @@ fn the_tagged_dialect_reads_in_any_order_of_arguments() {
     let reversed = [r#"["{\"body\":\"{}\"}","Request:"]"#, r#"["{\"body\":\"data: [DONE]\"}","Response:"]"#];
     check(&forward, Dialect::MalaccaTagged, request, response);
     check(&reversed, Dialect::MalaccaTagged, request, response);
-    check(&[r#"["Request:",{"body":""}]"#], Dialect::BareTrace, None, None);
+    // No body is a fact too, and so is when it was logged.
+    let empty = check(&[r#"["Response:",{"body":""}]"#], Dialect::MalaccaTagged, None, None);
+    assert!(empty.ended_at.is_some());
 }
 
 #[test]
@@ -93,6 +95,11 @@ fn a_cut_line_keeps_what_is_left() {
     let cut = r#"["Response:","{\"body\":\"{\\\"id\\\":\\\"chatcm<<<Logpush: messages truncated>>>"]"#;
     let console = check(&[cut], Dialect::MalaccaTagged, None, Some(r#"{"id":"chatcm"#));
     assert!(console.truncated);
+    // In reverse, the tag of a cut body is gone with what followed.
+    let untagged = r#"["{\"body\":\"{\\\"model\\\":\\\"gpt<<<Logpush: messages truncated>>>"]"#;
+    check(&[untagged], Dialect::MalaccaTagged, Some(r#"{"model":"gpt"#), None);
+    let request = r#"["{\"body\":\"{}\"}","Request:"]"#;
+    check(&[request, untagged], Dialect::MalaccaTagged, Some("{}"), Some(r#"{"model":"gpt"#));
     let gone = r#"["<<<Logpush: messages truncated>>>"]"#;
     assert!(check(&[gone], Dialect::BareTrace, None, None).truncated);
 }

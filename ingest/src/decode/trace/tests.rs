@@ -3,7 +3,7 @@
 use super::*;
 
 fn trace(json: &str) -> TraceRecord {
-    match decode(&RawRecord { position: 1, bytes: json.as_bytes(), too_long: false }).unwrap() {
+    match decode(&RawRecord { position: 1, bytes: json.as_bytes(), cut_from: None }).unwrap() {
         Decoded::Trace(trace) => *trace,
         Decoded::Ignored(reason) => panic!("ignored: {reason:?}"),
     }
@@ -49,4 +49,59 @@ fn a_cancelled_request_has_no_answer() {
 fn the_first_log_line_stands_in_for_a_missing_time() {
     let json = r#"{"Logs":[{"Message":"a plain string"},{"Message":["x"],"TimestampMs":1790000000007}],"ScriptName":"m"}"#;
     assert_eq!(trace(json).started_at.millis(), 1_790_000_000_007);
+}
+
+#[test]
+fn a_field_of_another_type_costs_only_itself() {
+    let json = r#"{"eventTimestamp":1790000000000.5,"wallTime":12.7,"outcome":7,"truncated":"no",
+        "exceptions":[{"name":"E","message":"\ud800"}],
+        "event":{"request":{"url":"https://m.example.com/openai/v1","cf":{"country":"SG"},
+            "headers":{"cf-ray":"8cb347e7f97794b7","content-length":177,"user-agent":"x"}},"response":{"status":"200"}},
+        "logs":[{"message":["hi"],"timestamp":1790000000001.9}, {"message":7}]}"#;
+    let record = trace(json);
+    assert_eq!(record.started_at.millis(), 1_790_000_000_000);
+    assert_eq!((record.wall_time_ms, record.outcome, record.status_code), (Some(12), None, None));
+    assert_eq!(record.exception.as_deref(), Some("E"));
+    assert_eq!(record.headers.user_agent.as_deref(), Some("x"));
+    assert_eq!(record.headers.country.as_deref(), Some("SG"));
+}
+
+#[test]
+fn an_empty_ray_does_not_hide_the_header() {
+    let json = r#"{"EventTimestampMs":1790000000000,"Event":{"RayID":"","Request":{"Headers":{"CF-Ray":"8cb3-LHR"}}}}"#;
+    assert_eq!(trace(json).identity, Identity::Ray("8cb3".to_owned()));
+}
+
+#[test]
+fn bodies_make_a_request_of_any_type_of_event() {
+    for event_type in ["", "worker_rpc", "queue"] {
+        let json = format!(
+            r#"{{"EventTimestampMs":1790000000000,"EventType":"{event_type}","Event":{{"Cron":"*"}},
+                "Logs":[{{"Message":["{{\"request_body\":{{}}}}"]}}]}}"#
+        );
+        assert!(trace(&json).console.request.is_some(), "{event_type}");
+    }
+}
+
+#[test]
+fn a_flood_of_arguments_or_lines_is_read_as_its_beginning() {
+    let flood = vec!["1"; 1_000_000].join(",");
+    let record = trace(&format!(r#"{{"EventTimestampMs":1790000000000,"Logs":[{{"Message":[{flood}]}}]}}"#));
+    assert_eq!(record.console.request, None);
+    let lines = vec!["{}"; 100_000].join(",");
+    let json = format!(r#"{{"EventTimestampMs":1790000000000,"Logs":[{lines}]}}"#);
+    assert_eq!(trace(&json).console.dialect, Dialect::BareTrace);
+}
+
+#[test]
+fn an_error_names_the_field_and_repeats_no_value() {
+    let reason = |json: &str| {
+        decode(&RawRecord { position: 1, bytes: json.as_bytes(), cut_from: None }).unwrap_err().to_string()
+    };
+    let secret = r#"{"eventTimestamp":"Bearer sk-secret"}"#;
+    assert_eq!(reason(secret), "eventTimestamp has an unexpected type, at column 36");
+    let nested = r#"{"EventTimestampMs":1790000000000,"Event":{"Request":"Bearer sk-secret"}}"#;
+    assert_eq!(reason(nested), "Event.Request has an unexpected type, at column 71");
+    assert_eq!(reason("[1]"), "the record has an unexpected type, at column 1");
+    assert_eq!(reason(r#"{"a":"#), "not JSON from column 5 on");
 }
