@@ -1,6 +1,5 @@
 //! Weir as a client sees it: pushes as Cloudflare does, reads through the query API.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -10,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::check::{ModelTotals, Totals};
+use super::check::{ModelTotals, Providers, Totals};
 use crate::weir::Weir;
 
 /// The account that the demonstration pushes for.
@@ -109,8 +108,8 @@ impl<'w> Api<'w> {
     }
 
     /// The figures by model, added up from every row that the API lists.
-    pub(super) async fn totals(&self) -> anyhow::Result<(Totals, BTreeMap<String, String>)> {
-        let (mut totals, mut providers) = (Totals::new(), BTreeMap::new());
+    pub(super) async fn totals(&self) -> anyhow::Result<(Totals, Providers)> {
+        let (mut totals, mut providers) = (Totals::new(), Providers::new());
         for page in 1_usize.. {
             let url = format!("{}?page={page}&per_page={PAGE_SIZE}", self.logs_url());
             let Page { result } = self.get(&url).await?;

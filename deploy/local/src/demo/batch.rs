@@ -14,6 +14,7 @@ use super::check::{Expected, ModelTotals};
 /// One line of the batch with what Weir must make of it.
 struct Sample {
     record: &'static str,
+    provider: &'static str,
     model: &'static str,
     tokens: (u64, u64),
     /// USD.
@@ -27,14 +28,20 @@ macro_rules! example {
 }
 
 /// From malacca's documentation: Azure's gpt-4o at 5 and 15 USD per million tokens.
-const SEED: Sample =
-    Sample { record: example!("seed_tail"), model: "gpt-4o-2024-05-13", tokens: (15, 354), cost: "0.005385" };
+const SEED: Sample = Sample {
+    record: example!("seed_tail"),
+    provider: "azure-openai",
+    model: "gpt-4o-2024-05-13",
+    tokens: (15, 354),
+    cost: "0.005385",
+};
 
 /// The figures are worked out by hand from the usage in each record and the published prices.
 const MOVED: &[Sample] = &[
     // 176 x 2.5 + 1,024 cached x 1.25 + 64 x 10, per million.
     Sample {
         record: example!("malacca_tagged_stream_tail"),
+        provider: "openai",
         model: "gpt-4o-2024-08-06",
         tokens: (1_200, 64),
         cost: "0.00236",
@@ -42,6 +49,7 @@ const MOVED: &[Sample] = &[
     // The worker's own cache answered: nothing was bought.
     Sample {
         record: example!("malacca_tagged_cache_hit_logpush"),
+        provider: "openai",
         model: "gpt-4o-mini-2024-07-18",
         tokens: (0, 0),
         cost: "0",
@@ -49,6 +57,7 @@ const MOVED: &[Sample] = &[
     // 420 x 0.15 + 38 x 0.6.
     Sample {
         record: example!("malacca_metrics_logpush"),
+        provider: "openai",
         model: "gpt-4o-mini",
         tokens: (420, 38),
         cost: "0.0000858",
@@ -56,6 +65,7 @@ const MOVED: &[Sample] = &[
     // 464 x 0.28 + 1,536 cached x 0.028 + 12 x 0.42.
     Sample {
         record: example!("malacca_tagged_deepseek_tail"),
+        provider: "deepseek",
         model: "deepseek-chat",
         tokens: (2_000, 12),
         cost: "0.000177968",
@@ -63,6 +73,7 @@ const MOVED: &[Sample] = &[
     // 30 x 1.1 + 212 x 4.4, of which 192 are reasoning.
     Sample {
         record: example!("malacca_tagged_visible_token_tail"),
+        provider: "openai",
         model: "o4-mini-2025-04-16",
         tokens: (30, 212),
         cost: "0.0009658",
@@ -70,6 +81,7 @@ const MOVED: &[Sample] = &[
     // 9 x 0.02.
     Sample {
         record: example!("malacca_object_embedding_logpush"),
+        provider: "openai",
         model: "text-embedding-3-small",
         tokens: (9, 0),
         cost: "0.00000018",
@@ -96,6 +108,9 @@ pub(super) fn build(now_ms: i64) -> anyhow::Result<SampleBatch> {
     let mut expected =
         Expected { seed_model: SEED.model.to_owned(), seed: SEED.totals()?, ..Expected::default() };
     let count = i64::try_from(MOVED.len())?;
+    for sample in MOVED.iter().chain([&SEED]) {
+        expected.providers.insert(sample.model.to_owned(), sample.provider.to_owned());
+    }
     for (index, sample) in (0_i64..).zip(MOVED) {
         let mut record: Value = serde_json::from_str(sample.record).context("an example is no JSON")?;
         let started_at = now_ms - (count - index + 10) * STEP_MS;

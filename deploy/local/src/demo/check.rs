@@ -18,6 +18,9 @@ pub(super) struct ModelTotals {
 /// Figures by model.
 pub(super) type Totals = BTreeMap<String, ModelTotals>;
 
+/// Providers by model.
+pub(super) type Providers = BTreeMap<String, String>;
+
 /// What a batch must come to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expected {
@@ -27,6 +30,8 @@ pub(super) struct Expected {
     pub(super) seed: ModelTotals,
     /// What the others add.
     pub(super) moved: Totals,
+    /// Who ran each model.
+    pub(super) providers: Providers,
 }
 
 impl ModelTotals {
@@ -48,6 +53,12 @@ impl Expected {
         }
         totals.insert(self.seed_model.clone(), self.seed.clone());
         totals
+    }
+
+    /// The models whose provider is not the one that ran them.
+    pub(super) fn wrong_providers(&self, found: &Providers) -> Vec<String> {
+        let wrong = self.providers.iter().filter(|(model, provider)| found.get(*model) != Some(provider));
+        wrong.map(|(model, provider)| format!("provider of {model}: must be {provider}")).collect()
     }
 
     /// What the windows must be after a push. The seed's record is years old: no window has it.
@@ -83,11 +94,24 @@ mod tests {
     #[test]
     fn the_seed_is_one_event_and_the_others_add_up() {
         let moved = Totals::from([("b".to_owned(), one("0.2"))]);
-        let expected = Expected { seed_model: "a".to_owned(), seed: one("0.1"), moved };
+        let expected =
+            Expected { seed_model: "a".to_owned(), seed: one("0.1"), moved, ..Expected::default() };
         let first = expected.after(&Totals::new());
         let second = expected.after(&first);
         assert_eq!(second["a"], one("0.1"));
         assert_eq!((second["b"].requests, second["b"].cost.to_string()), (2, "0.4".to_owned()));
+    }
+
+    #[test]
+    fn a_wrong_or_missing_provider_is_found() {
+        let providers = Providers::from([("a".to_owned(), "p".to_owned()), ("b".to_owned(), "p".to_owned())]);
+        let expected = Expected { providers: providers.clone(), ..Expected::default() };
+        assert!(expected.wrong_providers(&providers).is_empty());
+        let found = Providers::from([("a".to_owned(), "q".to_owned())]);
+        assert_eq!(
+            expected.wrong_providers(&found),
+            ["provider of a: must be p", "provider of b: must be p"]
+        );
     }
 
     #[test]

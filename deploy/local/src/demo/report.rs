@@ -1,12 +1,11 @@
 //! What a person is shown.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use rust_decimal::Decimal;
 
 use super::api::{Live, Tally};
-use super::check::{ModelTotals, Totals};
+use super::check::{ModelTotals, Providers, Totals};
 
 /// Lines of cells as text: the first line is the heading, the first `text_columns` cells are set left, the others right.
 fn table(lines: &[Vec<String>], text_columns: usize) -> String {
@@ -57,7 +56,7 @@ pub(super) fn tally(tally: &Tally) -> String {
 }
 
 /// Requests, tokens and cost per model.
-pub(super) fn models(totals: &Totals, providers: &BTreeMap<String, String>) -> String {
+pub(super) fn models(totals: &Totals, providers: &Providers) -> String {
     let mut lines = vec![cells(&["provider", "model", "requests", "tokens in", "tokens out", "cost USD"])];
     let mut all = ModelTotals::default();
     for (model, totals) in totals {

@@ -107,6 +107,7 @@ async fn show(weir: &Weir, data_dir: &Path, out: &mut impl Write) -> anyhow::Res
 
     let mut wrong = differences("total", &totals, &batch.expected.after(&before));
     wrong.extend(differences("24 h window", &live_totals, &expected_live));
+    wrong.extend(batch.expected.wrong_providers(&providers));
     if again.stored != 0 || again.duplicates != batch.records {
         wrong.push(format!("the second push must add nothing: {}", report::tally(&again)));
     }
@@ -176,7 +177,8 @@ fn verdict(
     if wrong.is_empty() {
         let sum = report::sum(totals);
         let seed = &batch.expected.seed_model;
-        writeln!(out, "Checked: {seed} cost 0.005385 USD, all models {sum} USD, nothing counted twice.\n")?;
+        let cost = totals.get(seed).map(|totals| totals.cost).unwrap_or_default();
+        writeln!(out, "Checked: {seed} cost {cost} USD, all models {sum} USD, nothing counted twice.\n")?;
     }
     for line in wrong {
         writeln!(out, "WRONG: {line}")?;

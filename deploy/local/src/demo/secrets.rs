@@ -36,11 +36,19 @@ pub(super) fn of(data_dir: &Path) -> anyhow::Result<Secrets> {
 fn create(path: &Path) -> anyhow::Result<Stored> {
     let Secrets { clickhouse_password, nats_token, ingest_token, query_token } = Secrets::generate()?;
     let stored = Stored { clickhouse_password, nats_token, ingest_token, query_token };
-    let context = || format!("cannot write {}", path.display());
-    let mut file =
-        OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).with_context(context)?;
-    file.write_all(&serde_json::to_vec_pretty(&stored)?).with_context(context)?;
+    write_whole(path, &serde_json::to_vec_pretty(&stored)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(stored)
+}
+
+/// The file has its name only once it is complete: a run that is cut off here leaves nothing half made.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let mut file =
+        OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(unfinished, path)
 }
 
 #[cfg(test)]
