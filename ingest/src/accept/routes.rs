@@ -84,7 +84,7 @@ impl Intake {
         body: impl Stream<Item = Result<B, warp::Error>> + Send,
     ) -> Result<Tally, RequestError> {
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-        self.tokens.authenticate(text(AUTHORIZATION))?;
+        let sender = self.tokens.authenticate(text(AUTHORIZATION))?.label;
         let scope = Scope { account_id: account.parse()?, gateway_id: gateway.parse()? };
         let encoding = Encoding::of(text(CONTENT_ENCODING)).ok_or(RequestError::Encoding)?;
         let origin = self.pushes.origin(scope, Source::Logpush);
@@ -93,6 +93,7 @@ impl Intake {
         match &result {
             Ok(tally) => tracing::info!(
                 batch,
+                sender,
                 received = tally.received,
                 stored = tally.stored,
                 duplicates = tally.duplicates,
@@ -100,7 +101,7 @@ impl Intake {
                 ignored = tally.ignored,
                 "push committed"
             ),
-            Err(error) => tracing::warn!(batch, error = chain(error), "push not taken"),
+            Err(error) => tracing::warn!(batch, sender, error = chain(error), "push not taken"),
         }
         Ok(result?)
     }
