@@ -38,6 +38,15 @@ pub struct History {
     client: Client,
 }
 
+/// Which minutes have to be computed anew after the past was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stale {
+    /// Those of rows that were stored, or ended, lately: the process that was to write their rollups may have ended.
+    Recent,
+    /// All: messages that told of them are lost.
+    All,
+}
+
 #[derive(Debug, Row, Deserialize)]
 struct PastRow {
     account_id: String,
@@ -62,14 +71,14 @@ impl History {
         Self { client }
     }
 
-    /// Loads the past into `warm_up`. Gives the minutes of the rows that were stored, or ended, lately: their
-    /// rollups may not have been written before the end of the process that was to do it.
+    /// Loads the past into `warm_up`. Gives the minutes that are `stale`.
     pub async fn load(
         &self,
         past: Past,
+        stale: Stale,
         warm_up: &mut WarmUp,
     ) -> Result<BTreeSet<ScopeMinute>, ConsumeError> {
-        match tokio::time::timeout(TIMEOUT, self.read(past, warm_up)).await {
+        match tokio::time::timeout(TIMEOUT, self.read(past, stale, warm_up)).await {
             Ok(minutes) => minutes.map_err(ConsumeError::History),
             Err(_) => Err(ConsumeError::HistoryTimedOut),
         }
@@ -78,6 +87,7 @@ impl History {
     async fn read(
         &self,
         past: Past,
+        stale: Stale,
         warm_up: &mut WarmUp,
     ) -> Result<BTreeSet<ScopeMinute>, clickhouse::error::Error> {
         let mut rows = self
@@ -88,18 +98,18 @@ impl History {
             .param("from", past.from_ms)
             .param("until", past.until_ms)
             .fetch::<PastRow>()?;
-        let mut recent = BTreeSet::new();
+        let mut minutes = BTreeSet::new();
         while let Some(row) = rows.next().await? {
-            let is_recent = !row.ids.is_empty();
+            let is_stale = stale == Stale::All || !row.ids.is_empty();
             let Some(bucket) = from_row(row) else {
                 continue;
             };
             warm_up.load(&bucket);
-            if is_recent {
-                recent.insert(ScopeMinute { scope: bucket.scope, start: bucket.start.minute() });
+            if is_stale {
+                minutes.insert(ScopeMinute { scope: bucket.scope, start: bucket.start.minute() });
             }
         }
-        Ok(recent)
+        Ok(minutes)
     }
 }
 

@@ -16,7 +16,7 @@ use weir_service::readiness::ReadinessCheck;
 use weir_service::telemetry::chain;
 
 use super::error::{ConsumeError, Verdict};
-use super::history::History;
+use super::history::{History, Stale};
 use super::stream::{messages, usage_consumer, usage_stream};
 use crate::backoff::Backoff;
 use crate::fold::{Limits, Past, WarmUp};
@@ -74,14 +74,12 @@ struct Position {
 struct Running {
     intake: Intake,
     position: Option<Position>,
-    /// The last sequence that is known to be lost.
-    lost_to: u64,
 }
 
 impl Intake {
     /// Takes messages until the soft stop. What was pulled and not folded by then comes again, to whoever is next.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Infallible> {
-        let mut running = Running { intake: self, position: None, lost_to: 0 };
+        let mut running = Running { intake: self, position: None };
         tokio::select! {
             () = running.run() => {}
             () = shutdown.soft_stop().cancelled() => {}
@@ -115,9 +113,8 @@ impl Running {
     async fn session(&mut self) -> Result<(), ConsumeError> {
         self.intake.connects.mark_unchanged();
         let mut stream = usage_stream(&self.intake.context).await?;
-        self.know_the_past(&mut stream).await?;
         let mut consumer = usage_consumer(&stream, self.intake.ack_wait).await?;
-        self.look_for_losses(&stream, &consumer);
+        self.know_the_past(&mut stream, &consumer).await?;
         let mut messages = messages(&consumer).await?;
         self.intake.checks.stream.pass();
         let mut upkeep = interval(UPKEEP_INTERVAL);
@@ -139,50 +136,57 @@ impl Running {
     }
 
     /// Reads the past, unless the windows hold it and go on from this stream.
-    async fn know_the_past(&mut self, stream: &mut Stream) -> Result<(), ConsumeError> {
+    async fn know_the_past(
+        &mut self,
+        stream: &mut Stream,
+        consumer: &PullConsumer,
+    ) -> Result<(), ConsumeError> {
         // Asked for anew: this is the sequence that the exactness of the warm-up rests on.
         let info = stream.info().await.map_err(ConsumeError::StreamInfo)?;
         let found =
             Position { created_ns: info.created.unix_timestamp_nanos(), latest: info.state.last_sequence };
         let first = info.state.first_sequence;
-        let is_the_same = self
+        let goes_on = self
             .position
             .is_some_and(|known| known.created_ns == found.created_ns && known.latest <= found.latest);
-        let goes_on = is_the_same && self.intake.fold.lock().holds_all_below(first);
-        if goes_on && !self.needs_warm_up() {
+        let lost = if goes_on {
+            self.missing_below(first)
+        } else {
+            let acknowledged = consumer.cached_info().ack_floor.stream_sequence;
+            first.saturating_sub(1).saturating_sub(acknowledged)
+        };
+        if goes_on && lost == 0 && !self.needs_warm_up() {
             return Ok(());
         }
-        if self.position.is_none_or(|known| known.created_ns != found.created_ns) {
-            self.lost_to = 0;
-        }
-        let result = self.warm_up(found).await;
-        if let Err(error) = &result {
-            self.intake.checks.warm_up.fail(error.to_string());
+        let result = self.warm_up(found, if lost > 0 { Stale::All } else { Stale::Recent }).await;
+        match &result {
+            Ok(()) => self.tell_of_losses(lost),
+            Err(error) => self.intake.checks.warm_up.fail(error.to_string()),
         }
         result
     }
 
-    /// The stream gives up its oldest messages when it is full. Those that nobody had acknowledged are lost: the
-    /// windows do without them, since they were read from ClickHouse, but nobody will mark their minutes dirty.
-    fn look_for_losses(&mut self, stream: &Stream, consumer: &PullConsumer) {
-        let acknowledged = consumer.cached_info().ack_floor.stream_sequence.max(self.lost_to);
-        let gone = stream.cached_info().state.first_sequence.saturating_sub(1);
-        if gone > acknowledged {
-            let messages = gone - acknowledged;
-            tracing::error!(messages, "the stream gave up messages, rollups may lack older rows");
+    fn missing_below(&self, first_sequence: u64) -> u64 {
+        self.intake.fold.lock().missing_below(first_sequence)
+    }
+
+    /// The stream gives up its oldest messages when it is full. What they told of was read from ClickHouse instead,
+    /// but not further back than the windows reach: rollups of older minutes may lack rows until they are rebuilt.
+    fn tell_of_losses(&self, messages: u64) {
+        if messages > 0 {
+            tracing::error!(messages, "the stream gave up messages, rollups may lack rows older than a day");
             self.intake.metrics.messages_lost.inc_by(messages);
-            self.lost_to = gone;
         }
     }
 
-    async fn warm_up(&mut self, found: Position) -> Result<(), ConsumeError> {
+    async fn warm_up(&mut self, found: Position, stale: Stale) -> Result<(), ConsumeError> {
         let started = Instant::now();
         let intake = &self.intake;
         let now = now(&intake.clock);
         let mut warm_up = WarmUp::begin(intake.limits, found.latest, now);
-        let minutes = intake.history.load(Past::needed_at(now), &mut warm_up).await?;
+        let minutes = intake.history.load(Past::needed_at(now), stale, &mut warm_up).await?;
         let fold = warm_up.finish();
-        let (keys, ids, recent_minutes) = (fold.keys(), fold.ids(), minutes.len());
+        let (keys, ids, stale_minutes) = (fold.keys(), fold.ids(), minutes.len());
         *intake.fold.lock() = fold;
         self.position = Some(found);
         intake.touched.send(Touched { minutes, message: None }).await.map_err(|_| ConsumeError::Closed)?;
@@ -191,7 +195,7 @@ impl Running {
         intake.metrics.warm_up_duration_s.observe(started.elapsed().as_secs_f64());
         intake.checks.warm_up.pass();
         let took_ms = started.elapsed().as_millis();
-        tracing::info!(took_ms, keys, ids, recent_minutes, last_sequence = found.latest, "the past is read");
+        tracing::info!(took_ms, keys, ids, stale_minutes, last_sequence = found.latest, "the past is read");
         Ok(())
     }
 
@@ -250,13 +254,10 @@ impl Running {
         let delivery = consumer.info().await.map_err(ConsumeError::ConsumerInfo)?;
         let first = stream.info().await.map_err(ConsumeError::StreamInfo)?.state.first_sequence;
         intake.metrics.messages_pending.set(i64::try_from(delivery.num_pending).unwrap_or(i64::MAX));
-        {
-            let mut fold = intake.fold.lock();
-            if !fold.holds_all_below(first) {
-                return Ok(true);
-            }
-            fold.settle(delivery.ack_floor.stream_sequence);
+        if self.missing_below(first) > 0 {
+            return Ok(true);
         }
+        intake.fold.lock().settle(delivery.ack_floor.stream_sequence);
         Ok(self.needs_warm_up())
     }
 

@@ -19,5 +19,5 @@ mod stream;
 
 pub use connection::{Connection, connect};
 pub use error::{ConsumeError, Verdict};
-pub use history::History;
+pub use history::{History, Stale};
 pub use intake::{Intake, IntakeChecks};

@@ -108,11 +108,10 @@ impl Fold {
         self.windows.sweep(now);
     }
 
-    /// Whether the windows hold every message below `first_sequence`, the stream's first: what is not there any more
-    /// and was not folded would be missing.
+    /// How many messages below `first_sequence`, the stream's first, were not folded. They are gone.
     #[must_use]
-    pub fn holds_all_below(&self, first_sequence: u64) -> bool {
-        self.sequences.hold_all_below(first_sequence)
+    pub fn missing_below(&self, first_sequence: u64) -> u64 {
+        self.sequences.missing_below(first_sequence)
     }
 
     /// The server will not deliver messages up to `acknowledged` again.
