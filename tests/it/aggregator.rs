@@ -6,6 +6,7 @@ mod world;
 
 use std::time::Duration;
 
+use async_nats::jetstream::stream::Config;
 use weir_event::bus::{self, LiveSnapshot, UsageEntry};
 
 use self::world::{LIMIT, World, entries, entry, scope};
@@ -50,7 +51,11 @@ fn requests(live: &LiveSnapshot) -> u64 {
 /// Waits until every message is acknowledged, then checks the rollups: they are written before.
 async fn check_rollups(world: &World, all: &[UsageEntry]) {
     world.wait_until_acknowledged().await;
-    assert_eq!(world.rollups().await, expected::rollups(all), "{}", world.aggregator.log_tail());
+    let (rollups, expected) = (world.rollups().await, expected::rollups(all));
+    let missing: Vec<_> = expected.iter().filter(|rollup| !rollups.contains(rollup)).collect();
+    let wrong: Vec<_> = rollups.iter().filter(|rollup| !expected.contains(rollup)).collect();
+    assert!(missing.is_empty() && wrong.is_empty(), "missing {missing:#?}, wrong {wrong:#?}");
+    assert_eq!(rollups.len(), expected.len());
 }
 
 fn as_duplicates(entries: &[UsageEntry]) -> Vec<UsageEntry> {
@@ -247,6 +252,81 @@ async fn aggregator_reads_the_past_again_when_the_stream_is_another_one() {
     wait_for_windows(&world, &all).await;
     check_rollups(&world, &all).await;
     assert_eq!(world.metric("weir_aggregator_warm_ups_total").await, 2);
+}
+
+/// No message tells of the minutes that are computed anew after the past was read.
+async fn wait_for_rollups(world: &World, all: &[UsageEntry]) {
+    let expected = expected::rollups(all);
+    let written = async {
+        while world.rollups().await != expected {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let _ = tokio::time::timeout(LIMIT, written).await;
+    check_rollups(world, all).await;
+}
+
+/// The past is read for as long as windows reach: what is older, and was told of in a message that is lost, is not
+/// found (and said to be missing, see the log).
+fn entries_of_a_day(first_seed: u32, count: u32, now_ms: i64) -> Vec<UsageEntry> {
+    let is_of_the_day = |entry: &UsageEntry| now_ms - entry.created_at.millis() < 82_800_000;
+    entries(first_seed, count, now_ms).into_iter().filter(is_of_the_day).collect()
+}
+
+#[tokio::test]
+async fn aggregator_that_missed_messages_says_so_and_reads_what_they_told_of() {
+    let world = World::start(&[]).await;
+    let mut all = entries(0, 100, world.now_ms().await);
+    world.deliver(&all).await;
+    check_rollups(&world, &all).await;
+    assert_eq!(world.aggregator.stop(LIMIT).await.unwrap().code(), Some(0));
+
+    let mut stream = world.jetstream.get_stream(bus::USAGE_STREAM).await.unwrap();
+    let config = Config { max_messages: 3, ..stream.info().await.unwrap().config.clone() };
+    world.jetstream.update_stream(config).await.unwrap();
+    // As if an hour had passed since: nothing about them is recent.
+    let hour_ago_ms = world.now_ms().await - 3_600_000;
+    let more = entries_of_a_day(1_000, 500, hour_ago_ms);
+    world.commit_at(&more, hour_ago_ms).await;
+    world.publish(&more).await;
+    all.extend(more);
+    world.aggregator.restart(LIMIT).await.unwrap();
+    check_windows(&world, &all).await;
+    wait_for_rollups(&world, &all).await;
+    assert_eq!(world.metric("weir_aggregator_messages_lost_total").await, 7, "of ten, the stream kept three");
+}
+
+#[tokio::test]
+async fn aggregator_that_falls_behind_the_stream_reads_what_it_missed() {
+    let world = World::start(&[]).await;
+    let mut stream = world.jetstream.get_stream(bus::USAGE_STREAM).await.unwrap();
+    let config = Config { max_messages: 3, ..stream.info().await.unwrap().config.clone() };
+    world.jetstream.update_stream(config).await.unwrap();
+    let all = entries_of_a_day(0, 400, world.now_ms().await);
+    world.commit(&all).await;
+    // More messages than it has asked for are gone when it wakes up.
+    world.aggregator.suspend().unwrap();
+    for entry in &all {
+        world.publish(std::slice::from_ref(entry)).await;
+    }
+    world.aggregator.resume().unwrap();
+    wait_for_windows(&world, &all).await;
+    wait_for_rollups(&world, &all).await;
+    assert_eq!(world.metric("weir_aggregator_warm_ups_total").await, 2);
+    assert!(world.metric("weir_aggregator_messages_lost_total").await > 200);
+}
+
+#[tokio::test]
+async fn aggregator_writes_rollups_once_their_table_is_there() {
+    let world = World::start(&[]).await;
+    world.store.query("RENAME TABLE usage_1m TO elsewhere").execute().await.unwrap();
+    let all = entries(0, 100, world.now_ms().await);
+    world.deliver(&all).await;
+    wait_for_windows(&world, &all).await;
+    wait_for_ops(&world, r#""clickhouse":"rollups cannot be computed""#).await;
+    world.store.query("RENAME TABLE elsewhere TO usage_1m").execute().await.unwrap();
+    check_rollups(&world, &all).await;
+    check_windows(&world, &all).await;
 }
 
 #[tokio::test]

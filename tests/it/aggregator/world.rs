@@ -67,7 +67,11 @@ impl World {
 
     /// Commits the rows of `entries`, as ingest does before it tells of them.
     pub(super) async fn commit(&self, entries: &[UsageEntry]) {
-        let ingested_at = self.now_ms().await;
+        self.commit_at(entries, self.now_ms().await).await;
+    }
+
+    /// The same, at another time than now.
+    pub(super) async fn commit_at(&self, entries: &[UsageEntry], ingested_at: i64) {
         let mut insert = self.store.insert::<LogRow<'_>>("logs").await.unwrap();
         for entry in entries {
             insert.write(&log_row(entry, ingested_at)).await.unwrap();
