@@ -4,9 +4,11 @@
 //! the intake, the rollups write what is left, acknowledge it, and end too.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clickhouse::Client as ClickHouse;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use weir_service::clock::SharedClock;
 use weir_service::config::ClickHouseConfig;
 use weir_service::http::Listener;
@@ -25,6 +27,9 @@ use crate::shared_fold::{SharedFold, now};
 /// Messages between the intake and the rollups, at most. While the rollups cannot be written they take messages on,
 /// so this only has to bridge the time of one flush.
 const TOUCHED_MESSAGES_MAX: usize = 4_096;
+
+/// How long the last acknowledgements may take to be sent.
+const LAST_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the stages share.
 struct Stages<'a> {
@@ -55,9 +60,9 @@ pub async fn serve(config: &AggregatorConfig, clock: SharedClock) -> Result<Exit
     ops::spawn(&lifecycle, listener, metrics, readiness);
     let client = stages.connection.client.clone();
     let code = lifecycle.run().await;
-    // The last acknowledgements are still on their way.
-    if let Err(error) = client.drain().await {
-        tracing::warn!(error = telemetry::chain(&error), "connection to nats is not drained");
+    // The last acknowledgements are still on their way. Any that does not get there is a message that comes again.
+    if !matches!(timeout(LAST_FLUSH_TIMEOUT, client.flush()).await, Ok(Ok(()))) {
+        tracing::warn!("nats does not take the last acknowledgements");
     }
     Ok(code)
 }
