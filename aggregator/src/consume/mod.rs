@@ -5,8 +5,8 @@
 //!
 //! NATS or ClickHouse being away never ends the process: it is retried for ever, and `/readyz` says so. A session
 //! with the stream begins by looking at who the stream is. One that was created anew, or that has lost messages that
-//! are in the windows already, gives out sequences a second time; then the past is read again. Every reconnect
-//! begins a new session.
+//! are in the windows already, gives out sequences a second time, and one that is full has given up messages before
+//! they came; in all of these cases the past is read again. Every reconnect begins a new session.
 //!
 //! One process at a time: two would share the durable consumer's messages between them, and each would have a part
 //! of the windows.

@@ -31,7 +31,7 @@
 //!   before it and are in the sums. It is not folded.
 //! - A message after `S` is folded, but for the entries whose id was read with the snapshot: rows that were committed
 //!   before the statement, and published after it. This asks that a row is published within [`OVERLAP_MS`] of
-//!   being committed.
+//!   being committed, or else as a duplicate, which is safe at any time.
 //! - A message that JetStream delivers again is known by its sequence, for as long as it can come again: the server
 //!   never sends again what is below the consumer's acknowledged floor.
 //! - An event that is published again in another message is known by its id while the id is among the recent ones.
