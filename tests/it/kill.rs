@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use weir_local::{Service, Weir};
 
-const SENDERS: u64 = 3;
-const RECORDS_PER_BATCH: u64 = 20;
+/// Records in a batch, per sender: one, some, and more than fit a chunk of intake or a write to the store.
+const RECORDS_PER_BATCH: [u64; 3] = [1, 50, 2_500];
 /// Batches that have to get through between two kills.
 const BATCHES_BETWEEN: u64 = 6;
 const LIMIT: Duration = Duration::from_mins(1);
@@ -29,24 +29,30 @@ struct Senders {
 impl Senders {
     fn start(system: &Arc<System>) -> Self {
         let (acked_batches, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let start_one = |sender: u64| {
+        let start_one = |(sender, records): (u64, u64)| {
             let (system, acked, stop) = (Arc::clone(system), Arc::clone(&acked_batches), Arc::clone(&stop));
             tokio::spawn(async move {
                 let mut numbers = Vec::new();
                 let mut next = sender << 32;
                 while !stop.load(Ordering::SeqCst) {
-                    let batch = next..next + RECORDS_PER_BATCH;
+                    let batch = next..next + records;
                     next = batch.end;
                     let at = now_ms();
-                    let lines: Vec<_> = batch.clone().map(|number| record(number, at)).collect();
-                    push_until_acked(&system, &lines.join("\n")).await;
+                    let mut lines: Vec<_> = batch.clone().map(|number| record(number, at)).collect();
+                    lines.push(format!("broken {next}"));
+                    let lines = lines.join("\n");
+                    push_until_acked(&system, &lines).await;
+                    if next % 2 == 0 {
+                        // An ack that Cloudflare never saw.
+                        push_until_acked(&system, &lines).await;
+                    }
                     acked.fetch_add(1, Ordering::SeqCst);
                     numbers.extend(batch);
                 }
                 numbers
             })
         };
-        let tasks = (1..=SENDERS).map(start_one).collect();
+        let tasks = (1..).zip(RECORDS_PER_BATCH).map(start_one).collect();
         Self { acked_batches, stop, tasks }
     }
 
@@ -60,14 +66,14 @@ impl Senders {
         timeout(LIMIT, progress).await.expect("batches get through again");
     }
 
-    /// Stops them, and gives the number of every record that was acked.
-    async fn finish(self) -> Vec<u64> {
+    /// Stops them, and gives the number of every record that was acked, and how many batches that were.
+    async fn finish(self) -> (Vec<u64>, u64) {
         self.stop.store(true, Ordering::SeqCst);
         let mut acked = Vec::new();
         for task in self.tasks {
             acked.extend(timeout(LIMIT, task).await.unwrap().unwrap());
         }
-        acked
+        (acked, self.acked_batches.load(Ordering::SeqCst))
     }
 }
 
@@ -95,27 +101,30 @@ async fn every_acked_record_is_there_once_whatever_is_killed() {
     let system = Arc::new(System::start().await);
     let senders = Senders::start(&system);
     let weir = &system.weir;
-    // The aggregator last: what the bus lost with the others it has to find in the rows.
+    // Ingest first and last: what it stored and did not announce has to reach the statistics all the same.
     let victims = [
         &weir.ingest,
         &weir.clickhouse.service,
         &weir.nats.service,
         &weir.query_api,
-        &weir.ingest,
         &weir.aggregator,
+        &weir.ingest,
     ];
     for victim in victims {
         kill_and_restart(victim, &senders).await;
     }
     senders.wait_for_more().await;
-    let mut acked = senders.finish().await;
+    let (mut acked, batches) = senders.finish().await;
 
     acked.sort_unstable();
     let rays =
         system.sql("SELECT reinterpretAsUInt64(reverse(unhex(ray_id))) AS n FROM logs ORDER BY n").await;
     let stored: Vec<u64> = rays.lines().map(|line| line.parse().unwrap()).collect();
-    assert!(acked.len() as u64 >= 7 * BATCHES_BETWEEN * RECORDS_PER_BATCH);
+    assert!(acked.len() as u64 >= 7 * BATCHES_BETWEEN);
     assert_eq!(stored, acked, "stored and acked records differ");
+
+    let letters = system.sql("SELECT count(), uniqExact(raw) FROM dead_letters FINAL").await;
+    assert_eq!(letters, format!("{batches}\t{batches}"), "a letter per batch, whatever was killed");
 
     let count = acked.len() as u64;
     let expected = format!("{count}\t{}", cost_units(count));
