@@ -7,6 +7,8 @@
 #![expect(clippy::missing_panics_doc, reason = "a harness tells of trouble by panicking")]
 
 mod system;
+mod tables;
 pub mod traffic;
 
 pub use system::{Answer, System, eventually};
+pub use tables::create_tables;

@@ -9,8 +9,9 @@ use weir_pricing::PricedEvent;
 
 use crate::ScaledUsd;
 
-/// A row of `logs`. What a source did not give is `""` for texts and `None` for counts and amounts.
-#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
+/// A row of `logs`. What a source did not give is `""` for texts and `None` for counts and amounts; the default row
+/// says nothing at all.
+#[derive(Clone, Debug, Default, PartialEq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are described in the migration and in weir_event::UsageEvent")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 pub struct LogRow<'a> {

@@ -6,11 +6,11 @@ use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client as NatsClient, ConnectOptions, Message};
 use clickhouse::Client;
+use harness::create_tables;
 use tempfile::TempDir;
 use weir_event::bus::{self, LiveRequest, LiveSnapshot, UsageEntry, UsageMessage};
 use weir_event::{CostSource, EventId, Scope, Timestamp, Usd};
 use weir_local::{ClickHouse, Installation, Nats, Probe, Program, Service, free_address, random_secret};
-use weir_store::migrations::{self, Topology};
 use weir_store::{LogRow, ScaledUsd};
 
 use super::expected::Rollup;
@@ -157,21 +157,6 @@ impl World {
     }
 }
 
-async fn create_tables(clickhouse: &ClickHouse) -> Client {
-    let client = Client::default()
-        .with_url(&clickhouse.url)
-        .with_user(&clickhouse.user)
-        .with_password(&clickhouse.password);
-    client.query("CREATE DATABASE weir").execute().await.unwrap();
-    let client = client.with_database("weir");
-    for migration in migrations::ALL {
-        for statement in migration.statements(&Topology::SingleServer) {
-            client.query_raw(&statement).execute().await.unwrap();
-        }
-    }
-    client
-}
-
 pub(super) fn scope(gateway: &str) -> Scope {
     Scope { account_id: "acc".parse().unwrap(), gateway_id: gateway.parse().unwrap() }
 }
@@ -228,72 +213,6 @@ fn log_row(entry: &UsageEntry, ingested_at: i64) -> LogRow<'_> {
         tokens_out: entry.tokens_out,
         cost: entry.cost.map(ScaledUsd::from),
         cost_source: entry.cost_source.as_str(),
-        ..nothing()
-    }
-}
-
-fn nothing() -> LogRow<'static> {
-    LogRow {
-        account_id: "",
-        gateway_id: "",
-        created_at: 0,
-        id: [b'0'; 26],
-        started_at: 0,
-        ingested_at: 0,
-        source: "",
-        dialect: "",
-        event_id: "",
-        request_id: "",
-        ray_id: "",
-        kind: "",
-        duration_ms: None,
-        time_to_first_token_ms: None,
-        provider: "",
-        model: "",
-        model_requested: "",
-        model_type: "",
-        request_type: "",
-        path: "",
-        step: None,
-        status_code: None,
-        success: false,
-        cached: false,
-        streamed: false,
-        truncated: false,
-        error: "",
-        user_id: "",
-        user_name: "",
-        token: "",
-        token_id: "",
-        token_name: "",
-        token_hash: "",
-        token_display: "",
-        group: "",
-        channel_id: "",
-        ip: "",
-        country: "",
-        user_agent: "",
-        tokens_in: None,
-        tokens_out: None,
-        tokens_uncached_input: None,
-        tokens_cache_read: None,
-        tokens_cache_write_5m: None,
-        tokens_cache_write_1h: None,
-        tokens_audio_input: None,
-        tokens_image_input: None,
-        tokens_text_output: None,
-        tokens_reasoning: None,
-        tokens_audio_output: None,
-        tokens_image_output: None,
-        usage_json: "",
-        cost: None,
-        cost_source: "",
-        price_id: "",
-        quota: None,
-        metadata: String::new(),
-        request_content_type: "",
-        response_content_type: "",
-        request_size: None,
-        response_size: None,
+        ..LogRow::default()
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clickhouse::Client;
+use harness::create_tables;
 use reqwest::StatusCode;
 use serde_json::Value;
 use tempfile::TempDir;
 use weir_local::{ClickHouse, Installation, Nats, Probe, Program, Service, free_address, random_secret};
-use weir_store::migrations::{self, Topology};
 use weir_store::{LogRow, PayloadRow};
 
 use super::rows::{ACCOUNT, GATEWAY};
@@ -119,19 +119,4 @@ impl Drop for World {
             eprintln!("clickhouse: {}", self.clickhouse.service.log_tail());
         }
     }
-}
-
-async fn create_tables(clickhouse: &ClickHouse) -> Client {
-    let client = Client::default()
-        .with_url(&clickhouse.url)
-        .with_user(&clickhouse.user)
-        .with_password(&clickhouse.password);
-    client.query("CREATE DATABASE weir").execute().await.unwrap();
-    let client = client.with_database("weir");
-    for migration in migrations::ALL {
-        for statement in migration.statements(&Topology::SingleServer) {
-            client.query_raw(&statement).execute().await.unwrap();
-        }
-    }
-    client
 }
