@@ -7,7 +7,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::sleep;
-use weir_local::{Addresses, Installation, Secrets, Weir};
+use weir_local::{Addresses, ClickHouse, Installation, Secrets, Weir};
 
 /// The account and gateway that tests push for.
 const SCOPE: &str = "acc/gw";
@@ -38,10 +38,18 @@ pub struct Answer {
 impl System {
     /// Starts everything, and waits until it is ready.
     pub async fn start() -> Self {
+        Self::start_with(|_| Vec::new()).await
+    }
+
+    /// The same, with more variables for `ingest`.
+    pub async fn start_with(
+        ingest_variables: impl FnOnce(&ClickHouse) -> Vec<(&'static str, String)>,
+    ) -> Self {
         let dir = TempDir::new().unwrap();
         let installation = Installation::detect().unwrap();
         let (secrets, addresses) = (Secrets::generate().unwrap(), Addresses::free().unwrap());
-        let weir = Weir::start(&installation, dir.path(), secrets, addresses).await.unwrap();
+        let weir =
+            Weir::start(&installation, dir.path(), secrets, addresses, ingest_variables).await.unwrap();
         let http = Client::builder().timeout(REQUEST_LIMIT).build().unwrap();
         Self { weir, http, _dir: dir }
     }

@@ -83,12 +83,14 @@ impl Weir {
     /// How long a part may take to stop.
     pub const STOP_LIMIT: Duration = Duration::from_secs(30);
 
-    /// Starts everything on `data_dir`: new on an empty folder, as it was on one from before.
+    /// Starts everything on `data_dir`: new on an empty folder, as it was on one from before. `ingest` gets the variables
+    /// that `ingest_variables` gives as well; they may say something else than what it gets by itself.
     pub async fn start(
         installation: &Installation,
         data_dir: &Path,
         secrets: Secrets,
         addresses: Addresses,
+        ingest_variables: impl FnOnce(&ClickHouse) -> Vec<(&'static str, String)>,
     ) -> Result<Self, LocalError> {
         let (clickhouse_dir, nats_dir) = (data_dir.join("clickhouse"), data_dir.join("nats"));
         let (clickhouse, nats) = tokio::join!(
@@ -102,6 +104,8 @@ impl Weir {
             .program("ingest", "WEIR_INGEST")?
             .env("WEIR_INGEST_LISTEN", addresses.ingest.to_string())
             .env("WEIR_INGEST_TOKENS", &secrets.ingest_token);
+        let variables = ingest_variables(&clickhouse);
+        let ingest = variables.into_iter().fold(ingest, |ingest, (name, value)| ingest.env(name, value));
         let query_api = parts
             .program("query-api", "WEIR_QUERY_API")?
             .env("WEIR_QUERY_API_LISTEN", addresses.query_api.to_string())

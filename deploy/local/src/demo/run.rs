@@ -70,7 +70,8 @@ async fn start(data_dir: &Path, out: &mut impl Write) -> anyhow::Result<Weir> {
     let begun = Instant::now();
     let addresses =
         Addresses { ingest: address_near(INGEST_PORT)?, query_api: address_near(QUERY_API_PORT)? };
-    let weir = Weir::start(&Installation::detect()?, data_dir, secrets::of(data_dir)?, addresses).await?;
+    let (installation, secrets) = (Installation::detect()?, secrets::of(data_dir)?);
+    let weir = Weir::start(&installation, data_dir, secrets, addresses, |_| Vec::new()).await?;
     step(
         out,
         &format!(
