@@ -33,6 +33,13 @@ pub const KEYS: &[Key] = &[
     Key::new("ingest.idle_timeout", "how long a connection may be silent inside a body").default("30s"),
     Key::new("ingest.write_timeout", "how long ClickHouse may take for a statement").default("30s"),
     Key::new("ingest.write_events_max", "the most events that are gathered into one write").default("20000"),
+    Key::new("ingest.write_bytes_max", "the most bytes of records that are gathered into one write")
+        .default("32MiB"),
+    Key::new(
+        "ingest.pending_bytes_max",
+        "the most bytes of records that wait to be written or are being written",
+    )
+    .default("128MiB"),
 ];
 
 /// What ingest runs with.
@@ -126,8 +133,21 @@ fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
 fn read_group(reader: &mut Reader) -> Result<GroupLimits, Reported> {
     /// Enough for every push to have its chunks waiting.
     const WAITING_MAX: usize = 16;
-    let events_max = reader.get_in("ingest.write_events_max", 1_usize..=1_000_000)?;
-    Ok(GroupLimits { waiting_max: WAITING_MAX, events_max })
+    let events_max = reader.get_in("ingest.write_events_max", 1_usize..=1_000_000);
+    let bytes_max: Result<ByteSize, _> = reader.get("ingest.write_bytes_max");
+    let pending_bytes_max: Result<ByteSize, _> = reader.get("ingest.pending_bytes_max");
+    let (bytes_max, pending_bytes_max) = (bytes_max?, pending_bytes_max?);
+    reader.require(
+        bytes_max <= pending_bytes_max,
+        "ingest.write_bytes_max",
+        "is more than ingest.pending_bytes_max",
+    )?;
+    Ok(GroupLimits {
+        waiting_max: WAITING_MAX,
+        events_max: events_max?,
+        bytes_max: bytes_max.as_usize(),
+        pending_bytes_max: pending_bytes_max.as_usize(),
+    })
 }
 
 #[cfg(test)]
@@ -170,5 +190,7 @@ mod tests {
         assert!(error.contains("ingest.ops_listen"), "{error}");
         let error = read(&["--ingest-line-bytes-max", "2GiB"], &[TOKENS]).unwrap_err();
         assert!(error.contains("ingest.line_bytes_max"), "{error}");
+        let error = read(&["--ingest-write-bytes-max", "1GiB"], &[TOKENS]).unwrap_err();
+        assert!(error.contains("ingest.write_bytes_max"), "{error}");
     }
 }

@@ -8,7 +8,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use weir_service::metrics::{MetricName, Metrics};
 
-use crate::pipeline::Batch;
 use crate::sink::Receipt;
 
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +29,8 @@ pub(crate) enum PushResult {
     Refused,
     /// It could not be stored; the sender was asked to come back.
     Failed,
+    /// The sender left before it was answered.
+    Abandoned,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -37,7 +38,8 @@ struct PushLabels {
     result: PushResult,
 }
 
-/// What became of a record. `received` is the sum of the others.
+/// What became of a record. When nothing is under way, `received` is the sum of the others: it is counted when a record
+/// is read, and they are counted where each record's way ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 enum RecordResult {
     Received,
@@ -45,6 +47,24 @@ enum RecordResult {
     Duplicate,
     DeadLettered,
     Ignored,
+    /// Not committed, or not known to be: the sender was asked to come back with it.
+    Failed,
+}
+
+/// Why a usage message was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(crate) enum DropReason {
+    /// More waited than may.
+    Backlog,
+    /// NATS takes others and not this one.
+    Refused,
+    /// The process ended first.
+    Stopped,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DropLabels {
+    reason: DropReason,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,7 +81,7 @@ pub struct IngestMetrics {
     write_failures: Counter,
     write_seconds: Histogram,
     write_events: Histogram,
-    usage_messages_dropped: Counter,
+    usage_messages_dropped: Family<DropLabels, Counter>,
 }
 
 impl IngestMetrics {
@@ -76,7 +96,7 @@ impl IngestMetrics {
             write_failures: metrics.register(IngestMetric::WriteFailures, Counter::default()),
             write_seconds: metrics.register(IngestMetric::WriteSeconds, seconds),
             write_events: metrics.register(IngestMetric::WriteEvents, events),
-            usage_messages_dropped: metrics.register(IngestMetric::UsageMessagesDropped, Counter::default()),
+            usage_messages_dropped: metrics.register(IngestMetric::UsageMessagesDropped, Family::default()),
         }
     }
 
@@ -84,18 +104,26 @@ impl IngestMetrics {
         self.pushes.get_or_create(&PushLabels { result }).inc();
     }
 
+    /// Counts records that were read, before anything is done with them.
+    pub(crate) fn received(&self, source: &'static str, count: u64) {
+        self.records(source, RecordResult::Received, count);
+    }
+
+    /// Counts records in which there is nothing to store.
+    pub(crate) fn ignored(&self, source: &'static str, count: u64) {
+        self.records(source, RecordResult::Ignored, count);
+    }
+
+    /// Counts records that were to be stored, and are not known to be.
+    pub(crate) fn failed(&self, source: &'static str, count: u64) {
+        self.records(source, RecordResult::Failed, count);
+    }
+
     /// Counts the records of a batch that is committed.
-    pub(crate) fn settled(&self, batch: &Batch, receipt: &Receipt) {
-        let source = batch.origin.source.as_str();
-        for (result, count) in [
-            (RecordResult::Received, batch.received()),
-            (RecordResult::Stored, receipt.stored),
-            (RecordResult::Duplicate, receipt.duplicates),
-            (RecordResult::DeadLettered, receipt.dead_lettered),
-            (RecordResult::Ignored, batch.ignored),
-        ] {
-            self.records.get_or_create(&RecordLabels { source, result }).inc_by(count);
-        }
+    pub(crate) fn settled(&self, source: &'static str, receipt: &Receipt) {
+        self.records(source, RecordResult::Stored, receipt.stored);
+        self.records(source, RecordResult::Duplicate, receipt.duplicates);
+        self.records(source, RecordResult::DeadLettered, receipt.dead_lettered);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a histogram counts in floats; no write has 2^53 events")]
@@ -108,8 +136,12 @@ impl IngestMetrics {
         self.write_failures.inc();
     }
 
-    pub(crate) fn usage_messages_dropped(&self) {
-        self.usage_messages_dropped.inc();
+    pub(crate) fn usage_messages_dropped(&self, reason: DropReason, count: usize) {
+        self.usage_messages_dropped.get_or_create(&DropLabels { reason }).inc_by(count as u64);
+    }
+
+    fn records(&self, source: &'static str, result: RecordResult, count: u64) {
+        self.records.get_or_create(&RecordLabels { source, result }).inc_by(count);
     }
 }
 
@@ -128,11 +160,11 @@ impl MetricName for IngestMetric {
     fn help(self) -> &'static str {
         match self {
             Self::Pushes => "pushes, by what became of them",
-            Self::Records => "records of committed batches, by source and what became of them",
+            Self::Records => "records, by source and what became of them",
             Self::WriteFailures => "writes to ClickHouse that failed; their senders were asked to come back",
             Self::WriteSeconds => "time from taking a group of batches to having it committed",
             Self::WriteEvents => "events in one write",
-            Self::UsageMessagesDropped => "usage messages given up because NATS was away for too long",
+            Self::UsageMessagesDropped => "usage messages that were not published, by reason",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The process: builds the parts from the settings, runs them, and stops them in order.
 
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::metrics::IngestMetrics;
 use crate::migrate::migrate;
 use crate::pipeline::Pipeline;
 use crate::price::PriceBook;
-use crate::sink::{Announcer, Sink, Store, Writer, connect_bus};
+use crate::sink::{Announcer, Publisher, Sink, Store, Writer, connect_bus};
 
 /// The subcommand that brings the tables up to date and ends.
 const COMMAND_MIGRATE: &str = "migrate";
@@ -91,26 +92,40 @@ async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
     let ops_listener = Listener::bind(config.ops_listen).await?;
     let listener = Listener::bind(config.listen).await?;
     let readiness = Readiness::new(lifecycle.shutdown().soft_stop().clone());
-    let (writer, sink) = build_writer(&config, &lifecycle, &readiness, &ingest_metrics).await?;
+    let (writer, sink, publisher) = build_sink(&config, &lifecycle, &readiness, &ingest_metrics).await?;
+    spawn_sink(&lifecycle, writer, publisher, readiness.register("predecessors"));
 
     ops::spawn(&lifecycle, ops_listener, metrics, readiness);
-    let pushes =
-        Pushes::new(config.push, SystemClock::shared(), Arc::new(Pipeline::new(PriceBook::builtin())), sink);
+    let pipeline = Arc::new(Pipeline::new(PriceBook::builtin()));
+    let pushes = Pushes::new(config.push, SystemClock::shared(), pipeline, sink, ingest_metrics.clone());
     http::spawn(&lifecycle, "intake", listener, accept::routes(config.tokens, pushes, ingest_metrics));
-    // The writer ends when intake has dropped the last sink: everything that was taken in is committed by then.
-    lifecycle.spawn("writer", async move {
-        writer.run().await;
-        Ok::<_, std::convert::Infallible>(())
-    });
     Ok(lifecycle.run().await)
 }
 
-async fn build_writer(
+/// Runs the sink. It stops in order: the writer ends when intake has dropped the last way to it, so that everything that
+/// was taken in is committed, and the publisher when the writer has ended, so that everything is told.
+fn spawn_sink(lifecycle: &Lifecycle, mut writer: Writer, publisher: Publisher, predecessors: ReadinessCheck) {
+    let hard_stop = lifecycle.shutdown().hard_stop().clone();
+    lifecycle.spawn("writer", async move {
+        predecessors.fail("inserts of an earlier process may be running");
+        hard_stop.run_until_cancelled(writer.wait_for_predecessors()).await;
+        predecessors.pass();
+        writer.run(&hard_stop).await;
+        Ok::<_, Infallible>(())
+    });
+    let hard_stop = lifecycle.shutdown().hard_stop().clone();
+    lifecycle.spawn("publisher", async move {
+        publisher.run(&hard_stop).await;
+        Ok::<_, Infallible>(())
+    });
+}
+
+async fn build_sink(
     config: &IngestConfig,
     lifecycle: &Lifecycle,
     readiness: &Readiness,
     metrics: &IngestMetrics,
-) -> anyhow::Result<(Writer, Sink)> {
+) -> anyhow::Result<(Writer, Sink, Publisher)> {
     let clickhouse = &config.clickhouse;
     let client = weir_store::client(
         clickhouse.url.as_str(),
@@ -127,8 +142,9 @@ async fn build_writer(
         nats: readiness.register("nats"),
     };
     lifecycle.spawn_background("readiness", checks.watch(lifecycle.shutdown()));
-    let announcer = Announcer::new(bus, metrics.clone());
-    Ok(Writer::new(config.group, store, announcer, SystemClock::shared(), metrics.clone()))
+    let (announcer, publisher) = Announcer::new(bus, metrics.clone());
+    let (writer, sink) = Writer::new(config.group, store, announcer, SystemClock::shared(), metrics.clone());
+    Ok((writer, sink, publisher))
 }
 
 /// What readiness depends on.
@@ -140,7 +156,7 @@ struct Checks {
 }
 
 impl Checks {
-    async fn watch(self, shutdown: Shutdown) -> Result<(), std::convert::Infallible> {
+    async fn watch(self, shutdown: Shutdown) -> Result<(), Infallible> {
         while !shutdown.hard_stop().is_cancelled() {
             match self.store.ping().await {
                 Ok(()) => self.clickhouse.pass(),

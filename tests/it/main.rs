@@ -6,4 +6,5 @@ mod aggregator;
 mod kafka;
 mod kill;
 mod logpush;
+mod outage;
 mod query_api;

@@ -53,6 +53,12 @@ impl Chunk {
         })
     }
 
+    /// Bytes of its lines.
+    #[must_use]
+    pub fn len_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     fn is_full(&self, limits: &ChunkLimits) -> bool {
         self.lines.len() >= limits.lines_max || self.bytes.len() >= limits.bytes_max
     }

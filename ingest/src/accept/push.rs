@@ -16,6 +16,7 @@ use weir_service::clock::SharedClock;
 
 use super::body::{self, BodyTooLong, Encoding, Part};
 use super::{ChunkLimits, LineReader, Origin};
+use crate::metrics::{IngestMetrics, PushResult};
 use crate::pipeline::Pipeline;
 use crate::sink::{Pending, Receipt, Sink, SinkError};
 
@@ -95,14 +96,24 @@ pub struct Pushes {
     clock: SharedClock,
     pipeline: Arc<Pipeline>,
     sink: Sink,
+    metrics: IngestMetrics,
 }
+
+/// Counts a push as abandoned unless it comes to its end: when the sender leaves, its request is dropped.
+struct Unanswered<'p>(Option<&'p IngestMetrics>);
 
 impl Pushes {
     /// Pushes go through `pipeline` into `sink`.
     #[must_use]
-    pub fn new(limits: PushLimits, clock: SharedClock, pipeline: Arc<Pipeline>, sink: Sink) -> Self {
+    pub fn new(
+        limits: PushLimits,
+        clock: SharedClock,
+        pipeline: Arc<Pipeline>,
+        sink: Sink,
+        metrics: IngestMetrics,
+    ) -> Self {
         let turns = Arc::new(Semaphore::new(limits.concurrent_max));
-        Self { limits, turns, numbers: Arc::default(), clock, pipeline, sink }
+        Self { limits, turns, numbers: Arc::default(), clock, pipeline, sink, metrics }
     }
 
     /// Where the next push comes from, with a name of its own.
@@ -125,13 +136,33 @@ impl Pushes {
         S: Stream<Item = Result<B, E>> + Send,
         B: Buf,
     {
+        let unanswered = Unanswered(Some(&self.metrics));
+        let result = self.take_in_turn(origin, encoding, body).await;
+        unanswered.answered();
+        result
+    }
+
+    async fn take_in_turn<S, B, E>(
+        &self,
+        origin: Origin,
+        encoding: Encoding,
+        body: S,
+    ) -> Result<Tally, PushError>
+    where
+        S: Stream<Item = Result<B, E>> + Send,
+        B: Buf,
+    {
         let turn = timeout(self.limits.turn_timeout, Arc::clone(&self.turns).acquire_owned()).await;
-        let Ok(Ok(_turn)) = turn else {
+        let Ok(Ok(turn)) = turn else {
             return Err(PushError::Busy);
         };
         let (parts, receiver) = mpsc::channel(PARTS_WAITING_MAX);
         let this = self.clone();
-        let reader = tokio::task::spawn_blocking(move || this.read(&origin, encoding, receiver));
+        let reader = tokio::task::spawn_blocking(move || {
+            // The reader works on when the sender leaves, and its turn lasts as long as it does.
+            let _turn = turn;
+            this.read(&origin, encoding, receiver)
+        });
         // Its error is the reader's too: without an end the reader says that the body is incomplete.
         let _ = self.forward(body, parts).await;
         reader.await.map_err(|_| PushError::Reader)?
@@ -167,13 +198,20 @@ impl Pushes {
     ) -> Result<Tally, PushError> {
         let reader = body::reader(parts, encoding, self.limits.body_bytes_max).map_err(classify)?;
         let mut lines = LineReader::new(reader, self.limits.chunk);
+        let source = origin.source.as_str();
         let mut tally = Tally::default();
         let mut pending: VecDeque<Pending> = VecDeque::new();
         while let Some(chunk) = lines.next_chunk().map_err(classify)? {
+            let received = chunk.records().count() as u64;
+            self.metrics.received(source, received);
+            tally.received += received;
             let batch = self.pipeline.prepare(&chunk, origin);
-            tally.received += batch.received();
+            self.metrics.ignored(source, batch.ignored);
             tally.ignored += batch.ignored;
-            pending.push_back(self.sink.submit_blocking(batch)?);
+            if batch.events.is_empty() && batch.dead_letters.is_empty() {
+                continue;
+            }
+            pending.push_back(self.sink.submit_blocking(batch, chunk.len_bytes())?);
             if pending.len() > CHUNKS_PENDING_MAX {
                 tally.settle(pending.pop_front())?;
             }
@@ -194,6 +232,20 @@ impl Tally {
             self.dead_lettered += dead_lettered;
         }
         Ok(())
+    }
+}
+
+impl Unanswered<'_> {
+    fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(metrics) = self.0 {
+            metrics.push(PushResult::Abandoned);
+        }
     }
 }
 

@@ -1,45 +1,43 @@
-//! Tells the aggregator of committed rows, over JetStream.
+//! Tells the aggregator of committed rows: hands messages to the publisher, and waits for them a little.
 //!
 //! The rows are safe already: what cannot be told makes live figures late, never wrong for good. So trouble with NATS
-//! does not fail a push. Messages that could not be sent are kept, within bounds, and sent when NATS is back.
+//! fails no push, and holds up at most one: while NATS is known to be away, nobody waits for it.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::{self, stream};
 use async_nats::{Client, ConnectOptions};
-use bytes::Bytes;
-use futures_util::future::try_join_all;
-use tokio::time::timeout;
-use weir_event::bus::{self, UsageEntry, UsageMessage};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 use weir_service::config::NatsConfig;
 
-use crate::metrics::IngestMetrics;
+use super::Publisher;
+use super::message::{Message, messages};
+use crate::metrics::{DropReason, IngestMetrics};
 use crate::price::PricedEvent;
 
 /// How long a push may be held up by NATS.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Messages that wait for NATS: at 1,000 entries each, the last few million rows.
-const BACKLOG_MAX: usize = 4_096;
+/// Writes whose messages may wait for the publisher. It takes them on within seconds, whatever NATS does.
+const WRITES_WAITING_MAX: usize = 1_024;
+const RECONNECT_PAUSE_FIRST: Duration = Duration::from_millis(50);
+const RECONNECT_PAUSE_LONGEST: Duration = Duration::from_secs(2);
 
-/// Publishes usage messages.
+/// The writer's end of the way to the bus. The publisher ends when it is dropped.
+#[derive(Debug)]
 pub struct Announcer {
-    context: jetstream::Context,
+    writes: mpsc::Sender<Vec<Message>>,
+    healthy: watch::Receiver<bool>,
     metrics: IngestMetrics,
-    stream_is_there: bool,
-    backlog: VecDeque<Message>,
-}
-
-#[derive(Clone, Debug)]
-struct Message {
-    shard: u16,
-    payload: Bytes,
 }
 
 /// Connects to NATS; returns before it is reached, and never gives up.
 pub async fn connect_bus(config: &NatsConfig) -> Result<Client, async_nats::ConnectError> {
-    let options = ConnectOptions::new().name("weir-ingest").retry_on_initial_connect();
+    let options = ConnectOptions::new()
+        .name("weir-ingest")
+        .retry_on_initial_connect()
+        .max_reconnects(None)
+        .reconnect_delay_callback(reconnect_pause);
     let options = match &config.token {
         Some(token) => options.token(token.expose().to_owned()),
         None => options,
@@ -48,98 +46,40 @@ pub async fn connect_bus(config: &NatsConfig) -> Result<Client, async_nats::Conn
 }
 
 impl Announcer {
-    /// Publishes over `client`.
+    /// An announcer, and the publisher that it leads to.
     #[must_use]
-    pub fn new(client: Client, metrics: IngestMetrics) -> Self {
-        let mut context = jetstream::new(client);
-        context.set_timeout(ANNOUNCE_TIMEOUT);
-        Self { context, metrics, stream_is_there: false, backlog: VecDeque::new() }
+    pub fn new(client: Client, metrics: IngestMetrics) -> (Self, Publisher) {
+        let (writes, receiver) = mpsc::channel(WRITES_WAITING_MAX);
+        let (publisher, healthy) = Publisher::new(client, receiver, metrics.clone());
+        (Self { writes, healthy, metrics }, publisher)
     }
 
     /// Tells of rows that were committed just now, and of rows that were there before: the process that stored those
-    /// may have died before it told.
+    /// may have died before it told. Returns when NATS has it all, or is away, or takes too long.
     pub async fn announce(&mut self, fresh: &[&PricedEvent], duplicates: &[&PricedEvent]) {
-        self.backlog.extend(messages(fresh, duplicates));
-        while self.backlog.len() > BACKLOG_MAX {
-            self.backlog.pop_front();
-            self.metrics.usage_messages_dropped();
+        let (held, mut all_gone) = mpsc::channel(1);
+        let mut messages = messages(fresh, duplicates);
+        for message in &mut messages {
+            message.held = Some(held.clone());
         }
-        if let Ok(Ok(())) = timeout(ANNOUNCE_TIMEOUT, self.publish_backlog()).await {
+        drop(held);
+        if let Err(TrySendError::Full(messages) | TrySendError::Closed(messages)) =
+            self.writes.try_send(messages)
+        {
+            tracing::error!(messages = messages.len(), "usage messages dropped: the publisher is stuck");
+            self.metrics.usage_messages_dropped(DropReason::Backlog, messages.len());
             return;
         }
-        // Asked for anew when NATS is back: it may have lost the stream with its disk.
-        self.stream_is_there = false;
-        tracing::warn!(waiting = self.backlog.len(), "usage messages wait for NATS");
-    }
-
-    async fn publish_backlog(&mut self) -> Result<(), async_nats::Error> {
-        if self.backlog.is_empty() {
-            return Ok(());
+        let mut healthy = self.healthy.clone();
+        tokio::select! {
+            _ = all_gone.recv() => {}
+            _ = healthy.wait_for(|healthy| !*healthy) => {}
+            () = sleep(ANNOUNCE_TIMEOUT) => {}
         }
-        if !self.stream_is_there {
-            self.context.get_or_create_stream(stream_config()).await?;
-            self.stream_is_there = true;
-        }
-        let mut acks = Vec::with_capacity(self.backlog.len());
-        for message in &self.backlog {
-            let publish = PublishMessage::build().payload(message.payload.clone());
-            acks.push(self.context.send_publish(bus::usage_subject(message.shard), publish).await?);
-        }
-        try_join_all(acks.into_iter().map(IntoFuture::into_future)).await?;
-        self.backlog.clear();
-        Ok(())
     }
 }
 
-fn stream_config() -> stream::Config {
-    stream::Config {
-        name: bus::USAGE_STREAM.to_owned(),
-        subjects: vec![bus::USAGE_SUBJECTS.to_owned()],
-        max_age: bus::USAGE_AGE_MAX,
-        max_bytes: bus::USAGE_BYTES_MAX,
-        duplicate_window: bus::USAGE_DUPLICATE_WINDOW,
-        storage: stream::StorageType::File,
-        discard: stream::DiscardPolicy::Old,
-        ..stream::Config::default()
-    }
-}
-
-/// The messages for a write: entries of one shard together, no message longer than it may be.
-fn messages(fresh: &[&PricedEvent], duplicates: &[&PricedEvent]) -> Vec<Message> {
-    let mut shards: BTreeMap<u16, Vec<UsageEntry>> = BTreeMap::new();
-    let marked = [(fresh, false), (duplicates, true)].into_iter();
-    for (event, duplicate) in
-        marked.flat_map(|(events, duplicate)| events.iter().map(move |event| (event, duplicate)))
-    {
-        let entry = entry(event, duplicate);
-        shards.entry(bus::shard_of(&entry.scope, &entry.token)).or_default().push(entry);
-    }
-    let mut messages = Vec::new();
-    for (shard, entries) in shards {
-        for entries in entries.chunks(bus::ENTRIES_PER_MESSAGE_MAX) {
-            let message = UsageMessage { entries: entries.to_vec() };
-            let payload = serde_json::to_vec(&message).expect("plain data always prints as JSON");
-            messages.push(Message { shard, payload: payload.into() });
-        }
-    }
-    messages
-}
-
-fn entry(priced: &PricedEvent, duplicate: bool) -> UsageEntry {
-    let (event, cost) = (priced.event(), priced.cost());
-    UsageEntry {
-        id: event.id,
-        scope: event.scope.clone(),
-        created_at: event.created_at,
-        provider: event.provider.clone().unwrap_or_default(),
-        model: event.model.clone().unwrap_or_default(),
-        token: event.caller.token().to_owned(),
-        success: event.success,
-        cached: event.cached,
-        tokens_in: event.tokens.total_in(),
-        tokens_out: event.tokens.total_out(),
-        cost: cost.amount(),
-        cost_source: cost.source(),
-        duplicate,
-    }
+fn reconnect_pause(attempt: usize) -> Duration {
+    let doublings = u32::try_from(attempt).unwrap_or(u32::MAX).min(10);
+    RECONNECT_PAUSE_FIRST.saturating_mul(1 << doublings).min(RECONNECT_PAUSE_LONGEST)
 }

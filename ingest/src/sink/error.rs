@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
+use clickhouse::error::Error as ClickHouseError;
 use weir_event::TimestampError;
 
 /// Why a batch was not committed, or is not known to be. The sender may always come back with it: what was committed
 /// is found by its ids.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SinkError {
-    /// ClickHouse did not take it.
+    /// ClickHouse did not take it. What it had of an insert it has put away: nothing of it comes later.
     #[error("clickhouse {operation}")]
     ClickHouse {
         /// What was asked of it.
         operation: &'static str,
         /// What it said. Shared, since one insert serves many pushes.
         #[source]
-        source: Arc<clickhouse::error::Error>,
+        source: Arc<ClickHouseError>,
     },
-    /// ClickHouse did not answer in time.
+    /// ClickHouse did not answer a question in time.
     #[error("clickhouse {operation} took longer than {limit_ms} ms")]
     TimedOut {
         /// What was asked of it.
@@ -25,6 +26,18 @@ pub enum SinkError {
         /// The limit that was in force.
         limit_ms: u128,
     },
+    /// An insert was sent and not answered: its rows may be there, may never be, or may come later.
+    #[error("the outcome of clickhouse {operation} is unknown")]
+    Unknown {
+        /// The insert.
+        operation: &'static str,
+        /// Why there is no answer.
+        #[source]
+        source: Arc<ClickHouseError>,
+    },
+    /// The outcome of an earlier insert is unknown; until it is, no other one begins.
+    #[error("an earlier write is not settled")]
+    Unsettled,
     /// The machine's clock is outside the years that Weir works in.
     #[error("the clock")]
     Clock(#[source] TimestampError),
@@ -34,7 +47,64 @@ pub enum SinkError {
 }
 
 impl SinkError {
-    pub(super) fn clickhouse(operation: &'static str) -> impl Fn(clickhouse::error::Error) -> Self {
+    /// Whether rows may have been stored, or may still come to be.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self, Self::Unknown { .. })
+    }
+
+    /// Whether ClickHouse has looked at what it was asked and said no.
+    #[must_use]
+    pub fn is_rejection(&self) -> bool {
+        matches!(self, Self::ClickHouse { source, .. } if is_rejection(source))
+    }
+
+    pub(super) fn clickhouse(operation: &'static str) -> impl Fn(ClickHouseError) -> Self {
         move |source| Self::ClickHouse { operation, source: Arc::new(source) }
+    }
+
+    /// The failure of an insert that was begun.
+    pub(super) fn insert(operation: &'static str, source: ClickHouseError) -> Self {
+        let rejected = is_rejection(&source);
+        let source = Arc::new(source);
+        if rejected { Self::ClickHouse { operation, source } } else { Self::Unknown { operation, source } }
+    }
+}
+
+/// Whether an insert that failed so is over, without its rows: the server told of an exception of its own, or the rows
+/// could not even be sent. Anything else (a broken connection, a gateway's error page) leaves it open.
+fn is_rejection(error: &ClickHouseError) -> bool {
+    /// What ClickHouse itself says when it does not know.
+    const UNKNOWN_STATUS_OF_INSERT: &str = "Code: 319.";
+    match error {
+        ClickHouseError::BadResponse(text) => {
+            text.starts_with("Code: ") && !text.starts_with(UNKNOWN_STATUS_OF_INSERT)
+        }
+        ClickHouseError::SchemaMismatch(_)
+        | ClickHouseError::Unsupported(_)
+        | ClickHouseError::Custom(_)
+        | ClickHouseError::SequenceMustHaveLength => true,
+        // The client's errors are not an exhaustive list.
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_servers_own_exception_ends_an_insert() {
+        let check = |error, rejected: bool| {
+            let error = SinkError::insert("insert into logs", error);
+            assert_eq!((error.is_rejection(), error.is_unknown()), (rejected, !rejected), "{error:?}");
+        };
+        let answered = |text: &str| ClickHouseError::BadResponse(text.to_owned());
+        check(answered("Code: 252. DB::Exception: Too many parts"), true);
+        check(ClickHouseError::SchemaMismatch("a column is missing".to_owned()), true);
+        check(answered("Code: 319. DB::Exception: Unknown status"), false);
+        check(answered("<html>502 Bad Gateway</html>"), false);
+        check(ClickHouseError::TimedOut, false);
+        check(ClickHouseError::Network("connection reset".into()), false);
     }
 }

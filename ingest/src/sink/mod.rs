@@ -10,10 +10,18 @@
 
 mod announcer;
 mod error;
+mod group;
+mod insert;
+mod message;
+mod publisher;
 mod store;
+mod submit;
 mod writer;
 
 pub use announcer::{Announcer, connect_bus};
 pub use error::SinkError;
+pub use insert::Rows;
+pub use publisher::Publisher;
 pub use store::Store;
-pub use writer::{GroupLimits, Pending, Receipt, Sink, Writer};
+pub use submit::{GroupLimits, Pending, Receipt, Sink};
+pub use writer::Writer;

@@ -1,33 +1,36 @@
-//! ClickHouse as the writer uses it: which ids are known, and one insert per table.
+//! What the writer asks of ClickHouse: which ids are known, and which inserts of ours are running.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use clickhouse::insert::Insert;
 use clickhouse::{Client, Row};
 use serde::Deserialize;
-use weir_event::{EventId, Scope, Timestamp};
-use weir_store::{DeadLetterRow, LogRow, PayloadRow};
+use weir_event::{EventId, Scope};
 
 use super::SinkError;
-use crate::accept::Origin;
-use crate::pipeline::DeadLetter;
-use crate::price::PricedEvent;
 
 /// How many ids one statement asks about: keeps it well within the server's limit on a query's length (256 KiB).
 const IDS_PER_QUERY_MAX: usize = 4_000;
 
+/// How the `log_comment` of an insert of ours begins; the token of the write follows.
+pub(super) const INSERT_COMMENT: &str = "weir-ingest ";
+
 /// The tables that ingest writes.
 #[derive(Clone)]
 pub struct Store {
-    client: Client,
+    pub(super) client: Client,
     /// For one statement, sent and answered.
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 #[derive(Row, Deserialize)]
 struct IdRow {
     id: [u8; 26],
+}
+
+#[derive(Row, Deserialize)]
+struct RunningRow {
+    query_id: String,
 }
 
 impl Store {
@@ -58,33 +61,14 @@ impl Store {
         Ok(known)
     }
 
-    /// Writes the bodies and then the rows of `events`. `token` names this very write: the server drops a second one.
-    pub async fn insert_events(
-        &self,
-        events: &[&PricedEvent],
-        ingested_at: Timestamp,
-        token: &str,
-    ) -> Result<(), SinkError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        self.insert_payloads(events, token).await.map_err(SinkError::clickhouse("insert into payloads"))?;
-        self.insert_logs(events, ingested_at, token).await.map_err(SinkError::clickhouse("insert into logs"))
-    }
-
-    /// Writes dead letters.
-    pub async fn insert_dead_letters(
-        &self,
-        letters: &[(&Origin, &DeadLetter)],
-        received_at: Timestamp,
-        token: &str,
-    ) -> Result<(), SinkError> {
-        if letters.is_empty() {
-            return Ok(());
-        }
-        self.insert_letters(letters, received_at, token)
-            .await
-            .map_err(SinkError::clickhouse("insert into dead_letters"))
+    /// The query ids of the inserts that run now and whose write has a token that begins with `token`: of every
+    /// writer, where it is empty.
+    pub async fn running_inserts(&self, token: &str) -> Result<HashSet<String>, SinkError> {
+        const RUNNING: &str =
+            "SELECT query_id FROM system.processes WHERE startsWith(Settings['log_comment'], ?)";
+        let query = self.client.query(RUNNING).bind(format!("{INSERT_COMMENT}{token}"));
+        let rows: Vec<RunningRow> = self.within("look at running inserts", query.fetch_all()).await?;
+        Ok(rows.into_iter().map(|row| row.query_id).collect())
     }
 
     async fn known_between(
@@ -112,54 +96,7 @@ impl Store {
         Ok(())
     }
 
-    async fn insert_payloads(&self, events: &[&PricedEvent], token: &str) -> clickhouse::error::Result<()> {
-        let mut insert = self.insert::<PayloadRow<'static>>("payloads", token).await?;
-        for event in events {
-            if let Some(row) = PayloadRow::from_event(event) {
-                let written = insert.write(&row);
-                written.await?;
-            }
-        }
-        insert.end().await
-    }
-
-    async fn insert_logs(
-        &self,
-        events: &[&PricedEvent],
-        ingested_at: Timestamp,
-        token: &str,
-    ) -> clickhouse::error::Result<()> {
-        let mut insert = self.insert::<LogRow<'static>>("logs", token).await?;
-        for event in events {
-            let written = insert.write(&LogRow::from_event(event, ingested_at));
-            written.await?;
-        }
-        insert.end().await
-    }
-
-    async fn insert_letters(
-        &self,
-        letters: &[(&Origin, &DeadLetter)],
-        received_at: Timestamp,
-        token: &str,
-    ) -> clickhouse::error::Result<()> {
-        let mut insert = self.insert::<DeadLetterRow<'static>>("dead_letters", token).await?;
-        for (origin, letter) in letters {
-            let written = insert.write(&dead_letter_row(origin, letter, received_at));
-            written.await?;
-        }
-        insert.end().await
-    }
-
-    /// One insert, in one piece: it is committed when it has ended, or, as far as the server says, not at all.
-    async fn insert<T: Row>(&self, table: &'static str, token: &str) -> clickhouse::error::Result<Insert<T>> {
-        let insert = self.client.insert::<T>(table).await?;
-        Ok(insert
-            .with_setting("insert_deduplication_token", token)
-            .with_timeouts(Some(self.timeout), Some(self.timeout)))
-    }
-
-    async fn within<T>(
+    pub(super) async fn within<T>(
         &self,
         operation: &'static str,
         work: impl Future<Output = Result<T, clickhouse::error::Error>>,
@@ -168,24 +105,5 @@ impl Store {
             Ok(result) => result.map_err(SinkError::clickhouse(operation)),
             Err(_) => Err(SinkError::TimedOut { operation, limit_ms: self.timeout.as_millis() }),
         }
-    }
-}
-
-fn dead_letter_row<'a>(
-    origin: &'a Origin,
-    letter: &'a DeadLetter,
-    received_at: Timestamp,
-) -> DeadLetterRow<'a> {
-    DeadLetterRow {
-        account_id: origin.scope.account_id.as_str(),
-        gateway_id: origin.scope.gateway_id.as_str(),
-        digest: &letter.digest,
-        received_at: received_at.millis(),
-        source: origin.source.as_str(),
-        batch: &origin.batch,
-        position: letter.position,
-        reason: letter.reason,
-        detail: &letter.detail,
-        raw: &letter.raw,
     }
 }

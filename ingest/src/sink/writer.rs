@@ -1,88 +1,64 @@
 //! The writer: takes the batches that are waiting, keeps what is new, commits it, and tells each batch its part.
+//!
+//! An insert whose outcome is unknown is settled before anything else is written: an id check made before its rows are
+//! there would find them new again. While an attempt is running it is waited for; if the rows are not there then, the same
+//! write is repeated until it has succeeded, which no attempt that comes late can undo (see [`super::insert`]). Meanwhile
+//! every push is asked to come back. Where repetitions are refused and no attempt is running any more, the write is
+//! given up: nothing of it was promised to anyone, and what there is of it is found by its ids.
+//!
+//! A process that was killed may leave an insert behind that nobody knows the token of. So the first id check waits
+//! until every insert of a writer that was running before has come to its end.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::pin::pin;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use weir_event::{EventId, Scope, Timestamp};
 use weir_service::clock::SharedClock;
+use weir_service::telemetry::chain;
 
-use super::{Announcer, SinkError, Store};
+use super::group::Group;
+use super::insert::Rows;
+use super::submit::{Answer, Inbox, Load, Submission};
+use super::{Announcer, GroupLimits, Receipt, Sink, SinkError, Store};
 use crate::metrics::IngestMetrics;
 use crate::pipeline::Batch;
 use crate::price::PricedEvent;
 
-/// How much one write takes. More of it makes fewer, larger parts in ClickHouse; less of it less memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GroupLimits {
-    /// Batches that may wait for the writer; senders of more are held.
-    pub waiting_max: usize,
-    /// Events in one write. It may be exceeded by one batch.
-    pub events_max: usize,
-}
+/// Between two attempts to settle a write: doubles from the first to the longest.
+const SETTLE_PAUSE_FIRST: Duration = Duration::from_millis(200);
+const SETTLE_PAUSE_LONGEST: Duration = Duration::from_secs(5);
+/// After so many attempts without an answer of ClickHouse's own, a write that is not running is given up: something
+/// between us and it refuses this very write.
+const SETTLE_ATTEMPTS_MAX: u32 = 10;
 
-/// What became of a batch: everything in it that was not ignored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
-    /// Stored now.
-    pub stored: u64,
-    /// There already, or twice among what was waiting.
-    pub duplicates: u64,
-    /// Kept as dead letters.
-    pub dead_lettered: u64,
-}
-
-/// Where batches are handed in. Clones lead to the same writer, which ends when the last one is dropped.
-#[derive(Clone, Debug)]
-pub struct Sink {
-    submissions: mpsc::Sender<Submission>,
-}
-
-/// A batch that is on its way.
-#[derive(Debug)]
-pub struct Pending {
-    outcome: oneshot::Receiver<Result<Receipt, SinkError>>,
-}
+/// From the first answer of ClickHouse to the look at what runs: a request of our predecessor's that lay in a socket
+/// has begun to run by then.
+const PREDECESSOR_PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks at it.
+const PREDECESSOR_LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The one that writes.
 pub struct Writer {
-    submissions: mpsc::Receiver<Submission>,
+    inbox: Inbox,
     limits: GroupLimits,
     store: Store,
     announcer: Announcer,
     clock: SharedClock,
     metrics: IngestMetrics,
     writes: u64,
+    /// Batches whose group was rejected: each is tried on its own, so that only the one that is at fault fails.
+    again: VecDeque<Submission>,
 }
 
-#[derive(Debug)]
-struct Submission {
-    batch: Batch,
-    outcome: oneshot::Sender<Result<Receipt, SinkError>>,
-}
-
-/// The batches of one write, and which of their events are new.
-struct Group<'g> {
-    batches: Vec<&'g Batch>,
-    fresh: Vec<&'g PricedEvent>,
-    duplicates: Vec<&'g PricedEvent>,
-    receipts: Vec<Receipt>,
-}
-
-impl Sink {
-    /// Hands a batch in, and waits for room. For threads that may block.
-    pub fn submit_blocking(&self, batch: Batch) -> Result<Pending, SinkError> {
-        let (outcome, receiver) = oneshot::channel();
-        self.submissions.blocking_send(Submission { batch, outcome }).map_err(|_| SinkError::Stopped)?;
-        Ok(Pending { outcome: receiver })
-    }
-}
-
-impl Pending {
-    /// Waits until the batch is committed. For threads that may block.
-    pub fn wait_blocking(self) -> Result<Receipt, SinkError> {
-        self.outcome.blocking_recv().unwrap_or(Err(SinkError::Stopped))
-    }
+/// A group that was not committed.
+struct Failure<'g> {
+    error: SinkError,
+    /// The write, where its outcome is unknown.
+    unknown: Option<Group<'g>>,
 }
 
 impl Writer {
@@ -95,66 +71,111 @@ impl Writer {
         clock: SharedClock,
         metrics: IngestMetrics,
     ) -> (Self, Sink) {
-        let (sender, submissions) = mpsc::channel(limits.waiting_max);
-        let writer = Self { submissions, limits, store, announcer, clock, metrics, writes: 0 };
-        (writer, Sink { submissions: sender })
+        let (sink, inbox) = Sink::new(&limits, metrics.clone());
+        (Self { inbox, limits, store, announcer, clock, metrics, writes: 0, again: VecDeque::new() }, sink)
     }
 
-    /// Writes until every [`Sink`] is gone and nothing is waiting.
-    pub async fn run(mut self) {
-        while let Some(first) = self.submissions.recv().await {
-            let mut group = vec![first];
-            let mut events = group[0].batch.events.len();
-            while events < self.limits.events_max {
-                let Ok(next) = self.submissions.try_recv() else { break };
-                events += next.batch.events.len();
-                group.push(next);
-            }
+    /// Waits for the inserts that a writer before this one left running. Until then every batch is turned away.
+    pub async fn wait_for_predecessors(&mut self) {
+        let store = self.store.clone();
+        self.refuse_until(predecessors_are_done(&store)).await;
+    }
+
+    /// Writes until every [`Sink`] is gone and nothing is waiting, or until `hard_stop`.
+    pub async fn run(mut self, hard_stop: &CancellationToken) {
+        hard_stop.run_until_cancelled(self.write_all()).await;
+    }
+
+    async fn write_all(&mut self) {
+        while let Some(first) = self.inbox.submissions.recv().await {
+            let group = self.gather(first);
             self.write(group).await;
-        }
-    }
-
-    /// Commits a group and tells each of its batches. A group that fails, fails whole: its senders come back.
-    async fn write(&mut self, submissions: Vec<Submission>) {
-        let batches: Vec<_> = submissions.iter().map(|submission| &submission.batch).collect();
-        let result = self.commit(&batches).await;
-        if let Err(error) = &result {
-            tracing::warn!(
-                error = weir_service::telemetry::chain(error),
-                batches = batches.len(),
-                "write failed"
-            );
-            self.metrics.write_failed();
-        }
-        let outcomes: Vec<_> = match result {
-            Ok(receipts) => receipts.into_iter().map(Ok).collect(),
-            Err(error) => batches.iter().map(|_| Err(error.clone())).collect(),
-        };
-        for (submission, outcome) in submissions.into_iter().zip(outcomes) {
-            if let Ok(receipt) = &outcome {
-                self.metrics.settled(&submission.batch, receipt);
+            while let Some(alone) = self.again.pop_front() {
+                self.write(vec![alone]).await;
             }
-            // A push that no longer waits lost its connection: what it brought is stored all the same.
-            let _ = submission.outcome.send(outcome);
         }
     }
 
-    async fn commit(&mut self, batches: &[&Batch]) -> Result<Vec<Receipt>, SinkError> {
+    fn gather(&mut self, first: Submission) -> Vec<Submission> {
+        let (mut events, mut bytes) = (first.load.batch.events.len(), first.load.bytes);
+        let mut group = vec![first];
+        while events < self.limits.events_max && bytes < self.limits.bytes_max {
+            let Ok(next) = self.inbox.submissions.try_recv() else { break };
+            events += next.load.batch.events.len();
+            bytes += next.load.bytes;
+            group.push(next);
+        }
+        group
+    }
+
+    /// Commits a group and tells each of its batches.
+    async fn write(&mut self, group: Vec<Submission>) {
+        let (loads, answers): (Vec<Load>, Vec<Answer>) =
+            group.into_iter().map(|submission| (submission.load, submission.answer)).unzip();
+        let batches: Vec<_> = loads.iter().map(|load| &load.batch).collect();
+        let Failure { error, unknown } = match self.commit(&batches).await {
+            Ok(receipts) => {
+                for ((answer, batch), receipt) in answers.into_iter().zip(batches).zip(receipts) {
+                    answer.give(batch, Ok(receipt));
+                }
+                return;
+            }
+            Err(failure) => failure,
+        };
+        self.metrics.write_failed();
+        tracing::warn!(error = chain(&error), batches = batches.len(), "write failed");
+        if error.is_rejection() && loads.len() > 1 {
+            let group = loads.into_iter().zip(answers).map(|(load, answer)| Submission { load, answer });
+            self.again.extend(group);
+            return;
+        }
+        for (answer, batch) in answers.into_iter().zip(batches) {
+            answer.give(batch, Err(error.clone()));
+        }
+        if let Some(unknown) = unknown {
+            self.settle(&unknown).await;
+        }
+    }
+
+    async fn commit<'g>(&mut self, batches: &[&'g Batch]) -> Result<Vec<Receipt>, Failure<'g>> {
         let started = std::time::Instant::now();
-        let known = self.known_ids(batches).await?;
-        let group = Group::sort_out(batches, &known);
-        let now = self.now()?;
-        let token = self.token(&group.fresh);
-        self.store.insert_events(&group.fresh, now, &token).await?;
-        let letters: Vec<_> = group
-            .batches
-            .iter()
-            .flat_map(|batch| batch.dead_letters.iter().map(|letter| (&batch.origin, letter)))
-            .collect();
-        self.store.insert_dead_letters(&letters, now, &token).await?;
-        self.metrics.written(group.fresh.len(), started.elapsed());
-        self.announcer.announce(&group.fresh, &group.duplicates).await;
+        let fail = |error| Failure { error, unknown: None };
+        let known = self.known_ids(batches).await.map_err(fail)?;
+        let now = self.now().map_err(fail)?;
+        let group = Group::sort_out(batches, &known, now, |fresh| self.token(fresh));
+        if let Err(error) = self.store.insert(&group.rows).await {
+            let unknown = error.is_unknown().then_some(group);
+            return Err(Failure { error, unknown });
+        }
+        self.metrics.written(group.rows.events.len(), started.elapsed());
+        self.announcer.announce(&group.rows.events, &group.duplicates).await;
         Ok(group.receipts)
+    }
+
+    async fn settle(&mut self, group: &Group<'_>) {
+        self.again.drain(..).for_each(Submission::refuse);
+        let store = self.store.clone();
+        if self.refuse_until(settle(&store, &group.rows)).await {
+            self.announcer.announce(&group.rows.events, &group.duplicates).await;
+        }
+    }
+
+    /// Turns every batch away until `work` is done.
+    async fn refuse_until<T>(&mut self, work: impl Future<Output = T>) -> T {
+        self.inbox.closed.send_replace(true);
+        let mut work = pin!(work);
+        let done = loop {
+            tokio::select! {
+                biased;
+                done = &mut work => break done,
+                next = self.inbox.submissions.recv() => match next {
+                    Some(submission) => submission.refuse(),
+                    None => break work.await,
+                },
+            }
+        };
+        self.inbox.closed.send_replace(false);
+        done
     }
 
     async fn known_ids(&self, batches: &[&Batch]) -> Result<HashSet<EventId>, SinkError> {
@@ -189,31 +210,67 @@ impl Writer {
     }
 }
 
-impl<'g> Group<'g> {
-    /// Parts what is new from what is known or was met before in the group.
-    fn sort_out(batches: &[&'g Batch], known: &HashSet<EventId>) -> Self {
-        let mut group = Self {
-            batches: batches.to_vec(),
-            fresh: Vec::new(),
-            duplicates: Vec::new(),
-            receipts: Vec::with_capacity(batches.len()),
+/// Brings a write to an end, and gives whether it was stored. An attempt that can be seen running is waited for, so that
+/// a server that is slow does not get the same work twice.
+async fn settle(store: &Store, rows: &Rows<'_>) -> bool {
+    let mut pause = SETTLE_PAUSE_FIRST;
+    let mut attempts = 0_u32;
+    loop {
+        sleep(pause).await;
+        pause = (pause * 2).min(SETTLE_PAUSE_LONGEST);
+        match store.running_inserts(&rows.token).await {
+            Ok(running) if running.is_empty() => {}
+            Err(error) if error.is_rejection() => {}
+            // It runs, or nobody answers.
+            Ok(_) | Err(_) => continue,
+        }
+        if store.has_events(rows).await.is_ok_and(|has_all| has_all) {
+            tracing::info!(attempts, "write settled: it was stored");
+            return true;
+        }
+        attempts += 1;
+        let Err(error) = store.insert(rows).await else {
+            tracing::info!(attempts, "write settled: it is stored");
+            return true;
         };
-        let mut met = HashSet::new();
-        for batch in batches {
-            let mut receipt =
-                Receipt { dead_lettered: batch.dead_letters.len() as u64, ..Receipt::default() };
-            for event in &batch.events {
-                let id = event.event().id;
-                if known.contains(&id) || !met.insert(id) {
-                    receipt.duplicates += 1;
-                    group.duplicates.push(event);
-                } else {
-                    receipt.stored += 1;
-                    group.fresh.push(event);
+        tracing::warn!(attempts, error = chain(&error), "write is not settled");
+        if (error.is_rejection() || attempts >= SETTLE_ATTEMPTS_MAX) && is_quiet(store, &rows.token).await {
+            tracing::warn!(attempts, "write given up: it is refused, and no attempt of it is running");
+            return false;
+        }
+    }
+}
+
+/// Whether no attempt of a write is running. Looks after a pause: the first attempt may just have reached the server.
+async fn is_quiet(store: &Store, token: &str) -> bool {
+    sleep(PREDECESSOR_PAUSE).await;
+    store.running_inserts(token).await.is_ok_and(|running| running.is_empty())
+}
+
+/// Waits until ClickHouse answers, and until the inserts that run then have come to their end.
+async fn predecessors_are_done(store: &Store) {
+    let mut answered = false;
+    let mut left: Option<HashSet<String>> = None;
+    loop {
+        match store.running_inserts("").await {
+            Ok(_) if !answered => {
+                answered = true;
+                sleep(PREDECESSOR_PAUSE).await;
+                continue;
+            }
+            Ok(running) => {
+                let waited_for = left.get_or_insert_with(|| running.clone());
+                waited_for.retain(|query_id| running.contains(query_id));
+                if waited_for.is_empty() {
+                    return;
                 }
             }
-            group.receipts.push(receipt);
+            Err(error) if error.is_rejection() => {
+                tracing::warn!(error = chain(&error), "cannot see whether inserts are running");
+                return;
+            }
+            Err(_) => {}
         }
-        group
+        sleep(PREDECESSOR_LOOK_PAUSE).await;
     }
 }

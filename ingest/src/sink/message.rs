@@ -1,0 +1,187 @@
+//! Usage messages as they are sent: bounded in entries and in bytes, and named by what they say.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use weir_event::bus::{self, UsageEntry};
+
+use crate::price::PricedEvent;
+
+/// A message is closed before it grows beyond this: half of what NATS takes by default.
+const PAYLOAD_BYTES_MAX: usize = 512 << 10;
+/// How much of a text from outside an entry carries. Names are far shorter; whatever else got into their place must not
+/// make an entry that no server takes.
+const TEXT_CHARS_MAX: usize = 256;
+
+const OPENING: &[u8] = br#"{"entries":["#;
+const CLOSING: &[u8] = b"]}";
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    /// Where it goes.
+    pub(super) subject: String,
+    /// The same for the same entries: JetStream drops what it has within its duplicate window.
+    pub(super) id: String,
+    /// A [`bus::UsageMessage`].
+    pub(super) payload: Bytes,
+    /// Dropped with the message; whoever has the other end sees when the last message of a write is gone.
+    pub(super) held: Option<mpsc::Sender<Infallible>>,
+}
+
+/// A message that still takes entries.
+struct Open {
+    payload: Vec<u8>,
+    entries: usize,
+    name: Sha256,
+}
+
+/// The messages for a write: entries of one shard together.
+pub(super) fn messages(fresh: &[&PricedEvent], duplicates: &[&PricedEvent]) -> Vec<Message> {
+    let fresh = fresh.iter().map(|event| entry(event, false));
+    messages_of(fresh.chain(duplicates.iter().map(|event| entry(event, true))))
+}
+
+fn messages_of(entries: impl Iterator<Item = UsageEntry>) -> Vec<Message> {
+    let mut messages = Vec::new();
+    let mut shards: BTreeMap<u16, Open> = BTreeMap::new();
+    for entry in entries {
+        let shard = bus::shard_of(&entry.scope, &entry.token);
+        let json = serde_json::to_vec(&entry).expect("plain data always prints as JSON");
+        let open = shards.entry(shard).or_insert_with(|| Open::new(shard));
+        if !open.has_room_for(&json) {
+            messages.push(std::mem::replace(open, Open::new(shard)).close(shard));
+        }
+        open.add(&entry, &json);
+    }
+    messages.extend(shards.into_iter().map(|(shard, open)| open.close(shard)));
+    messages
+}
+
+impl Open {
+    fn new(shard: u16) -> Self {
+        let name = Sha256::new().chain_update(shard.to_le_bytes());
+        Self { payload: OPENING.to_vec(), entries: 0, name }
+    }
+
+    fn has_room_for(&self, json: &[u8]) -> bool {
+        let bytes = self.payload.len() + 1 + json.len() + CLOSING.len();
+        self.entries == 0 || (self.entries < bus::ENTRIES_PER_MESSAGE_MAX && bytes <= PAYLOAD_BYTES_MAX)
+    }
+
+    fn add(&mut self, entry: &UsageEntry, json: &[u8]) {
+        if self.entries > 0 {
+            self.payload.push(b',');
+        }
+        self.payload.extend_from_slice(json);
+        self.entries += 1;
+        self.name.update(entry.id.bytes());
+        self.name.update([u8::from(entry.duplicate)]);
+    }
+
+    fn close(mut self, shard: u16) -> Message {
+        self.payload.extend_from_slice(CLOSING);
+        Message {
+            subject: bus::usage_subject(shard),
+            id: hex::encode(self.name.finalize()),
+            payload: self.payload.into(),
+            held: None,
+        }
+    }
+}
+
+fn entry(priced: &PricedEvent, duplicate: bool) -> UsageEntry {
+    let (event, cost) = (priced.event(), priced.cost());
+    UsageEntry {
+        id: event.id,
+        scope: event.scope.clone(),
+        created_at: event.created_at,
+        provider: bounded(event.provider.as_deref().unwrap_or_default()),
+        model: bounded(event.model.as_deref().unwrap_or_default()),
+        token: bounded(event.caller.token()),
+        success: event.success,
+        cached: event.cached,
+        tokens_in: event.tokens.total_in(),
+        tokens_out: event.tokens.total_out(),
+        cost: cost.amount(),
+        cost_source: cost.source(),
+        duplicate,
+    }
+}
+
+fn bounded(text: &str) -> String {
+    text.chars().take(TEXT_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use weir_event::bus::UsageMessage;
+    use weir_event::{CostSource, EventId, Scope, Timestamp};
+
+    use super::*;
+
+    fn entry(number: u8, model: &str) -> UsageEntry {
+        let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
+        let created_at = Timestamp::from_millis(1_790_000_000_000 + i64::from(number)).unwrap();
+        UsageEntry {
+            id: EventId::derive(created_at, &[&[number]]),
+            scope,
+            created_at,
+            provider: "azure-openai".to_owned(),
+            model: model.to_owned(),
+            token: String::new(),
+            success: true,
+            cached: false,
+            tokens_in: Some(1),
+            tokens_out: None,
+            cost: None,
+            cost_source: CostSource::Unpriced,
+            duplicate: false,
+        }
+    }
+
+    fn entries_of(messages: &[Message]) -> Vec<UsageEntry> {
+        let read = |message: &Message| serde_json::from_slice::<UsageMessage>(&message.payload).unwrap();
+        messages.iter().flat_map(|message| read(message).entries).collect()
+    }
+
+    #[test]
+    fn messages_are_split_by_bytes_and_lose_nothing() {
+        let long = "m".repeat(200_000);
+        let entries: Vec<_> = (0..7).map(|number| entry(number, &long)).collect();
+        let messages = messages_of(entries.clone().into_iter());
+        assert_eq!(messages.len(), 4);
+        assert!(messages.iter().all(|message| message.payload.len() <= PAYLOAD_BYTES_MAX));
+        assert_eq!(entries_of(&messages), entries);
+    }
+
+    #[test]
+    fn one_entry_beyond_the_limit_is_a_message_of_its_own() {
+        let entries = [entry(0, "a"), entry(1, &"m".repeat(PAYLOAD_BYTES_MAX)), entry(2, "b")];
+        let messages = messages_of(entries.clone().into_iter());
+        assert_eq!(messages.len(), 3);
+        assert_eq!(entries_of(&messages), entries);
+    }
+
+    #[test]
+    fn a_message_is_named_by_its_entries_and_their_flags() {
+        let name = |entries: &[UsageEntry]| messages_of(entries.iter().cloned())[0].id.clone();
+        let once = [entry(0, "a"), entry(1, "a")];
+        let mut again = once.clone();
+        again[1].duplicate = true;
+        assert_eq!(name(&once), name(&once));
+        let names: BTreeSet<_> = [name(&once), name(&again), name(&once[..1])].into();
+        assert_eq!(names.len(), 3);
+    }
+
+    #[test]
+    fn texts_from_outside_are_bounded() {
+        assert_eq!(bounded("gpt-4o"), "gpt-4o");
+        assert_eq!(bounded(&"\u{e9}".repeat(300)), "\u{e9}".repeat(256));
+    }
+}

@@ -1,0 +1,109 @@
+//! A way to ClickHouse that can hold a request back: the client leaves, and the server gets it later.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// How long the server may take to begin with what was held.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Passes bytes on.
+pub(super) struct Proxy {
+    listener: Option<std::net::TcpListener>,
+    address: SocketAddr,
+    rules: Arc<Rules>,
+    release: watch::Sender<bool>,
+}
+
+struct Rules {
+    /// The next request that has all of these in it is held.
+    hold: Mutex<Vec<&'static str>>,
+    held: watch::Sender<bool>,
+    released: watch::Receiver<bool>,
+}
+
+impl Proxy {
+    /// Reserves an address.
+    pub(super) fn new() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let (release, released) = watch::channel(false);
+        let rules = Rules { hold: Mutex::default(), held: watch::Sender::new(false), released };
+        let address = listener.local_addr().unwrap();
+        Self { listener: Some(listener), address, rules: Arc::new(rules), release }
+    }
+
+    /// Leads to `server` (`http://address`) from here on. Gives its own URL.
+    pub(super) fn lead_to(&mut self, server: &str) -> String {
+        let server = server.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::from_std(self.listener.take().unwrap()).unwrap();
+        let rules = Arc::clone(&self.rules);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(carry(client, server.clone(), Arc::clone(&rules)));
+            }
+        });
+        format!("http://{}", self.address)
+    }
+
+    /// Holds the next request that has all of `parts` in it.
+    pub(super) fn hold_next(&self, parts: &[&'static str]) {
+        *self.rules.hold.lock().unwrap() = parts.to_vec();
+    }
+
+    /// Waits until the request is held and its client has gone.
+    pub(super) async fn wait_until_held(&self) {
+        self.rules.held.subscribe().wait_for(|held| *held).await.unwrap();
+    }
+
+    /// Lets the server have what was held.
+    pub(super) fn release(&self) {
+        self.release.send_replace(true);
+    }
+}
+
+impl Rules {
+    fn holds(&self, data: &[u8]) -> bool {
+        let mut hold = self.hold.lock().unwrap();
+        let text = String::from_utf8_lossy(data);
+        let holds = !hold.is_empty() && hold.iter().all(|part| text.contains(part));
+        if holds {
+            hold.clear();
+        }
+        holds
+    }
+}
+
+async fn carry(client: TcpStream, server: String, rules: Arc<Rules>) {
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    let (from_client, mut to_client) = client.into_split();
+    let (mut from_server, to_server) = server.into_split();
+    let requests = tokio::spawn(carry_requests(from_client, to_server, rules));
+    // Either side may leave; the other one then notices by itself.
+    let _ = copy(&mut from_server, &mut to_client).await;
+    drop(to_client);
+    let _ = requests.await;
+}
+
+async fn carry_requests(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, rules: Arc<Rules>) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = client.read(&mut buffer).await {
+        if rules.holds(&buffer[..count]) {
+            let mut held = buffer[..count].to_vec();
+            let _ = client.read_to_end(&mut held).await;
+            rules.held.send_replace(true);
+            let _ = rules.released.clone().wait_for(|released| *released).await;
+            let _ = server.write_all(&held).await;
+            // A server that sees its client leave at once may not begin at all.
+            sleep(PATIENCE).await;
+        } else if server.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+}
