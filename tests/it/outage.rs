@@ -11,6 +11,7 @@ use proxy::Proxy;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use weir_event::bus::USAGE_STREAM;
 use weir_local::Weir;
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -57,15 +58,18 @@ async fn expect_refusal(system: &System, lines: &str) {
     assert!(begun.elapsed() < REFUSED_WITHIN, "refused after {:?}", begun.elapsed());
 }
 
-/// The records that were read, and those whose way has ended.
-async fn ledger(system: &System) -> (u64, u64) {
+async fn metrics(system: &System) -> String {
     let log = std::fs::read_to_string(system.weir.ingest.log()).unwrap();
     let ops = log.lines().rfind(|line| line.contains("ops listener is up")).unwrap();
     let ops: Value = serde_json::from_str(ops).unwrap();
     let url = format!("http://{}/metrics", ops["listen"].as_str().unwrap());
-    let metrics = system.http.get(url).send().await.unwrap().text().await.unwrap();
+    system.http.get(url).send().await.unwrap().text().await.unwrap()
+}
+
+/// The records that were read, and those whose way has ended.
+async fn ledger(system: &System) -> (u64, u64) {
     let (mut received, mut ended) = (0, 0);
-    for line in metrics.lines().filter(|line| line.starts_with("weir_ingest_records_total{")) {
+    for line in metrics(system).await.lines().filter(|line| line.starts_with("weir_ingest_records_total{")) {
         let count: u64 = line.rsplit(' ').next().unwrap().parse().unwrap();
         *(if line.contains("\"Received\"") { &mut received } else { &mut ended }) += count;
     }
@@ -213,5 +217,42 @@ async fn a_huge_name_does_not_stop_the_messages_behind_it() {
     let huge = record(1, at).replace("gpt-4o-2024-05-13", &"m".repeat(9 << 20));
     push_until_acked(&system, &huge).await;
     push_until_acked(&system, &record(2, at)).await;
+    eventually(LIMIT, "2".to_owned(), || system.sql(ROLLUPS)).await;
+}
+
+#[tokio::test]
+async fn a_message_that_nats_refuses_is_dropped_and_the_next_is_taken() {
+    let system = System::start().await;
+    let nats = &system.weir.nats;
+    let client = async_nats::ConnectOptions::with_token(nats.token.clone()).connect(&nats.url).await.unwrap();
+    let context = async_nats::jetstream::new(client);
+    push_until_acked(&system, &record(0, now_ms())).await;
+    let mut stream = context.get_stream(USAGE_STREAM).await.unwrap();
+    let mut config = stream.info().await.unwrap().config.clone();
+    config.max_message_size = 1_500;
+    context.update_stream(&config).await.unwrap();
+    let lines: Vec<_> = (1..=20).map(|number| record(number, now_ms())).collect();
+    push_until_acked(&system, &lines.join("\n")).await;
+    push_until_acked(&system, &record(21, now_ms())).await;
+    let messages =
+        async || context.get_stream(USAGE_STREAM).await.unwrap().info().await.unwrap().state.messages;
+    eventually(LIMIT, 2, messages).await;
+    let dropped = r#"weir_ingest_usage_messages_dropped_total{reason="Refused"} 1"#;
+    eventually(LIMIT, true, async || metrics(&system).await.contains(dropped)).await;
+}
+
+#[tokio::test]
+async fn a_process_that_stops_tells_what_it_has_stored() {
+    let system = System::start().await;
+    let (ingest, nats) = (&system.weir.ingest, &system.weir.nats.service);
+    push_until_acked(&system, &record(0, now_ms())).await;
+    nats.suspend().unwrap();
+    push_until_acked(&system, &record(1, now_ms())).await;
+    let resume = async {
+        sleep(Duration::from_secs(1)).await;
+        nats.resume().unwrap();
+    };
+    let (status, ()) = tokio::join!(ingest.stop(Weir::STOP_LIMIT), resume);
+    assert!(status.unwrap().success());
     eventually(LIMIT, "2".to_owned(), || system.sql(ROLLUPS)).await;
 }

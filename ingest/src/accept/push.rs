@@ -270,3 +270,62 @@ fn classify(error: io::Error) -> PushError {
         _ => PushError::Encoding { expected: "gzip", source: error },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use futures_util::stream;
+    use weir_service::clock::SystemClock;
+    use weir_service::metrics::Metrics;
+
+    use super::*;
+    use crate::price::PriceBook;
+    use crate::sink::{GroupLimits, Inbox};
+
+    const BROKEN: &str = "{\"broken\n";
+    const PROBE: &str = "{\"content\":\"tests\"}\n";
+
+    /// One push at a time, into a sink that nobody empties.
+    fn pushes() -> (Pushes, Inbox, Metrics) {
+        let limits = PushLimits {
+            body_bytes_max: 1 << 20,
+            concurrent_max: 1,
+            turn_timeout: Duration::from_millis(50),
+            idle_timeout: Duration::from_secs(5),
+            chunk: ChunkLimits { lines_max: 10, bytes_max: 1 << 20, line_bytes_max: 1 << 20 },
+        };
+        let group =
+            GroupLimits { waiting_max: 1, events_max: 1, bytes_max: 1 << 20, pending_bytes_max: 1 << 20 };
+        let mut metrics = Metrics::new("ingest", "0");
+        let ingest_metrics = IngestMetrics::register(&mut metrics);
+        let (sink, inbox) = Sink::new(&group, ingest_metrics.clone());
+        let pipeline = Arc::new(Pipeline::new(PriceBook::builtin()));
+        (Pushes::new(limits, SystemClock::shared(), pipeline, sink, ingest_metrics), inbox, metrics)
+    }
+
+    async fn take(pushes: &Pushes, body: &'static str) -> Result<Tally, PushError> {
+        let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
+        let body = stream::iter([Ok::<_, Infallible>(Bytes::from_static(body.as_bytes()))]);
+        pushes.take(pushes.origin(scope, Source::Logpush), Encoding::Detect, body).await
+    }
+
+    #[tokio::test]
+    async fn a_push_keeps_its_turn_when_its_sender_leaves() {
+        let (pushes, inbox, metrics) = pushes();
+        assert!(timeout(Duration::from_millis(200), take(&pushes, BROKEN)).await.is_err());
+        assert!(matches!(take(&pushes, BROKEN).await, Err(PushError::Busy)));
+        assert!(metrics.encode().contains(r#"ingest_pushes_total{result="Abandoned"} 1"#));
+        // The reader ends with what it waits for, and its turn with it.
+        drop(inbox);
+        while matches!(take(&pushes, PROBE).await, Err(PushError::Busy)) {}
+    }
+
+    #[tokio::test]
+    async fn a_push_with_nothing_to_store_needs_no_writer() {
+        let (pushes, _inbox, _metrics) = pushes();
+        let tally = timeout(Duration::from_secs(5), take(&pushes, PROBE)).await.unwrap().unwrap();
+        assert_eq!(tally, Tally { received: 1, ignored: 1, ..Tally::default() });
+    }
+}

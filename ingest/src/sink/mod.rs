@@ -23,5 +23,7 @@ pub use error::SinkError;
 pub use insert::Rows;
 pub use publisher::Publisher;
 pub use store::Store;
+#[cfg(test)]
+pub(crate) use submit::Inbox;
 pub use submit::{GroupLimits, Pending, Receipt, Sink};
 pub use writer::Writer;

@@ -80,13 +80,13 @@ pub(super) struct Answer {
 
 /// The writer's side: the submissions, and whether more are taken.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     pub(super) submissions: mpsc::Receiver<Submission>,
     pub(super) closed: watch::Sender<bool>,
 }
 
 impl Sink {
-    pub(super) fn new(limits: &GroupLimits, metrics: IngestMetrics) -> (Self, Inbox) {
+    pub(crate) fn new(limits: &GroupLimits, metrics: IngestMetrics) -> (Self, Inbox) {
         let (sender, submissions) = mpsc::channel(limits.waiting_max);
         let (close, closed) = watch::channel(false);
         let budget_units = units(limits.pending_bytes_max);
@@ -164,4 +164,60 @@ impl Batch {
 
 fn units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).unwrap_or(u32::MAX >> 3).clamp(1, u32::MAX >> 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+    use weir_event::{Scope, Source};
+    use weir_service::metrics::Metrics;
+
+    use super::*;
+    use crate::accept::Origin;
+
+    const LIMITS: GroupLimits =
+        GroupLimits { waiting_max: 16, events_max: 100, bytes_max: 100 << 10, pending_bytes_max: 100 << 10 };
+    const SOON: Duration = Duration::from_millis(50);
+
+    fn sink() -> (Sink, Inbox) {
+        Sink::new(&LIMITS, IngestMetrics::register(&mut Metrics::new("ingest", "0")))
+    }
+
+    fn batch() -> Batch {
+        let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
+        let origin = Origin { scope, source: Source::Logpush, batch: "test".to_owned(), received_at_ms: 0 };
+        Batch { origin, events: Vec::new(), dead_letters: Vec::new(), ignored: 0 }
+    }
+
+    #[tokio::test]
+    async fn what_is_pending_is_bounded_in_bytes_and_a_larger_batch_goes_alone() {
+        let (sink, mut inbox) = sink();
+        sink.submit(batch(), 60 << 10).await.unwrap();
+        let second = sink.submit(batch(), 1 << 30);
+        let mut second = std::pin::pin!(second);
+        assert!(timeout(SOON, &mut second).await.is_err());
+        let first = inbox.submissions.recv().await.unwrap();
+        assert!(timeout(SOON, &mut second).await.is_err(), "what is being written counts as well");
+        drop(first);
+        second.await.unwrap();
+        assert!(timeout(SOON, sink.submit(batch(), 1)).await.is_err());
+        drop(inbox.submissions.recv().await.unwrap());
+        sink.submit(batch(), 1).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn while_nothing_can_be_written_batches_are_turned_away_and_not_held() {
+        let (sink, inbox) = sink();
+        sink.submit(batch(), 100 << 10).await.unwrap();
+        let waiting = sink.submit(batch(), 1);
+        let mut waiting = std::pin::pin!(waiting);
+        assert!(timeout(SOON, &mut waiting).await.is_err());
+        inbox.closed.send_replace(true);
+        assert!(matches!(waiting.await, Err(SinkError::Unsettled)));
+        assert!(matches!(sink.submit(batch(), 1).await, Err(SinkError::Unsettled)));
+        inbox.closed.send_replace(false);
+        assert!(timeout(SOON, sink.submit(batch(), 1)).await.is_err(), "the budget is still taken");
+    }
 }

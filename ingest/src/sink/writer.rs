@@ -259,7 +259,12 @@ async fn predecessors_are_done(store: &Store) {
                 continue;
             }
             Ok(running) => {
-                let waited_for = left.get_or_insert_with(|| running.clone());
+                let waited_for = left.get_or_insert_with(|| {
+                    if !running.is_empty() {
+                        tracing::warn!(inserts = running.len(), "waiting for inserts of an earlier process");
+                    }
+                    running.clone()
+                });
                 waited_for.retain(|query_id| running.contains(query_id));
                 if waited_for.is_empty() {
                     return;
