@@ -8,6 +8,10 @@
 //!
 //! A process that was killed may leave an insert behind that nobody knows the token of. So the first id check waits
 //! until every insert of a writer that was running before has come to its end.
+//!
+//! What is not covered: the list of running statements is one server's, so behind a balancer over several of them the
+//! insert of a killed process may be missed; and a write that is given up could still come if something between us and the
+//! server held it back for longer than all its repetitions took. Both end in a row that is there twice, not in a lost one.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::pin;
