@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
-use weir_event::bus::{self, UsageEntry};
+use weir_event::bus::{self, UsageEntry, UsageMessage};
 
 use crate::price::PricedEvent;
 
@@ -15,6 +16,10 @@ const PAYLOAD_BYTES_MAX: usize = 512 << 10;
 /// How much of a text from outside an entry carries. Names are far shorter; whatever else got into their place must not
 /// make an entry that no server takes.
 const TEXT_CHARS_MAX: usize = 256;
+
+/// After this an aggregator that started meanwhile may have read the rows with the past: it looks back for ten minutes
+/// to tell what it has from what it has not (`aggregator::fold`), and half of that is a margin for clocks.
+const LATE_AFTER: Duration = Duration::from_mins(5);
 
 const OPENING: &[u8] = br#"{"entries":["#;
 const CLOSING: &[u8] = b"]}";
@@ -28,6 +33,8 @@ pub(super) struct Message {
     pub(super) id: String,
     /// A [`bus::UsageMessage`].
     pub(super) payload: Bytes,
+    /// When its rows were committed, or a moment later.
+    pub(super) made_at: Instant,
     /// Dropped with the message; whoever has the other end sees when the last message of a write is gone.
     pub(super) held: Option<mpsc::Sender<Infallible>>,
 }
@@ -61,6 +68,26 @@ fn messages_of(entries: impl Iterator<Item = UsageEntry>) -> Vec<Message> {
     messages
 }
 
+impl Message {
+    /// The message as it is to be sent now. One that is late says of its rows that they may have been counted: the
+    /// aggregator then counts only those that it can tell it has not.
+    pub(super) fn at(mut self, now: Instant) -> Self {
+        if now.duration_since(self.made_at) > LATE_AFTER {
+            self.mark_late();
+        }
+        self
+    }
+
+    fn mark_late(&mut self) {
+        let mut message: UsageMessage =
+            serde_json::from_slice(&self.payload).expect("a message was written by this module");
+        for entry in &mut message.entries {
+            entry.duplicate = true;
+        }
+        self.payload = serde_json::to_vec(&message).expect("plain data always prints as JSON").into();
+    }
+}
+
 impl Open {
     fn new(shard: u16) -> Self {
         let name = Sha256::new().chain_update(shard.to_le_bytes());
@@ -88,6 +115,7 @@ impl Open {
             subject: bus::usage_subject(shard),
             id: hex::encode(self.name.finalize()),
             payload: self.payload.into(),
+            made_at: Instant::now(),
             held: None,
         }
     }
@@ -120,7 +148,6 @@ fn bounded(text: &str) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use weir_event::bus::UsageMessage;
     use weir_event::{CostSource, EventId, Scope, Timestamp};
 
     use super::*;
@@ -177,6 +204,18 @@ mod tests {
         assert_eq!(name(&once), name(&once));
         let names: BTreeSet<_> = [name(&once), name(&again), name(&once[..1])].into();
         assert_eq!(names.len(), 3);
+    }
+
+    #[test]
+    fn a_late_message_does_not_claim_that_its_rows_are_new() {
+        let entries = [entry(0, "a \"duplicate\":false"), entry(1, "b")];
+        let message = messages_of(entries.clone().into_iter()).remove(0);
+        let made_at = message.made_at;
+        let sent = [message.clone().at(made_at + LATE_AFTER)];
+        assert_eq!(entries_of(&sent), entries);
+        let late = [message.at(made_at + LATE_AFTER + Duration::from_millis(1))];
+        let expected = entries.map(|entry| UsageEntry { duplicate: true, ..entry });
+        assert_eq!(entries_of(&late), expected);
     }
 
     #[test]

@@ -261,7 +261,8 @@ impl Dropped {
 }
 
 async fn send(context: jetstream::Context, message: Option<Message>) -> Result<(), PublishError> {
-    let Some(Message { subject, id, payload, held: _ }) = message else { return Ok(()) };
+    let Some(message) = message else { return Ok(()) };
+    let Message { subject, id, payload, .. } = message.at(Instant::now());
     let publish = PublishMessage::build().payload(payload).message_id(id);
     context.send_publish(subject, publish).await?.await.map(drop)
 }
