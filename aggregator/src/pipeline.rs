@@ -77,7 +77,7 @@ impl Stages<'_> {
 
     fn intake(&self, touched: mpsc::Sender<Touched>) -> Intake {
         Intake {
-            context: async_nats::jetstream::new(self.connection.client.clone()),
+            context: jetstream(self.connection.client.clone()),
             connects: self.connection.connects.clone(),
             history: History::new(clickhouse_client(&self.config.clickhouse)),
             fold: self.fold.clone(),
@@ -120,4 +120,13 @@ fn clickhouse_client(config: &ClickHouseConfig) -> ClickHouse {
         .with_database(&config.database)
         .with_user(&config.user)
         .with_password(config.password.expose())
+}
+
+/// JetStream, with questions that are given up well before a session is worth less than a new one.
+fn jetstream(client: async_nats::Client) -> async_nats::jetstream::Context {
+    /// A server on its way out does not answer, and what it was asked is asked again of the next one.
+    const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+    let mut context = async_nats::jetstream::new(client);
+    context.set_timeout(ANSWER_TIMEOUT);
+    context
 }

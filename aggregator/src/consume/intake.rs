@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::consumer::pull::Stream as Messages;
 use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{AckKind, Context, Message};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use weir_event::bus::UsageMessage;
@@ -117,6 +118,21 @@ impl Running {
         self.know_the_past(&mut stream, &consumer).await?;
         let mut messages = messages(&consumer).await?;
         self.intake.checks.stream.pass();
+        let ended = self.follow(&mut messages, &mut stream, &mut consumer).await;
+        // What was fetched and not taken would come again only after the wait for its acknowledgement.
+        while let Some(Some(Ok(message))) = messages.next().now_or_never() {
+            self.take(message).await?;
+        }
+        ended
+    }
+
+    async fn follow(
+        &mut self,
+        messages: &mut Messages,
+        stream: &mut Stream,
+        consumer: &mut PullConsumer,
+    ) -> Result<(), ConsumeError> {
+        let mut connects = self.intake.connects.clone();
         let mut upkeep = interval(UPKEEP_INTERVAL);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -125,12 +141,14 @@ impl Running {
                     Some(message) => self.take(message.map_err(ConsumeError::Interrupted)?).await?,
                     None => return Err(ConsumeError::Ended),
                 },
-                _ = upkeep.tick() => {
-                    if self.keep_up(&mut stream, &mut consumer).await? {
+                // A question that was on its way when the connection broke is not answered: the reconnect ends it.
+                _ = upkeep.tick() => tokio::select! {
+                    read_again = self.keep_up(stream, consumer) => if read_again? {
                         return Ok(());
-                    }
-                }
-                changed = self.intake.connects.changed() => return changed.map_err(|_| ConsumeError::Closed),
+                    },
+                    changed = connects.changed() => return changed.map_err(|_| ConsumeError::Closed),
+                },
+                changed = connects.changed() => return changed.map_err(|_| ConsumeError::Closed),
             }
         }
     }
