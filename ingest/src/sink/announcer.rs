@@ -1,6 +1,6 @@
 //! Tells the aggregator of committed rows: hands messages to the publisher, and waits for them a little.
 //!
-//! The rows are safe already: what cannot be told makes live figures late, never wrong for good. So trouble with NATS
+//! The rows are safe already: what cannot be told is missing from statistics, never from the logs. So trouble with NATS
 //! fails no push, and holds up at most one: while NATS is known to be away, nobody waits for it.
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! What travels from `ingest` to `aggregator` over NATS JetStream, and under which subjects.
 //!
 //! A message tells of rows that are already committed in ClickHouse: the bus is a signal, never a copy of record.
-//! Losing one makes a statistic late, not wrong for good.
+//! Losing one leaves its rows out of the statistics until their minute is touched, or the past is read, again.
 
 use std::time::Duration;
 
