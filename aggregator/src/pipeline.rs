@@ -115,11 +115,7 @@ impl Stages<'_> {
 }
 
 fn clickhouse_client(config: &ClickHouseConfig) -> ClickHouse {
-    ClickHouse::default()
-        .with_url(config.url.as_str())
-        .with_database(&config.database)
-        .with_user(&config.user)
-        .with_password(config.password.expose())
+    weir_store::client(config.url.as_str(), &config.database, &config.user, config.password.expose())
 }
 
 /// JetStream, with questions that are given up well before a session is worth less than a new one.

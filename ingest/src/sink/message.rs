@@ -10,12 +10,10 @@ use tokio::sync::mpsc;
 use weir_event::bus::{self, UsageEntry, UsageMessage};
 
 use crate::price::PricedEvent;
+use crate::text::{NAME_MAX, shorten};
 
 /// A message is closed before it grows beyond this: half of what NATS takes by default.
 const PAYLOAD_BYTES_MAX: usize = 512 << 10;
-/// How much of a text from outside an entry carries. Names are far shorter; whatever else got into their place must not
-/// make an entry that no server takes.
-const TEXT_CHARS_MAX: usize = 256;
 
 /// After this an aggregator that started meanwhile may have read the rows with the past: it looks back for ten minutes
 /// to tell what it has from what it has not (`aggregator::fold`), and half of that is a margin for clocks.
@@ -140,8 +138,9 @@ fn entry(priced: &PricedEvent, duplicate: bool) -> UsageEntry {
     }
 }
 
+/// Names are far shorter; whatever else got into the place of one must not make an entry that no server takes.
 fn bounded(text: &str) -> String {
-    text.chars().take(TEXT_CHARS_MAX).collect()
+    shorten(text.to_owned(), NAME_MAX)
 }
 
 #[cfg(test)]
