@@ -1,7 +1,8 @@
 //! Puts an event together from a trace record.
 
 use weir_event::{
-    Bodies, Caller, EventId, EventKind, Scope, Source, Timestamp, TokenBucket, Tokens, UsageEvent,
+    Bodies, Caller, EventId, EventKind, Flags, Scope, Source, Timestamp, TokenBucket, Tokens, Units,
+    UsageEvent,
 };
 use weir_service::telemetry::chain;
 
@@ -55,12 +56,16 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
         truncated: record.truncated,
         error,
         tokens: facts.tokens,
+        units: Units::default(),
+        service_tier: None,
         usage_json: facts.answer.usage_json,
         provided_cost: None,
+        custom_cost: None,
         quota: None,
         metadata: None,
         bodies: bodies(record.console.request, record.console.response, &record.headers),
         caller: caller(record.headers, facts.question.user),
+        flags: Flags::default(),
     }
 }
 

@@ -37,7 +37,9 @@ fn row(priced: &PricedEvent) -> Map<String, Value> {
         let millis = fields[time].as_i64().unwrap();
         fields.insert(time.to_owned(), Timestamp::from_millis(millis).unwrap().to_string().into());
     }
-    fields.retain(|name, value| name != "ingested_at" && !value.is_null() && *value != "" && *value != false);
+    let empty =
+        |value: &Value| value.as_array().is_some_and(Vec::is_empty) || *value == "" || *value == false;
+    fields.retain(|name, value| name != "ingested_at" && !value.is_null() && !empty(value));
     fields
 }
 

@@ -1,6 +1,8 @@
 //! The canonical event: one type that every source decodes to and everything behind ingest works with.
 
-use crate::{Dialect, EventId, EventKind, Metadata, RequestType, Scope, Source, Timestamp, Tokens, Usd};
+use crate::{
+    Dialect, EventId, EventKind, Flags, Metadata, RequestType, Scope, Source, Timestamp, Tokens, Units, Usd,
+};
 
 /// One thing that happened at a gateway: most often a request to a model and its answer.
 ///
@@ -67,10 +69,16 @@ pub struct UsageEvent {
 
     /// The tokens, in disjoint buckets.
     pub tokens: Tokens,
+    /// What else is billed.
+    pub units: Units,
+    /// How the provider ran it, where its price depends on that: `batch`, `flex`, `priority`, …; `None` is standard.
+    pub service_tier: Option<String>,
     /// The provider's usage object as it sent it, as JSON.
     pub usage_json: Option<String>,
     /// The cost that the source gave. What Weir computes is not here: see the pricing crate.
     pub provided_cost: Option<Usd>,
+    /// The prices that the caller set for this request.
+    pub custom_cost: Option<CustomCost>,
     /// The quota units that the source charged (new-api: 500,000 to the dollar).
     pub quota: Option<i64>,
 
@@ -78,6 +86,18 @@ pub struct UsageEvent {
     pub metadata: Option<Metadata>,
     /// What was said.
     pub bodies: Bodies,
+    /// What a reader of the row has to know.
+    pub flags: Flags,
+}
+
+/// Prices of the caller's own for one request, as Cloudflare's `cf-aig-custom-cost` has them: they win over any price
+/// book, and apply to all input and all output tokens alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CustomCost {
+    /// USD per input token.
+    pub per_token_in: Usd,
+    /// USD per output token.
+    pub per_token_out: Usd,
 }
 
 /// Who asked: whatever the source knows, none of it secret. API tokens are here as a hash and a display form only.

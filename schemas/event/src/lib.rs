@@ -5,11 +5,12 @@
 //!
 //! - [`UsageEvent`]: one thing that happened, as every source decodes to it.
 //! - [`EventId`], [`AccountId`], [`GatewayId`], [`Timestamp`]: what identifies it.
-//! - [`Usd`]: money, exact; [`Tokens`]: disjoint token counts.
+//! - [`Usd`]: money, exact; [`Tokens`]: disjoint token counts; [`Units`]: what else is billed.
 //! - [`wire`]: the published JSON form for producers; [`bus`]: what travels from `ingest` to `aggregator`.
 
 pub mod bus;
 mod event;
+mod flags;
 mod id;
 mod metadata;
 mod money;
@@ -17,13 +18,16 @@ mod names;
 mod scope;
 mod time;
 mod tokens;
+mod units;
 pub mod wire;
 
-pub use event::{Bodies, Caller, UsageEvent};
+pub use event::{Bodies, Caller, CustomCost, UsageEvent};
+pub use flags::Flags;
 pub use id::{EventId, EventIdError};
 pub use metadata::{Metadata, MetadataValue};
 pub use money::{Usd, UsdError};
-pub use names::{CostSource, Dialect, EventKind, RequestType, Source, UnknownName};
+pub use names::{CostSource, Dialect, EventKind, Flag, QuotaSource, RequestType, Source, Unit, UnknownName};
 pub use scope::{AccountId, GatewayId, Scope, ScopeError};
 pub use time::{Timestamp, TimestampError};
 pub use tokens::{TokenBucket, Tokens, TokensError};
+pub use units::{Units, UnitsError};

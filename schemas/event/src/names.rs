@@ -152,6 +152,68 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// Where the quota units of an event come from.
+    QuotaSource, "quota_source" {
+        /// The event carried them.
+        Provided = "provided",
+        /// The gateway's own ratios, which the event carried.
+        Ratios = "ratios",
+        /// The cost, at 500,000 units to the dollar.
+        Cost = "cost",
+    }
+}
+
+vocabulary! {
+    /// What is counted, and billed, apart from tokens. Names end in the unit; without one it is a number of things.
+    Unit, "unit" {
+        /// Searches of the web that the provider ran for the answer.
+        WebSearches = "web_searches",
+        /// Searches of stored files that the provider ran for the answer.
+        FileSearches = "file_searches",
+        /// Runs of code by the provider for the answer.
+        CodeExecutions = "code_executions",
+        /// Searches of a reranking request, as the provider bills them.
+        RerankSearches = "rerank_searches",
+        /// Images that were made.
+        ImagesOutput = "images_output",
+        /// Audio that was transcribed or translated, in milliseconds.
+        AudioInputMs = "audio_input_ms",
+        /// Audio that was spoken, in milliseconds.
+        AudioOutputMs = "audio_output_ms",
+        /// Video that was made, in milliseconds.
+        VideoOutputMs = "video_output_ms",
+        /// Characters of a text that is to be spoken.
+        InputCharacters = "input_characters",
+        /// Pages of a document that was read.
+        InputPages = "input_pages",
+        /// Pages of a document that was read and annotated.
+        AnnotatedPages = "annotated_pages",
+    }
+}
+
+vocabulary! {
+    /// What a reader of a row has to know about it that no figure tells.
+    Flag, "flag" {
+        /// The provider's usage contradicts itself (parts beyond their whole): no token of it was believed.
+        ImpossibleUsage = "impossible_usage",
+        /// The request's body came encrypted, and could not be decrypted.
+        RequestUndecryptable = "request_undecryptable",
+        /// The answer's body came encrypted, and could not be decrypted.
+        ResponseUndecryptable = "response_undecryptable",
+        /// The metadata came encrypted, and could not be decrypted.
+        MetadataUndecryptable = "metadata_undecryptable",
+        /// Something in the bodies or the metadata was blanked by a redaction rule.
+        Redacted = "redacted",
+        /// The redaction rules could not be applied, so the bodies and the metadata were not stored.
+        RedactionFailed = "redaction_failed",
+        /// Only the beginnings of the bodies were stored, as the gateway's policy has it.
+        BodiesCut = "bodies_cut",
+        /// The bodies were not stored, as the gateway's policy has it.
+        BodiesWithheld = "bodies_withheld",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

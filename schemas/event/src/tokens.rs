@@ -13,7 +13,8 @@ pub enum TokenBucket {
     UncachedInput,
     /// Input served from the provider's prompt cache.
     CacheRead,
-    /// Input written to the provider's prompt cache, kept for 5 minutes.
+    /// Input written to the provider's prompt cache for its standard lifetime: 5 minutes at Anthropic, and whatever it
+    /// is where the provider has only one.
     #[serde(rename = "cache_write_5m")]
     CacheWrite5m,
     /// Input written to the provider's prompt cache, kept for 1 hour.
@@ -21,8 +22,14 @@ pub enum TokenBucket {
     CacheWrite1h,
     /// Audio read by the model.
     AudioInput,
-    /// Images read by the model, where the provider counts them apart from text.
+    /// Images and pages read by the model, where the provider counts them apart from text.
     ImageInput,
+    /// Video read by the model.
+    VideoInput,
+    /// Audio served from the provider's prompt cache, where the provider counts it apart from text.
+    CacheReadAudio,
+    /// Images served from the provider's prompt cache, where the provider counts them apart from text.
+    CacheReadImage,
     /// Text written by the model and shown.
     TextOutput,
     /// Reasoning written by the model and billed, shown or not.
@@ -31,21 +38,30 @@ pub enum TokenBucket {
     AudioOutput,
     /// Images written by the model, where the provider counts them in tokens.
     ImageOutput,
+    /// Video written by the model, where the provider counts it in tokens.
+    VideoOutput,
+    /// Citations, where the provider bills them on top of the answer (Perplexity).
+    Citation,
 }
 
 impl TokenBucket {
     /// Every bucket, input before output.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::UncachedInput,
         Self::CacheRead,
         Self::CacheWrite5m,
         Self::CacheWrite1h,
         Self::AudioInput,
         Self::ImageInput,
+        Self::VideoInput,
+        Self::CacheReadAudio,
+        Self::CacheReadImage,
         Self::TextOutput,
         Self::Reasoning,
         Self::AudioOutput,
         Self::ImageOutput,
+        Self::VideoOutput,
+        Self::Citation,
     ];
 
     /// Whether its tokens were read by the model; otherwise it wrote them.
@@ -57,8 +73,16 @@ impl TokenBucket {
             | Self::CacheWrite5m
             | Self::CacheWrite1h
             | Self::AudioInput
-            | Self::ImageInput => true,
-            Self::TextOutput | Self::Reasoning | Self::AudioOutput | Self::ImageOutput => false,
+            | Self::ImageInput
+            | Self::VideoInput
+            | Self::CacheReadAudio
+            | Self::CacheReadImage => true,
+            Self::TextOutput
+            | Self::Reasoning
+            | Self::AudioOutput
+            | Self::ImageOutput
+            | Self::VideoOutput
+            | Self::Citation => false,
         }
     }
 }
@@ -146,10 +170,10 @@ mod tests {
         let mut tokens = Tokens::default();
         for (index, bucket) in TokenBucket::ALL.into_iter().enumerate() {
             assert_eq!(bucket as usize, index, "ALL is in the order of the enum");
-            tokens.set(bucket, 10_u64.pow(u32::try_from(index).unwrap())).unwrap();
+            tokens.set(bucket, 1 << index).unwrap();
         }
-        assert_eq!(tokens.total_in(), Some(111_111));
-        assert_eq!(tokens.total_out(), Some(1_111_000_000));
+        assert_eq!(tokens.total_in(), Some(0b1_1111_1111));
+        assert_eq!(tokens.total_out(), Some(0b111_1110_0000_0000));
     }
 
     #[test]

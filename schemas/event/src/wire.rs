@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bodies, Caller, Dialect, EventId, EventKind, Metadata, RequestType, Scope, Source, Timestamp,
-    TokenBucket, Tokens, TokensError, UsageEvent, Usd,
+    Bodies, Caller, CustomCost, Dialect, EventId, EventKind, Flags, Metadata, RequestType, Scope, Source,
+    Timestamp, TokenBucket, Tokens, TokensError, Unit, Units, UnitsError, UsageEvent, Usd,
 };
 
 /// An event as a producer writes it. Unknown names are errors: a misspelt field must not be lost in silence.
@@ -53,14 +53,26 @@ pub struct WireEvent {
     pub country: Option<String>,
     pub user_agent: Option<String>,
     pub tokens: Option<BTreeMap<TokenBucket, u64>>,
+    pub units: Option<BTreeMap<Unit, u64>>,
+    pub service_tier: Option<String>,
     pub usage_json: Option<String>,
     pub cost: Option<Usd>,
+    pub custom_cost: Option<WireCustomCost>,
     pub quota: Option<i64>,
     pub metadata: Option<Metadata>,
     pub request_body: Option<String>,
     pub response_body: Option<String>,
     pub request_content_type: Option<String>,
     pub response_content_type: Option<String>,
+}
+
+/// Prices of the caller's own, in USD per token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names are those of CustomCost, which documents them")]
+pub struct WireCustomCost {
+    pub per_token_in: Usd,
+    pub per_token_out: Usd,
 }
 
 /// Why a well-formed event does not make sense.
@@ -78,6 +90,15 @@ pub enum WireError {
     /// A token count is impossible.
     #[error("tokens")]
     Tokens(#[from] TokensError),
+    /// A count of something else is impossible.
+    #[error("units")]
+    Units(#[from] UnitsError),
+    /// A price cannot be below zero.
+    #[error("custom_cost.{field} is negative")]
+    NegativePrice {
+        /// Which of the two.
+        field: &'static str,
+    },
 }
 
 impl WireEvent {
@@ -99,6 +120,11 @@ impl WireEvent {
         for (bucket, count) in self.tokens.iter().flatten() {
             tokens.set(*bucket, *count)?;
         }
+        let mut units = Units::default();
+        for (unit, count) in self.units.iter().flatten() {
+            units.set(*unit, *count)?;
+        }
+        let custom_cost = self.custom_cost.as_ref().map(WireCustomCost::checked).transpose()?;
         let natural_key: [&[u8]; 3] = [
             scope.account_id.as_str().as_bytes(),
             scope.gateway_id.as_str().as_bytes(),
@@ -111,11 +137,13 @@ impl WireEvent {
                 .duration_ms
                 .or_else(|| self.created_at.map(|created_at| created_at.millis_since(self.started_at))),
             tokens,
+            units,
+            custom_cost,
         };
-        Ok(self.assemble(&derived, scope, source))
+        Ok(self.assemble(derived, scope, source))
     }
 
-    fn assemble(self, derived: &Derived, scope: Scope, source: Source) -> UsageEvent {
+    fn assemble(self, derived: Derived, scope: Scope, source: Source) -> UsageEvent {
         let size = |body: &Option<String>| body.as_ref().map(|text| text.len() as u64);
         UsageEvent {
             id: derived.id,
@@ -157,8 +185,11 @@ impl WireEvent {
                 user_agent: self.user_agent,
             },
             tokens: derived.tokens,
+            units: derived.units,
+            service_tier: self.service_tier,
             usage_json: self.usage_json,
             provided_cost: self.cost,
+            custom_cost: derived.custom_cost,
             quota: self.quota,
             metadata: self.metadata,
             bodies: Bodies {
@@ -169,7 +200,20 @@ impl WireEvent {
                 request_content_type: self.request_content_type,
                 response_content_type: self.response_content_type,
             },
+            flags: Flags::default(),
         }
+    }
+}
+
+impl WireCustomCost {
+    fn checked(&self) -> Result<CustomCost, WireError> {
+        let Self { per_token_in, per_token_out } = *self;
+        for (field, price) in [("per_token_in", per_token_in), ("per_token_out", per_token_out)] {
+            if price < Usd::ZERO {
+                return Err(WireError::NegativePrice { field });
+            }
+        }
+        Ok(CustomCost { per_token_in, per_token_out })
     }
 }
 
@@ -183,6 +227,8 @@ struct Derived {
     created_at: Timestamp,
     duration_ms: Option<u64>,
     tokens: Tokens,
+    units: Units,
+    custom_cost: Option<CustomCost>,
 }
 
 #[cfg(test)]

@@ -49,9 +49,14 @@ impl PriceRow {
             | TokenBucket::CacheWrite1h
             | TokenBucket::AudioInput
             | TokenBucket::ImageInput
+            | TokenBucket::VideoInput
+            | TokenBucket::CacheReadAudio
+            | TokenBucket::CacheReadImage
             | TokenBucket::TextOutput
             | TokenBucket::AudioOutput
-            | TokenBucket::ImageOutput => None,
+            | TokenBucket::ImageOutput
+            | TokenBucket::VideoOutput
+            | TokenBucket::Citation => None,
         };
         own.or(stand_in).copied()
     }

@@ -5,11 +5,14 @@
 use sha2::{Digest, Sha256};
 
 /// Every migration, in order.
-pub const ALL: &[Migration] = &[Migration {
-    version: 1,
-    name: "foundation",
-    source: include_str!("../migrations/0001_foundation.sql"),
-}];
+pub const ALL: &[Migration] = &[
+    Migration { version: 1, name: "foundation", source: include_str!("../migrations/0001_foundation.sql") },
+    Migration {
+        version: 2,
+        name: "tokens_and_money",
+        source: include_str!("../migrations/0002_tokens_and_money.sql"),
+    },
+];
 
 /// The table that records what was applied. Created before anything else.
 pub const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations ${ON_CLUSTER} (
@@ -120,7 +123,8 @@ mod tests {
                 assert!(!single.contains(';'), "statements are split at every semicolon: {single}");
                 assert!(!single.contains("Replicated") && !single.contains("ON CLUSTER"), "{single}");
                 assert!(clustered.contains("ON CLUSTER 'main'"), "{clustered}");
-                assert!(clustered.contains("ENGINE = Replicated"), "{clustered}");
+                let tables = |statement: &str| statement.matches("ENGINE = ").count();
+                assert_eq!(clustered.matches("ENGINE = Replicated").count(), tables(single), "{clustered}");
             }
         }
         assert_eq!(ALL[0].statements(&cluster).len(), 4);

@@ -4,7 +4,7 @@
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
-use weir_event::{Metadata, RequestType, Scope, Timestamp, TokenBucket};
+use weir_event::{Flag, Metadata, RequestType, Scope, Timestamp, TokenBucket, Unit};
 use weir_pricing::PricedEvent;
 
 use crate::ScaledUsd;
@@ -62,20 +62,30 @@ pub struct LogRow<'a> {
     pub tokens_cache_write_1h: Option<u64>,
     pub tokens_audio_input: Option<u64>,
     pub tokens_image_input: Option<u64>,
+    pub tokens_video_input: Option<u64>,
+    pub tokens_cache_read_audio: Option<u64>,
+    pub tokens_cache_read_image: Option<u64>,
     pub tokens_text_output: Option<u64>,
     pub tokens_reasoning: Option<u64>,
     pub tokens_audio_output: Option<u64>,
     pub tokens_image_output: Option<u64>,
+    pub tokens_video_output: Option<u64>,
+    pub tokens_citation: Option<u64>,
+    pub units: Vec<(&'a str, u64)>,
+    pub service_tier: &'a str,
     pub usage_json: &'a str,
     pub cost: Option<ScaledUsd>,
     pub cost_source: &'a str,
     pub price_id: &'a str,
+    pub per_token_in: Option<ScaledUsd>,
+    pub per_token_out: Option<ScaledUsd>,
     pub quota: Option<i64>,
     pub metadata: String,
     pub request_content_type: &'a str,
     pub response_content_type: &'a str,
     pub request_size: Option<u64>,
     pub response_size: Option<u64>,
+    pub flags: Vec<&'a str>,
 }
 
 /// A row of `payloads`.
@@ -112,7 +122,7 @@ impl<'a> LogRow<'a> {
     #[must_use]
     pub fn from_event(priced: &'a PricedEvent, ingested_at: Timestamp) -> Self {
         let event = priced.event();
-        let (caller, bodies, tokens) = (&event.caller, &event.bodies, &event.tokens);
+        let (caller, bodies) = (&event.caller, &event.bodies);
         Self {
             account_id: event.scope.account_id.as_str(),
             gateway_id: event.scope.gateway_id.as_str(),
@@ -153,6 +163,21 @@ impl<'a> LogRow<'a> {
             ip: text(caller.ip.as_deref()),
             country: text(caller.country.as_deref()),
             user_agent: text(caller.user_agent.as_deref()),
+            metadata: event.metadata.as_ref().map(Metadata::to_json).unwrap_or_default(),
+            request_content_type: text(bodies.request_content_type.as_deref()),
+            response_content_type: text(bodies.response_content_type.as_deref()),
+            request_size: bodies.request_size,
+            response_size: bodies.response_size,
+            flags: event.flags.iter().map(Flag::as_str).collect(),
+            ..Self::of_measures(priced)
+        }
+    }
+
+    /// Only what was counted and what it cost.
+    fn of_measures(priced: &'a PricedEvent) -> Self {
+        let event = priced.event();
+        let tokens = &event.tokens;
+        Self {
             tokens_in: tokens.total_in(),
             tokens_out: tokens.total_out(),
             tokens_uncached_input: tokens.get(TokenBucket::UncachedInput),
@@ -161,20 +186,25 @@ impl<'a> LogRow<'a> {
             tokens_cache_write_1h: tokens.get(TokenBucket::CacheWrite1h),
             tokens_audio_input: tokens.get(TokenBucket::AudioInput),
             tokens_image_input: tokens.get(TokenBucket::ImageInput),
+            tokens_video_input: tokens.get(TokenBucket::VideoInput),
+            tokens_cache_read_audio: tokens.get(TokenBucket::CacheReadAudio),
+            tokens_cache_read_image: tokens.get(TokenBucket::CacheReadImage),
             tokens_text_output: tokens.get(TokenBucket::TextOutput),
             tokens_reasoning: tokens.get(TokenBucket::Reasoning),
             tokens_audio_output: tokens.get(TokenBucket::AudioOutput),
             tokens_image_output: tokens.get(TokenBucket::ImageOutput),
+            tokens_video_output: tokens.get(TokenBucket::VideoOutput),
+            tokens_citation: tokens.get(TokenBucket::Citation),
+            units: event.units.iter().map(|(unit, count)| (Unit::as_str(unit), count)).collect(),
+            service_tier: text(event.service_tier.as_deref()),
             usage_json: text(event.usage_json.as_deref()),
             cost: priced.cost().amount().map(ScaledUsd::from),
             cost_source: priced.cost().source().as_str(),
             price_id: priced.cost().price_id().unwrap_or_default(),
+            per_token_in: event.custom_cost.map(|custom| ScaledUsd::from(custom.per_token_in)),
+            per_token_out: event.custom_cost.map(|custom| ScaledUsd::from(custom.per_token_out)),
             quota: event.quota,
-            metadata: event.metadata.as_ref().map(Metadata::to_json).unwrap_or_default(),
-            request_content_type: text(bodies.request_content_type.as_deref()),
-            response_content_type: text(bodies.response_content_type.as_deref()),
-            request_size: bodies.request_size,
-            response_size: bodies.response_size,
+            ..Self::default()
         }
     }
 }
