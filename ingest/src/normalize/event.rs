@@ -1,15 +1,15 @@
 //! Puts an event together from a trace record.
 
 use weir_event::{
-    Bodies, Caller, EventId, EventKind, Flags, Scope, Source, Timestamp, TokenBucket, Tokens, Units,
+    Bodies, Caller, EventId, EventKind, Flag, Flags, Scope, Source, Timestamp, TokenBucket, Tokens,
     UsageEvent,
 };
 use weir_service::telemetry::chain;
 
 use super::answer::Answer;
+use super::api::{CHAT, Usage};
 use super::question::Question;
 use super::route::Route;
-use super::usage;
 use crate::decode::{Identity, LoggedBody, MetricsLine, TraceRecord, TracedHeaders};
 use crate::text::{LINE_MAX, NAME_MAX, shorten};
 
@@ -21,6 +21,7 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
     let status_code = record.status_code.or(record.console.metrics.as_ref().map(|line| line.status_code));
     let success = status_code.is_none_or(|status| (200..300).contains(&status))
         && record.outcome.as_deref().is_none_or(|outcome| outcome == "ok");
+    let (service_tier, flags) = (facts.service_tier(), facts.flags());
     let error = facts.error(success, record.exception.as_deref());
     UsageEvent {
         id: event_id(&record, scope),
@@ -38,7 +39,7 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
         created_at,
         duration_ms,
         time_to_first_token_ms: None,
-        provider: facts.provider.map(str::to_owned),
+        provider: facts.provider,
         // The metrics line names the model that answered, unless none did: then it repeats the question.
         model: facts
             .answer
@@ -55,9 +56,9 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
         streamed: facts.streamed,
         truncated: record.truncated,
         error,
-        tokens: facts.tokens,
-        units: Units::default(),
-        service_tier: None,
+        tokens: facts.usage.tokens,
+        units: facts.usage.units,
+        service_tier,
         usage_json: facts.answer.usage_json,
         provided_cost: None,
         custom_cost: None,
@@ -65,21 +66,21 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
         metadata: None,
         bodies: bodies(record.console.request, record.console.response, &record.headers),
         caller: caller(record.headers, facts.question.user),
-        flags: Flags::default(),
+        flags,
     }
 }
 
 /// What the URL, the bodies and the metrics line say together.
 struct Facts {
     /// Who answered: the route's provider, unless its answer has the form of malacca's fallback.
-    provider: Option<&'static str>,
+    provider: Option<String>,
     route: Route,
     question: Question,
     answer: Answer,
     metrics_model: Option<String>,
     cached: bool,
     streamed: bool,
-    tokens: Tokens,
+    usage: Usage,
     usage_error: Option<String>,
 }
 
@@ -87,29 +88,43 @@ impl Facts {
     fn of(record: &TraceRecord) -> Self {
         let console = &record.console;
         let route = record.url.as_deref().map(Route::of).unwrap_or_default();
+        let api = route.api.unwrap_or(&CHAT);
         let question = console.request.as_ref().map(|body| Question::read(&body.text)).unwrap_or_default();
-        let answer = console.response.as_ref().map(|body| Answer::read(&body.text)).unwrap_or_default();
+        let answer = console.response.as_ref().map(|body| Answer::read(&body.text, api)).unwrap_or_default();
         let metrics = console.metrics.as_ref();
         let cached = metrics.is_some_and(|line| line.cached);
         let streamed = answer.streamed || question.stream == Some(true);
-        let (tokens, usage_error) = if cached {
-            (no_tokens(), None)
+        let (usage, usage_error) = if cached {
+            (no_usage(), None)
         } else {
-            match answer.usage_json.as_deref().map(usage::read) {
-                Some(Ok(tokens)) => (tokens, None),
-                Some(Err(error)) => (Tokens::default(), Some(chain(&error))),
-                None => (
-                    metrics.map(|line| measured_tokens(line, &route, question.stream)).unwrap_or_default(),
-                    None,
-                ),
+            match answer.usage(api) {
+                Some(Ok(usage)) => (usage, None),
+                Some(Err(error)) => (Usage::default(), Some(chain(&error))),
+                None => {
+                    let tokens = metrics.map(|line| measured_tokens(line, &route, question.stream));
+                    (Usage { tokens: tokens.unwrap_or_default(), ..Usage::default() }, None)
+                }
             }
         };
         let metrics_model = metrics
             .map(|line| line.model.clone())
             .filter(|model| !model.is_empty() && model != "unknown")
             .map(|model| shorten(model, NAME_MAX));
-        let provider = if answer.by_workers_ai { Some(WORKERS_AI) } else { route.provider };
-        Self { provider, route, question, answer, metrics_model, cached, streamed, tokens, usage_error }
+        let provider =
+            if answer.by_workers_ai { Some(WORKERS_AI.to_owned()) } else { route.provider.clone() };
+        Self { provider, route, question, answer, metrics_model, cached, streamed, usage, usage_error }
+    }
+
+    fn flags(&self) -> Flags {
+        self.usage_error.iter().map(|_| Flag::ImpossibleUsage).collect()
+    }
+
+    /// How the provider ran it, where that is not its standard.
+    fn service_tier(&self) -> Option<String> {
+        const STANDARD: [&str; 5] = ["auto", "default", "on_demand", "standard", "standard_only"];
+        let word = self.usage.service_tier.as_ref().or(self.answer.service_tier.as_ref())?;
+        let word = word.to_ascii_lowercase();
+        (!STANDARD.contains(&word.as_str())).then_some(word)
     }
 
     /// What went wrong. A provider may tell of an error in the middle of a stream that began with a 200; a bare text
@@ -123,12 +138,12 @@ impl Facts {
 
 /// A hit of the gateway's cache is logged with the body and usage of the answer that was cached: counting them again
 /// would bill them twice. What the provider did for it is nothing.
-fn no_tokens() -> Tokens {
-    let mut tokens = Tokens::default();
+fn no_usage() -> Usage {
+    let mut usage = Usage::default();
     for bucket in [TokenBucket::UncachedInput, TokenBucket::TextOutput] {
-        tokens.set(bucket, 0).expect("0 is below the limit");
+        usage.tokens.set(bucket, 0).expect("0 is below the limit");
     }
-    tokens
+    usage
 }
 
 /// The counts of the metrics line, where they are the provider's own. Two zeros are the worker's way of not knowing,
@@ -136,7 +151,8 @@ fn no_tokens() -> Tokens {
 fn measured_tokens(line: &MetricsLine, route: &Route, stream: Option<bool>) -> Tokens {
     let mut tokens = Tokens::default();
     let unknown = line.tokens_in == 0 && line.tokens_out == 0;
-    let estimated = route.provider.is_none_or(|provider| provider == "azure-openai") && stream != Some(false);
+    let estimated =
+        route.provider.as_deref().is_none_or(|provider| provider == "azure-openai") && stream != Some(false);
     if !unknown && !estimated {
         for (bucket, count) in
             [(TokenBucket::UncachedInput, line.tokens_in), (TokenBucket::TextOutput, line.tokens_out)]

@@ -3,12 +3,17 @@
 //! In: a [`TraceRecord`](crate::decode::TraceRecord). Out: a [`UsageEvent`](weir_event::UsageEvent): which provider
 //! ran which model, how it went, how many tokens of which kind. What the record does not say stays unknown: a partial
 //! record gives a partial event, never an error and never a guess.
+//!
+//! - `route` and `provider`: from the URL to who is behind it, which model the path names, and in which API it answers.
+//! - `question` and `answer`: what the bodies say, whatever they are made of (JSON, events, lists), whole or cut.
+//! - `api`: one file for each API that providers answer in: how it reports usage, taken apart into disjoint buckets.
+//! - `event`: all of it put together.
 
 mod answer;
+mod api;
 mod event;
+mod provider;
 mod question;
 mod route;
-mod sse;
-mod usage;
 
 pub use event::normalize;

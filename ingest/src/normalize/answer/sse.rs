@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 /// Whether a body is an event stream and not JSON or plain text.
-pub(super) fn is_stream(body: &str) -> bool {
+pub(in crate::normalize) fn is_stream(body: &str) -> bool {
     let start = body.trim_start();
     ["data:", "event:", "id:", "retry:", ":"].iter().any(|field| start.starts_with(field))
 }
 
 /// The data of each event. Blocks end at a blank line; several data lines of a block are one text with line feeds;
 /// comments and other fields are passed over. A stream that was cut ends with whatever data its last lines have.
-pub(super) fn events(body: &str) -> impl Iterator<Item = Cow<'_, str>> {
+pub(in crate::normalize) fn events(body: &str) -> impl Iterator<Item = Cow<'_, str>> {
     let mut lines = body.lines();
     std::iter::from_fn(move || {
         let mut data: Option<Cow<'_, str>> = None;

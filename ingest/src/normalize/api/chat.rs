@@ -1,24 +1,16 @@
-//! `OpenAI`'s usage object, as chat completions and embeddings of `OpenAI`, Azure and `DeepSeek` carry it.
+//! `OpenAI`'s chat completions, and everything that answers like them: Azure, DeepSeek, Groq, Mistral and most others.
+//! Text completions and embeddings report the same usage.
 //!
 //! `prompt_tokens` includes cached and audio input, `completion_tokens` includes reasoning and audio output: both are
 //! taken apart here, so that no token is counted twice.
 
 use serde::Deserialize;
-use weir_event::{TokenBucket, Tokens, TokensError};
+use weir_event::TokenBucket;
 
-/// Why a usage object was not believed. The object itself is kept as it came.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum UsageError {
-    /// Not the object that the dialect has.
-    #[error("usage has another form")]
-    Form,
-    /// Parts that are greater than the whole: cached, audio or reasoning tokens beyond the total they belong to.
-    #[error("usage has more tokens in the parts of {whole} than in all")]
-    PartsExceedWhole { whole: &'static str },
-    /// A count beyond all measure.
-    #[error("usage")]
-    Count(#[from] TokensError),
-}
+use super::{Api, Usage, UsageError};
+use crate::normalize::answer::{Answer, Members};
+
+pub(in crate::normalize) static CHAT: Api = Api { name: "chat completions", read, usage };
 
 #[derive(Deserialize)]
 struct WireUsage {
@@ -40,47 +32,46 @@ struct WireDetails {
     reasoning: Option<u64>,
 }
 
-/// Takes a usage object apart. No `prompt_tokens` means that input was not reported, and so on.
-pub(super) fn read(usage_json: &str) -> Result<Tokens, UsageError> {
-    let wire: WireUsage = serde_json::from_str(usage_json).map_err(|_| UsageError::Form)?;
+#[derive(Deserialize)]
+struct WireChoice {
+    finish_reason: Option<String>,
+}
+
+fn read(members: &Members<'_>, answer: &mut Answer) {
+    answer.identify(members);
+    answer.take_service_tier(members);
+    if let Some(usage) = members.usage {
+        // Some services count along in every chunk: only what they say at the end is the count. The last chunk has no
+        // choices, or says why it ended.
+        answer.report(usage, members.choices.is_none_or(|choices| ends(choices.get())));
+    }
+}
+
+fn ends(choices: &str) -> bool {
+    let choices: Vec<WireChoice> = serde_json::from_str(choices).unwrap_or_default();
+    choices.is_empty() || choices.iter().any(|choice| choice.finish_reason.is_some())
+}
+
+fn usage(json: &str) -> Result<Usage, UsageError> {
+    let wire: WireUsage = serde_json::from_str(json).map_err(|_| UsageError::Form)?;
     let prompt = wire.prompt_tokens_details.unwrap_or_default();
     let completion = wire.completion_tokens_details.unwrap_or_default();
     let cached = prompt.cached.or(wire.prompt_cache_hit_tokens);
-    let mut tokens = Tokens::default();
+    let mut usage = Usage::default();
     let input = [(TokenBucket::CacheRead, cached), (TokenBucket::AudioInput, prompt.audio)];
-    split(&mut tokens, "prompt_tokens", (wire.prompt_tokens, TokenBucket::UncachedInput), input)?;
+    usage.split("prompt_tokens", wire.prompt_tokens, TokenBucket::UncachedInput, &input)?;
     let output =
         [(TokenBucket::Reasoning, completion.reasoning), (TokenBucket::AudioOutput, completion.audio)];
-    split(&mut tokens, "completion_tokens", (wire.completion_tokens, TokenBucket::TextOutput), output)?;
-    Ok(tokens)
-}
-
-/// Puts the parts of a whole into their buckets and what is left into the bucket of the whole.
-fn split(
-    tokens: &mut Tokens,
-    name: &'static str,
-    (whole, rest_bucket): (Option<u64>, TokenBucket),
-    parts: [(TokenBucket, Option<u64>); 2],
-) -> Result<(), UsageError> {
-    let Some(whole) = whole else {
-        return Ok(());
-    };
-    let mut rest = whole;
-    for (bucket, count) in parts {
-        if let Some(count) = count {
-            rest = rest.checked_sub(count).ok_or(UsageError::PartsExceedWhole { whole: name })?;
-            tokens.set(bucket, count)?;
-        }
-    }
-    Ok(tokens.set(rest_bucket, rest)?)
+    usage.split("completion_tokens", wire.completion_tokens, TokenBucket::TextOutput, &output)?;
+    Ok(usage)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(usage: &str, expected: &[(TokenBucket, u64)]) {
-        assert_eq!(read(usage).unwrap().iter().collect::<Vec<_>>(), expected, "{usage}");
+    fn check(json: &str, expected: &[(TokenBucket, u64)]) {
+        assert_eq!(usage(json).unwrap().tokens.iter().collect::<Vec<_>>(), expected, "{json}");
     }
 
     #[test]
@@ -117,7 +108,7 @@ mod tests {
 
     #[test]
     fn impossible_usage_is_refused_and_not_clamped() {
-        let check = |usage: &str, expected: &str| assert_eq!(read(usage).unwrap_err().to_string(), expected);
+        let check = |json: &str, expected: &str| assert_eq!(usage(json).unwrap_err().to_string(), expected);
         check(
             r#"{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":6}}"#,
             "usage has more tokens in the parts of prompt_tokens than in all",

@@ -1,0 +1,66 @@
+//! The members of an answer that any API reports something in.
+
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::text::Text;
+
+/// The top-level members of one JSON text of an answer, unread. Of a text that was cut: those before the cut.
+#[derive(Debug, Default)]
+pub(in crate::normalize) struct Members<'a> {
+    /// `id`, `responseId`.
+    pub(in crate::normalize) id: Option<&'a RawValue>,
+    /// `model`, `modelVersion`.
+    pub(in crate::normalize) model: Option<&'a RawValue>,
+    /// `usage`, `usageMetadata`.
+    pub(in crate::normalize) usage: Option<&'a RawValue>,
+    pub(in crate::normalize) service_tier: Option<&'a RawValue>,
+    pub(in crate::normalize) choices: Option<&'a RawValue>,
+    pub(in crate::normalize) response: Option<&'a RawValue>,
+    pub(in crate::normalize) error: Option<&'a RawValue>,
+}
+
+impl<'a> Members<'a> {
+    /// Reads a JSON object as far as it goes.
+    pub(in crate::normalize) fn read(json: &'a str) -> Members<'a> {
+        let mut members = Members::default();
+        // An error is a cut text; what was read until there is taken.
+        let _ = serde_json::Deserializer::from_str(json).deserialize_map(MembersVisitor(&mut members));
+        members
+    }
+
+    fn take(&mut self, name: &str, value: &'a RawValue) {
+        let slot = match name {
+            "id" | "responseId" => &mut self.id,
+            "model" | "modelVersion" => &mut self.model,
+            "usage" | "usageMetadata" => &mut self.usage,
+            "service_tier" => &mut self.service_tier,
+            "choices" => &mut self.choices,
+            "response" => &mut self.response,
+            "error" => &mut self.error,
+            // What the model said, and what no API reports usage in: kept in the body, not looked at.
+            _ => return,
+        };
+        *slot = Some(value).filter(|value| value.get() != "null");
+    }
+}
+
+struct MembersVisitor<'m, 'a>(&'m mut Members<'a>);
+
+impl<'a> Visitor<'a> for MembersVisitor<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of an answer")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Text(name)) = map.next_key()? {
+            self.0.take(&name, map.next_value()?);
+        }
+        Ok(())
+    }
+}

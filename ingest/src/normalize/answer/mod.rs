@@ -1,0 +1,122 @@
+//! What the body of an answer says: the model, the id, the usage, the error. Whole or cut, JSON or a stream.
+
+mod framing;
+mod members;
+mod sse;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use self::framing::Framing;
+pub(super) use self::members::Members;
+use super::api::{Api, Usage, UsageError};
+use crate::text::{LINE_MAX, name, shorten};
+
+/// What ends a stream of `OpenAI`'s kind. A stream without it may still be complete: other APIs have no such mark.
+const DONE: &str = "[DONE]";
+
+/// The parts of an answer that Weir uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) id: Option<String>,
+    pub(super) model: Option<String>,
+    /// The usage object that counts, as the provider wrote it.
+    pub(super) usage_json: Option<String>,
+    /// How the provider says that it ran the request, in its own word.
+    pub(super) service_tier: Option<String>,
+    /// What went wrong, in the provider's words.
+    pub(super) error: Option<String>,
+    /// The beginning of an answer that is neither JSON nor a stream: a refusal, or a fallback's bare text.
+    pub(super) plain_text: Option<String>,
+    pub(super) streamed: bool,
+    /// Whether this is Workers AI's own form: malacca falls back to it when the provider fails, under the same URL.
+    pub(super) by_workers_ai: bool,
+    /// Whether `usage_json` is the provider's last word. Before that a stream's figures are on their way: not the count.
+    settled: bool,
+}
+
+impl Answer {
+    /// Reads a body in an API's form.
+    pub(super) fn read(body: &str, api: &Api) -> Self {
+        let mut answer = Self::default();
+        let framing = Framing::of(body);
+        match framing {
+            Framing::Whole(_) => answer.settled = true,
+            Framing::Events(_) | Framing::List(_) | Framing::Lines(_) => answer.streamed = true,
+            Framing::Plain(text) => {
+                answer.plain_text = Some(shorten(text.to_owned(), LINE_MAX)).filter(|text| !text.is_empty());
+            }
+        }
+        framing.each(|json| answer.take(&json, api));
+        if !answer.settled {
+            answer.usage_json = None;
+        }
+        answer
+    }
+
+    /// What the usage comes to; `None` where none was reported.
+    pub(super) fn usage(&self, api: &Api) -> Option<Result<Usage, UsageError>> {
+        self.usage_json.as_deref().map(api.usage)
+    }
+
+    /// Takes the id and the model that the members name, unless they are known. Azure opens a stream with empty ones.
+    pub(super) fn identify(&mut self, members: &Members<'_>) {
+        keep_first(&mut self.id, members.id);
+        keep_first(&mut self.model, members.model);
+    }
+
+    /// Takes the word for how the request was run. The last one stands: some streams begin with what was asked for.
+    pub(super) fn take_service_tier(&mut self, members: &Members<'_>) {
+        self.service_tier = members.service_tier.and_then(name).or(self.service_tier.take());
+    }
+
+    /// Takes a usage object. It replaces the one before: counts in a stream are cumulative. It counts only once it is
+    /// `settled`: at once, or by [`Self::settle`].
+    pub(super) fn report(&mut self, usage: &RawValue, settled: bool) {
+        if usage.get().starts_with('{') {
+            self.usage_json = Some(usage.get().to_owned());
+            self.settled |= settled;
+        }
+    }
+
+    /// What was reported is the provider's last word.
+    pub(super) const fn settle(&mut self) {
+        self.settled = true;
+    }
+
+    fn take(&mut self, json: &str, api: &Api) {
+        if json == DONE {
+            return self.settle();
+        }
+        let members = Members::read(json);
+        if let Some(error) = members.error {
+            self.error = error_text(error).or(self.error.take());
+        }
+        self.by_workers_ai |= members.response.is_some_and(|response| response.get().starts_with('"'));
+        (api.read)(&members, self);
+    }
+}
+
+fn keep_first(slot: &mut Option<String>, value: Option<&RawValue>) {
+    if slot.is_none() {
+        *slot = value.and_then(name);
+    }
+}
+
+#[derive(Deserialize)]
+struct WireError {
+    message: Option<String>,
+}
+
+fn error_text(error: &RawValue) -> Option<String> {
+    match error.get() {
+        json if json.starts_with('"') => name(error),
+        json => {
+            let message = serde_json::from_str::<WireError>(json).ok().and_then(|error| error.message);
+            Some(shorten(message.unwrap_or_else(|| json.to_owned()), LINE_MAX))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

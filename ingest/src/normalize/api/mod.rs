@@ -1,0 +1,35 @@
+//! The APIs that providers answer in: one file each, with how its answers report what was used.
+//!
+//! Reading is split in two. [`Api::read`] takes the members of one JSON text of an answer (the whole of it, or one
+//! chunk of a stream) and tells the [`Answer`] what they say. [`Api::usage`] takes the usage object that stood at the
+//! end of that apart into disjoint buckets. What all APIs share (framing, ids, errors, cut bodies) is in `answer`.
+
+mod chat;
+mod usage;
+
+use super::answer::{Answer, Members};
+pub(super) use chat::CHAT;
+pub(super) use usage::{Usage, UsageError};
+
+/// How the answers of an API are read.
+pub(super) struct Api {
+    /// What it is called, for people.
+    pub(super) name: &'static str,
+    /// Takes the members of an answer, or of a chunk of it.
+    pub(super) read: fn(&Members<'_>, &mut Answer),
+    /// Takes a usage object apart.
+    pub(super) usage: fn(&str) -> Result<Usage, UsageError>,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// There is one of each.
+impl PartialEq for Api {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}

@@ -1,0 +1,101 @@
+//! The providers that gateways route to: one file each where it has rules of its own, and one line in [`PROVIDERS`].
+//!
+//! A provider says where in a path the model stands and which API its answers are in. Names are Cloudflare's where it
+//! has one, since dashboards and filters know them by it.
+
+mod azure_openai;
+mod compatible;
+mod workers_ai;
+
+use std::borrow::Cow;
+
+use weir_event::RequestType;
+
+use super::api::Api;
+pub(super) use compatible::{any_provider, by_path};
+
+/// A provider, and how it is called.
+pub(super) struct Provider {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Other first segments of a gateway's path that lead to it.
+    pub(super) also: &'static [&'static str],
+    /// The hosts of its own API, or what they end in where that begins with a dot.
+    pub(super) hosts: &'static [&'static str],
+    /// Reads the path behind the provider's segment, without leading slash and query.
+    pub(super) call: for<'p> fn(&'p str) -> Call<'p>,
+}
+
+/// What a provider's path says.
+pub(super) struct Call<'p> {
+    /// The provider, where the path leads to another one than its route (a router's own).
+    pub(super) provider: Option<Cow<'p, str>>,
+    /// The model, or deployment, where the path names one.
+    pub(super) model: Option<Cow<'p, str>>,
+    /// The path as the provider's documentation has it.
+    pub(super) path: &'p str,
+    /// What was asked.
+    pub(super) request_type: RequestType,
+    /// How the answer is read.
+    pub(super) api: &'static Api,
+}
+
+/// A provider whose calls are told by the end of their path alone.
+const fn compatible(
+    name: &'static str,
+    also: &'static [&'static str],
+    hosts: &'static [&'static str],
+) -> Provider {
+    Provider { name, also, hosts, call: by_path }
+}
+
+const PROVIDERS: &[Provider] = &[
+    compatible("anthropic", &[], &["api.anthropic.com"]),
+    compatible("aws-bedrock", &["bedrock"], &[]),
+    azure_openai::PROVIDER,
+    compatible("cerebras", &["cerebras-ai"], &["api.cerebras.ai"]),
+    compatible("cohere", &[], &["api.cohere.com", "api.cohere.ai"]),
+    compatible("deepseek", &[], &["api.deepseek.com"]),
+    compatible("google-ai-studio", &["gemini"], &["generativelanguage.googleapis.com"]),
+    compatible(
+        "google-vertex-ai",
+        &["vertex-ai"],
+        &[".aiplatform.googleapis.com", "aiplatform.googleapis.com"],
+    ),
+    compatible("grok", &["xai", "x-ai"], &["api.x.ai"]),
+    compatible("groq", &[], &["api.groq.com"]),
+    compatible("huggingface", &[], &["router.huggingface.co"]),
+    compatible("mistral", &[], &["api.mistral.ai"]),
+    compatible("openai", &[], &["api.openai.com"]),
+    compatible("openrouter", &[], &["openrouter.ai"]),
+    compatible("perplexity-ai", &["perplexity"], &["api.perplexity.ai"]),
+    compatible("replicate", &[], &["api.replicate.com"]),
+    compatible("voyage", &["voyageai"], &["api.voyageai.com"]),
+    workers_ai::PROVIDER,
+];
+
+/// The provider that a gateway's path leads to by its first segment.
+pub(super) fn by_segment(segment: &str) -> Option<&'static Provider> {
+    PROVIDERS.iter().find(|provider| provider.name == segment || provider.also.contains(&segment))
+}
+
+/// The provider whose own API a host serves.
+pub(super) fn by_host(host: &str) -> Option<&'static Provider> {
+    let serves = |known: &str| if known.starts_with('.') { host.ends_with(known) } else { host == known };
+    PROVIDERS.iter().find(|provider| provider.hosts.iter().any(|known| serves(known)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_leads_to_two_providers() {
+        let mut names: Vec<_> =
+            PROVIDERS.iter().flat_map(|provider| provider.also.iter().chain([&provider.name])).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
