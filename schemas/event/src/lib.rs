@@ -26,7 +26,9 @@ pub use flags::Flags;
 pub use id::{EventId, EventIdError};
 pub use metadata::{Metadata, MetadataValue};
 pub use money::{Usd, UsdError};
-pub use names::{CostSource, Dialect, EventKind, Flag, QuotaSource, RequestType, Source, Unit, UnknownName};
+pub use names::{
+    CostSource, Dialect, EventKind, Flag, QuotaSource, RequestType, Source, Unit, UnknownName, UnpricedReason,
+};
 pub use scope::{AccountId, GatewayId, Scope, ScopeError};
 pub use time::{Timestamp, TimestampError};
 pub use tokens::{TokenBucket, Tokens, TokensError};

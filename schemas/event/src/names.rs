@@ -153,6 +153,34 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// Why a cost is unknown, which is not 0.
+    UnpricedReason, "unpriced_reason" {
+        /// Nothing was counted: an error, a log that was cut, or an answer that did not report its usage.
+        NoUsage = "no_usage",
+        /// Output was reported and input was not: a part of the cost is not the cost.
+        NoInput = "no_input",
+        /// Input was reported, and output, which has a price, was not.
+        NoOutput = "no_output",
+        /// The provider is not known.
+        NoProvider = "no_provider",
+        /// The model is not known.
+        NoModel = "no_model",
+        /// The price book does not know the provider's model.
+        NoPrice = "no_price",
+        /// The price book knows the model, but no price that was in force at the time.
+        NotInForce = "not_in_force",
+        /// The price book knows the model, but no price for the service tier that it ran in.
+        NoTierPrice = "no_tier_price",
+        /// A bucket of tokens was used that has no price.
+        NoBucketPrice = "no_bucket_price",
+        /// Only units were counted, and none of them has a price.
+        NoUnitPrice = "no_unit_price",
+        /// The sum is more than an amount can be.
+        OutOfRange = "out_of_range",
+    }
+}
+
+vocabulary! {
     /// Where the quota units of an event come from.
     QuotaSource, "quota_source" {
         /// The event carried them.

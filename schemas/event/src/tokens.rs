@@ -64,6 +64,28 @@ impl TokenBucket {
         Self::Citation,
     ];
 
+    /// The word for it, as JSON and price books have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UncachedInput => "uncached_input",
+            Self::CacheRead => "cache_read",
+            Self::CacheWrite5m => "cache_write_5m",
+            Self::CacheWrite1h => "cache_write_1h",
+            Self::AudioInput => "audio_input",
+            Self::ImageInput => "image_input",
+            Self::VideoInput => "video_input",
+            Self::CacheReadAudio => "cache_read_audio",
+            Self::CacheReadImage => "cache_read_image",
+            Self::TextOutput => "text_output",
+            Self::Reasoning => "reasoning",
+            Self::AudioOutput => "audio_output",
+            Self::ImageOutput => "image_output",
+            Self::VideoOutput => "video_output",
+            Self::Citation => "citation",
+        }
+    }
+
     /// Whether its tokens were read by the model; otherwise it wrote them.
     #[must_use]
     pub const fn is_input(self) -> bool {
@@ -174,6 +196,13 @@ mod tests {
         }
         assert_eq!(tokens.total_in(), Some(0b1_1111_1111));
         assert_eq!(tokens.total_out(), Some(0b111_1110_0000_0000));
+    }
+
+    #[test]
+    fn json_and_price_books_use_one_word() {
+        for bucket in TokenBucket::ALL {
+            assert_eq!(serde_json::to_value(bucket).unwrap(), bucket.as_str());
+        }
     }
 
     #[test]

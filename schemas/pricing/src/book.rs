@@ -1,153 +1,182 @@
-//! The price book: rows that say what a token of a model cost, and when.
+//! The price book: layers of price files, and the question what a model cost at a moment.
 
-use std::collections::{BTreeMap, HashMap};
+mod check;
+mod entry;
+mod file;
+mod index;
+mod pattern;
+mod sheet;
 
-use weir_event::{Timestamp, TokenBucket, Usd};
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use sha2::{Digest, Sha256};
+use weir_event::{Timestamp, UnpricedReason};
+
+pub use entry::ContextBound;
+pub(crate) use entry::{Entry, Rates};
+pub(crate) use index::Found;
+pub(crate) use pattern::is_version_of;
 
 use crate::error::BookError;
-use crate::file;
+use index::Index;
+use sheet::Sheet;
 
-/// Which models a row is for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ModelPattern {
-    /// The model of this very name.
-    Exact(String),
-    /// Every model whose name begins so. The longest prefix wins; an exact name wins over any prefix.
-    Prefix(String),
+/// The files that are compiled in: `<layer>/<provider>.toml` and the text, the best layer first.
+const BUILTIN_FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/builtin_files.rs"));
+
+/// A checked set of prices, in layers. A copy shares them; what was looked up once is found again without allocation.
+#[derive(Clone)]
+pub struct PriceBook(Arc<Book>);
+
+struct Book {
+    /// The files of each layer, the best layer first.
+    layers: Vec<Vec<Source>>,
+    index: Index,
+    edition: Edition,
 }
 
-/// One price: what the tokens of some models cost from a day on, until another.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PriceRow {
-    pub(crate) id: String,
-    pub(crate) providers: Vec<String>,
-    pub(crate) model: ModelPattern,
-    pub(crate) from: Timestamp,
-    pub(crate) until: Option<Timestamp>,
-    pub(crate) per_token: BTreeMap<TokenBucket, Usd>,
+/// A file of a book.
+#[derive(Clone)]
+struct Source {
+    sheet: Arc<Sheet>,
+    digest: [u8; 32],
 }
 
-impl PriceRow {
-    /// What a computed cost names it by.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
+/// Which prices a book is made of: the first 12 hex digits of the SHA-256 over its files, in order.
+///
+/// Each file counts by its name and its text; two books with one edition give every event the same cost.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Edition([u8; Self::LEN]);
 
-    /// What one token of a bucket costs.
-    ///
-    /// Two buckets have a stand-in where no price of their own is published: reasoning is output and is billed as
-    /// output, and cached input without a discount is billed as input. No other bucket has one.
-    #[must_use]
-    pub fn per_token(&self, bucket: TokenBucket) -> Option<Usd> {
-        let own = self.per_token.get(&bucket);
-        let stand_in = match bucket {
-            TokenBucket::Reasoning => self.per_token.get(&TokenBucket::TextOutput),
-            TokenBucket::CacheRead => self.per_token.get(&TokenBucket::UncachedInput),
-            TokenBucket::UncachedInput
-            | TokenBucket::CacheWrite5m
-            | TokenBucket::CacheWrite1h
-            | TokenBucket::AudioInput
-            | TokenBucket::ImageInput
-            | TokenBucket::VideoInput
-            | TokenBucket::CacheReadAudio
-            | TokenBucket::CacheReadImage
-            | TokenBucket::TextOutput
-            | TokenBucket::AudioOutput
-            | TokenBucket::ImageOutput
-            | TokenBucket::VideoOutput
-            | TokenBucket::Citation => None,
-        };
-        own.or(stand_in).copied()
-    }
-
-    fn in_force_at(&self, time: Timestamp) -> bool {
-        self.from <= time && self.until.is_none_or(|until| time < until)
-    }
-
-    fn overlaps(&self, other: &Self) -> bool {
-        let begins_before_end = |a: &Self, b: &Self| b.until.is_none_or(|until| a.from < until);
-        begins_before_end(self, other) && begins_before_end(other, self)
-    }
-}
-
-/// A checked set of prices. Looking one up neither allocates nor scans the book.
-#[derive(Clone, Debug, Default)]
-pub struct PriceBook {
-    rows: Vec<PriceRow>,
-    /// Per provider: exact name to rows, and prefixes to rows, longest first.
-    providers: HashMap<String, ProviderIndex>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct ProviderIndex {
-    exact: HashMap<String, Vec<usize>>,
-    prefixes: Vec<(String, Vec<usize>)>,
+/// The prices that apply to one request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Applicable<'b> {
+    pub(crate) file: &'b str,
+    /// The entry of the service tier that was asked for.
+    pub(crate) entry: &'b Entry,
+    /// The standard entry under that of another service tier.
+    pub(crate) standard: Option<&'b Entry>,
 }
 
 impl PriceBook {
-    /// The book that is compiled in.
+    /// The book that is compiled in. It is read once per process.
     #[must_use]
     pub fn builtin() -> Self {
-        Self::parse(file::BUILTIN).expect("the built-in book is checked by a test")
+        static BUILTIN: LazyLock<PriceBook> = LazyLock::new(|| {
+            let layer_of = |name: &str| name.split_once('/').map(|(layer, _)| layer.to_owned());
+            let layers = BUILTIN_FILES.chunk_by(|(a, _), (b, _)| layer_of(a) == layer_of(b));
+            let layers = layers.map(read).collect::<Result<_, _>>();
+            PriceBook::new(layers.expect("a test reads every file of the built-in book"))
+        });
+        BUILTIN.clone()
     }
 
-    /// Reads price files: pairs of a name, for errors, and TOML text.
+    /// The built-in book under an operator's files: pairs of a name, for errors and receipts, and TOML text. What they
+    /// list wins over the built-in prices of that provider's model.
+    pub fn with_operator(files: &[(&str, &str)]) -> Result<Self, BookError> {
+        let mut layers = vec![read(files)?];
+        layers.extend(Self::builtin().0.layers.iter().cloned());
+        Ok(Self::new(layers))
+    }
+
+    /// A book of these files alone, as one layer: pairs of a name and TOML text.
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, BookError> {
-        let mut rows = Vec::new();
-        for (name, text) in files {
-            rows.extend(file::parse(name, text)?);
-        }
-        Self::new(rows)
+        Ok(Self::new(vec![read(files)?]))
     }
 
-    /// The row in force for a provider's model at a time.
+    /// Which prices it is made of.
     #[must_use]
-    pub fn find(&self, provider: &str, model: &str, time: Timestamp) -> Option<&PriceRow> {
-        let index = self.providers.get(provider)?;
-        let in_force =
-            |rows: &[usize]| rows.iter().map(|&row| &self.rows[row]).find(|row| row.in_force_at(time));
-        let by_prefix = || {
-            let mut matching = index.prefixes.iter().filter(|(prefix, _)| model.starts_with(prefix.as_str()));
-            matching.find_map(|(_, rows)| in_force(rows))
-        };
-        index.exact.get(model).and_then(|rows| in_force(rows)).or_else(by_prefix)
+    pub fn edition(&self) -> Edition {
+        self.0.edition
     }
 
-    fn new(rows: Vec<PriceRow>) -> Result<Self, BookError> {
-        let mut providers: HashMap<String, ProviderIndex> = HashMap::new();
-        let mut ids = HashMap::new();
-        for (position, row) in rows.iter().enumerate() {
-            if ids.insert(&row.id, position).is_some() {
-                return Err(BookError::DuplicateId { id: row.id.clone() });
-            }
-            for provider in &row.providers {
-                let same = providers.entry(provider.clone()).or_default().rows_of(&row.model);
-                if let Some(&other) = same.iter().find(|&&other| rows[other].overlaps(row)) {
-                    return Err(BookError::Overlap { first: rows[other].id.clone(), second: row.id.clone() });
-                }
-                same.push(position);
-            }
-        }
-        for index in providers.values_mut() {
-            index.prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        }
-        Ok(Self { rows, providers })
+    /// Whether some layer lists the provider's model, whenever and in whatever service tier.
+    #[must_use]
+    pub fn knows(&self, provider: &str, model: &str) -> bool {
+        !self.find(provider, model).is_empty()
+    }
+
+    pub(crate) fn find(&self, provider: &str, model: &str) -> Found {
+        self.0.index.find(provider, model)
+    }
+
+    fn new(layers: Vec<Vec<Source>>) -> Self {
+        let mut hash = Sha256::new();
+        layers.iter().flatten().for_each(|source| hash.update(source.digest));
+        let edition = Edition::of(&hash.finalize().into());
+        let sheets: Vec<Vec<_>> = layers
+            .iter()
+            .map(|layer| layer.iter().map(|source| Arc::clone(&source.sheet)).collect())
+            .collect();
+        Self(Arc::new(Book { index: Index::new(&sheets), layers, edition }))
     }
 }
 
-impl ProviderIndex {
-    fn rows_of(&mut self, model: &ModelPattern) -> &mut Vec<usize> {
-        match model {
-            ModelPattern::Exact(name) => self.exact.entry(name.clone()).or_default(),
-            ModelPattern::Prefix(prefix) => {
-                let known = self.prefixes.iter().position(|(other, _)| other == prefix);
-                let position = known.unwrap_or_else(|| {
-                    self.prefixes.push((prefix.clone(), Vec::new()));
-                    self.prefixes.len() - 1
-                });
-                &mut self.prefixes[position].1
-            }
+fn read(files: &[(&str, &str)]) -> Result<Vec<Source>, BookError> {
+    let source = |(name, text): &(&str, &str)| {
+        let digest = Sha256::new().chain_update(name).chain_update([0]).chain_update(text).finalize();
+        Ok(Source { sheet: Arc::new(check::sheet(name, text)?), digest: digest.into() })
+    };
+    files.iter().map(source).collect()
+}
+
+/// The prices for a request: of the first layer that has some in force for its service tier (`None` is standard).
+pub(crate) fn applicable<'b>(
+    models: &'b Found,
+    time: Timestamp,
+    tier: Option<&str>,
+) -> Result<Applicable<'b>, UnpricedReason> {
+    let of_layer = models.iter().find_map(|model| {
+        let entry = model.entry(time, tier)?;
+        let standard = tier.and_then(|_| model.entry(time, None));
+        Some(Applicable { file: &model.file, entry, standard })
+    });
+    let reason = || {
+        if models.is_empty() {
+            UnpricedReason::NoPrice
+        } else if models.iter().any(|model| model.entry(time, None).is_some()) {
+            UnpricedReason::NoTierPrice
+        } else {
+            UnpricedReason::NotInForce
         }
+    };
+    of_layer.ok_or_else(reason)
+}
+
+impl fmt::Debug for PriceBook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PriceBook({})", self.edition())
     }
 }
+
+impl Edition {
+    const LEN: usize = 12;
+
+    fn of(digest: &[u8; 32]) -> Self {
+        let mut digits = [0; Self::LEN];
+        hex::encode_to_slice(&digest[..Self::LEN / 2], &mut digits).expect("two digits to the byte");
+        Self(digits)
+    }
+
+    /// The 12 hex digits, in lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("hex digits are ASCII")
+    }
+}
+
+impl fmt::Display for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Edition({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests;

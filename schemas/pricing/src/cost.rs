@@ -1,8 +1,13 @@
 //! The pure function from an event and a book to a cost.
 
-use weir_event::{CostSource, TokenBucket, UsageEvent, Usd};
+use std::sync::Arc;
 
-use crate::book::{PriceBook, PriceRow};
+use weir_event::{CostSource, CustomCost, Unit, UnpricedReason, UsageEvent, Usd};
+
+use crate::bill::Bill;
+use crate::billable::Billable;
+use crate::book::{Edition, Found, PriceBook, applicable, is_version_of};
+use crate::quota::{Quota, quota_of};
 
 /// The provider whose requested models are names of deployments.
 const AZURE: &str = "azure-openai";
@@ -12,12 +17,16 @@ const AZURE: &str = "azure-openai";
 pub enum Cost {
     /// The event carried it.
     Provided(Usd),
-    /// Its tokens times a row of the book.
+    /// Its tokens times the caller's own prices.
+    Custom(Usd),
+    /// What was counted times a price of the book.
     Computed {
         /// The amount.
         amount: Usd,
-        /// The row's id.
-        price_id: String,
+        /// The price's id.
+        price_id: Arc<str>,
+        /// The book that has it.
+        edition: Edition,
     },
     /// The gateway's own cache answered: nothing was bought.
     CachedZero,
@@ -25,28 +34,12 @@ pub enum Cost {
     Unpriced(UnpricedReason),
 }
 
-/// Why a cost is unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnpricedReason {
-    /// No token counts are known: an error, a truncated log, or a stream that did not report them.
-    NoUsage,
-    /// Output was reported and input was not: a part of the cost is not the cost.
-    NoInput,
-    /// Neither the provider nor the model is known.
-    NoModel,
-    /// The book has no row in force for the provider and model.
-    NoPrice,
-    /// The row has no price for a bucket that was used.
-    NoBucketPrice(TokenBucket),
-    /// The sum leaves the range of [`Usd`].
-    OutOfRange,
-}
-
-/// An event whose cost is settled: the only thing that is stored.
+/// An event whose cost and quota are settled: the only thing that is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PricedEvent {
     event: UsageEvent,
     cost: Cost,
+    quota: Option<Quota>,
 }
 
 impl Cost {
@@ -54,7 +47,7 @@ impl Cost {
     #[must_use]
     pub const fn amount(&self) -> Option<Usd> {
         match self {
-            Self::Provided(amount) | Self::Computed { amount, .. } => Some(*amount),
+            Self::Provided(amount) | Self::Custom(amount) | Self::Computed { amount, .. } => Some(*amount),
             Self::CachedZero => Some(Usd::ZERO),
             Self::Unpriced(_) => None,
         }
@@ -65,28 +58,48 @@ impl Cost {
     pub const fn source(&self) -> CostSource {
         match self {
             Self::Provided(_) => CostSource::Provided,
+            Self::Custom(_) => CostSource::Custom,
             Self::Computed { .. } => CostSource::Computed,
             Self::CachedZero => CostSource::CachedZero,
             Self::Unpriced(_) => CostSource::Unpriced,
         }
     }
 
-    /// The row of the book that made it.
+    /// The price of the book that made it.
     #[must_use]
     pub fn price_id(&self) -> Option<&str> {
         match self {
             Self::Computed { price_id, .. } => Some(price_id),
-            Self::Provided(_) | Self::CachedZero | Self::Unpriced(_) => None,
+            Self::Provided(_) | Self::Custom(_) | Self::CachedZero | Self::Unpriced(_) => None,
+        }
+    }
+
+    /// The edition of the book that made it.
+    #[must_use]
+    pub const fn edition(&self) -> Option<&Edition> {
+        match self {
+            Self::Computed { edition, .. } => Some(edition),
+            Self::Provided(_) | Self::Custom(_) | Self::CachedZero | Self::Unpriced(_) => None,
+        }
+    }
+
+    /// Why it is unknown.
+    #[must_use]
+    pub const fn unpriced_reason(&self) -> Option<UnpricedReason> {
+        match self {
+            Self::Unpriced(reason) => Some(*reason),
+            Self::Provided(_) | Self::Custom(_) | Self::Computed { .. } | Self::CachedZero => None,
         }
     }
 }
 
 impl PricedEvent {
-    /// Settles the cost of an event.
+    /// Settles the cost and the quota of an event.
     #[must_use]
     pub fn new(event: UsageEvent, book: &PriceBook) -> Self {
-        let cost = price(&event, book);
-        Self { event, cost }
+        let cost = price(&Billable::of(&event), book);
+        let quota = quota_of(&event, &cost);
+        Self { event, cost, quota }
     }
 
     /// The event.
@@ -101,6 +114,12 @@ impl PricedEvent {
         &self.cost
     }
 
+    /// Its quota units.
+    #[must_use]
+    pub const fn quota(&self) -> Option<Quota> {
+        self.quota
+    }
+
     /// The event and its cost, taken apart.
     #[must_use]
     pub fn into_parts(self) -> (UsageEvent, Cost) {
@@ -108,43 +127,101 @@ impl PricedEvent {
     }
 }
 
-/// What an event cost. A cost that the event carries wins; then the gateway's cache; then the book.
+/// What an event cost. A cost that the event carries wins, since whoever wrote it knew the bill; then the gateway's
+/// cache, from which nothing is bought at any price (Cloudflare counts a hit as 0 under custom costs, too); then the
+/// caller's own prices; then the book.
 ///
-/// The model that answered is what ran, so it is what is priced. Only where the answer names none does the model that
-/// was asked for stand in; never on Azure, where that is the name of a deployment, which may be anything. The price is
-/// the one in force when the call ended.
+/// The model that answered is what ran, so it is what is priced. The model that was asked for stands in where the
+/// answer names none, and where the answer's name has no price but only dates or numbers the name that was asked for;
+/// never on Azure, where that is the name of a deployment, which may be anything. The price is the one in force when
+/// the call ended.
 #[must_use]
-pub fn price(event: &UsageEvent, book: &PriceBook) -> Cost {
-    if let Some(amount) = event.provided_cost {
+pub fn price(billable: &Billable<'_>, book: &PriceBook) -> Cost {
+    if let Some(amount) = billable.provided_cost {
         return Cost::Provided(amount);
     }
-    if event.cached {
+    if billable.cached {
         return Cost::CachedZero;
     }
-    compute(event, book).unwrap_or_else(Cost::Unpriced)
+    let cost = match billable.custom_cost {
+        Some(prices) => custom(billable, prices, |_| ()).map(Cost::Custom),
+        None => compute(billable, book),
+    };
+    cost.unwrap_or_else(Cost::Unpriced)
 }
 
-fn compute(event: &UsageEvent, book: &PriceBook) -> Result<Cost, UnpricedReason> {
-    if event.tokens.is_empty() {
+/// One side of a custom cost: the charge, the tokens, the price of one, and the amount.
+pub(crate) type CustomLine = (&'static str, u64, Usd, Option<Usd>);
+
+/// All input and all output, each at the caller's price. A total that was not reported is missed only where it has a
+/// price: nothing times an unknown count is nothing.
+pub(crate) fn custom(
+    billable: &Billable<'_>,
+    prices: CustomCost,
+    mut see: impl FnMut(CustomLine),
+) -> Result<Usd, UnpricedReason> {
+    let tokens = billable.tokens;
+    if tokens.is_empty() {
         return Err(UnpricedReason::NoUsage);
     }
-    let provider = event.provider.as_deref().ok_or(UnpricedReason::NoModel)?;
-    if event.tokens.total_in().is_none() {
-        return Err(UnpricedReason::NoInput);
+    let sides = [
+        ("tokens_in", tokens.total_in(), prices.per_token_in, UnpricedReason::NoInput),
+        ("tokens_out", tokens.total_out(), prices.per_token_out, UnpricedReason::NoOutput),
+    ];
+    let mut sum = Ok(Usd::ZERO);
+    for (charge, count, price, missing) in sides {
+        if count.is_none() && price > Usd::ZERO {
+            sum = sum.and(Err(missing));
+        }
+        let Some(count) = count else { continue };
+        let amount = price.checked_mul(count);
+        see((charge, count, price, amount));
+        sum = sum.and_then(|sum| {
+            amount.and_then(|amount| sum.checked_add(amount)).ok_or(UnpricedReason::OutOfRange)
+        });
     }
-    let requested = event.model_requested.as_deref().filter(|_| provider != AZURE);
-    let model = event.model.as_deref().or(requested).ok_or(UnpricedReason::NoModel)?;
-    let row = book.find(provider, model, event.created_at).ok_or(UnpricedReason::NoPrice)?;
-    Ok(Cost::Computed { amount: sum(event, row)?, price_id: row.id().to_owned() })
+    sum
 }
 
-fn sum(event: &UsageEvent, row: &PriceRow) -> Result<Usd, UnpricedReason> {
-    let used = event.tokens.iter().filter(|(_, count)| *count > 0);
-    used.map(|(bucket, count)| {
-        let per_token = row.per_token(bucket).ok_or(UnpricedReason::NoBucketPrice(bucket))?;
-        per_token.checked_mul(count).ok_or(UnpricedReason::OutOfRange)
-    })
-    .try_fold(Usd::ZERO, |total, amount| total.checked_add(amount?).ok_or(UnpricedReason::OutOfRange))
+fn compute(billable: &Billable<'_>, book: &PriceBook) -> Result<Cost, UnpricedReason> {
+    has_usage(billable)?;
+    let (_, models) = models(billable, book)?;
+    let prices = applicable(&models, billable.created_at, billable.tier())?;
+    let bill = Bill::new(*billable, prices);
+    let amount = bill.total(|_| ())?;
+    Ok(Cost::Computed { amount, price_id: Arc::clone(&bill.entry().id), edition: book.edition() })
+}
+
+/// Whether enough was counted for a price to make a cost.
+pub(crate) fn has_usage(billable: &Billable<'_>) -> Result<(), UnpricedReason> {
+    let Billable { tokens, units, .. } = billable;
+    if tokens.is_empty() {
+        return if units.is_empty() { Err(UnpricedReason::NoUsage) } else { Ok(()) };
+    }
+    // What is read may be counted in units instead.
+    let in_units = [Unit::InputCharacters, Unit::AudioInputMs, Unit::InputPages, Unit::AnnotatedPages];
+    let is_input_known = tokens.total_in().is_some() || in_units.iter().any(|unit| units.get(*unit) > 0);
+    if is_input_known { Ok(()) } else { Err(UnpricedReason::NoInput) }
+}
+
+/// The name that is priced, and what the book lists under it.
+pub(crate) fn models<'a>(
+    billable: &Billable<'a>,
+    book: &PriceBook,
+) -> Result<(&'a str, Found), UnpricedReason> {
+    let provider = billable.provider.ok_or(UnpricedReason::NoProvider)?;
+    let requested = billable.model_requested.filter(|_| provider != AZURE);
+    let Some(returned) = billable.model else {
+        let requested = requested.ok_or(UnpricedReason::NoModel)?;
+        return Ok((requested, book.find(provider, requested)));
+    };
+    let found = book.find(provider, returned);
+    match requested {
+        Some(requested) if found.is_empty() && is_version_of(returned, requested) => {
+            Ok((requested, book.find(provider, requested)))
+        }
+        _ => Ok((returned, found)),
+    }
 }
 
 #[cfg(test)]

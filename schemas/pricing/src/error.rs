@@ -1,8 +1,7 @@
 //! What can be wrong with a price book.
 
-use weir_event::TokenBucket;
-
-/// Why a price book cannot be used. It names the row, so that an operator can find it.
+/// Why a price book cannot be used. It names the file and the price, so that an operator can find it; the source says
+/// what is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum BookError {
     /// Not a price file.
@@ -14,54 +13,71 @@ pub enum BookError {
         #[source]
         source: Box<toml::de::Error>,
     },
-    /// A date is not `YYYY-MM-DD`.
-    #[error("price {id}: {field} is not a date (YYYY-MM-DD) of the years 2000 to 2099")]
-    Date {
-        /// The row.
+    /// A model or a price of a file makes no sense.
+    #[error("price file {file}: {id}")]
+    Entry {
+        /// The file's name.
+        file: String,
+        /// The model, or the price of it.
         id: String,
+        /// What is wrong with it.
+        #[source]
+        source: EntryError,
+    },
+}
+
+/// What is wrong with a model or a price.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// A date is not `YYYY-MM-DD`.
+    #[error("{field} is not a date (YYYY-MM-DD) of the years 2000 to 2099")]
+    Date {
         /// `from` or `until`.
         field: &'static str,
     },
-    /// The row would never be in force.
-    #[error("price {id}: until is not after from")]
-    NeverInForce {
-        /// The row.
-        id: String,
-    },
-    /// A model pattern needs exactly one of `exact` and `prefix`.
-    #[error("price {id}: model takes exactly one of exact and prefix, and not the empty text")]
-    Model {
-        /// The row.
-        id: String,
-    },
-    /// A row without providers or prices prices nothing.
-    #[error("price {id}: {field} is empty")]
+    /// The price would never be in force.
+    #[error("until is not after from")]
+    NeverInForce,
+    /// A span of the day is not `HH:MM-HH:MM`.
+    #[error("hours_utc takes spans like \"16:30-00:30\", which are not empty")]
+    Hours,
+    /// A weekday is not a word of three letters.
+    #[error("weekdays takes mon, tue, wed, thu, fri, sat and sun, at least one")]
+    Weekdays,
+    /// A text that must say something is empty.
+    #[error("{field} is empty")]
     Empty {
-        /// The row.
-        id: String,
-        /// `providers` or `per_million`.
+        /// Which one.
         field: &'static str,
     },
+    /// A regular expression is not one.
+    #[error("regex")]
+    Regex(#[source] Box<regex::Error>),
+    /// A charge has an unknown name.
+    #[error("a charge")]
+    Charge(#[from] weir_event::UnknownName),
     /// An amount is not an exact price.
-    #[error("price {id}: {bucket:?} is not a decimal from 0 to below 10,000, with at most 12 decimals")]
+    #[error("{charge} is not a decimal from 0 to below 100,000, with at most 12 decimals")]
     Amount {
-        /// The row.
-        id: String,
         /// Whose amount.
-        bucket: TokenBucket,
+        charge: crate::Charge,
     },
-    /// Two rows have one id: a cost would not say which made it.
-    #[error("price {id}: the id is there twice")]
-    DuplicateId {
-        /// The id.
-        id: String,
+    /// A charge that is not counted in milliseconds has no price per hour.
+    #[error("{charge} is not counted in milliseconds, so it has no price per hour")]
+    NotTime {
+        /// Which one.
+        charge: crate::Charge,
     },
-    /// Two rows price the same model at the same time.
-    #[error("prices {first} and {second} are both in force for one provider and model pattern")]
-    Overlap {
-        /// One row.
-        first: String,
-        /// The other.
-        second: String,
+    /// A charge has two prices.
+    #[error("{charge} has two prices")]
+    TwoPrices {
+        /// Which one.
+        charge: crate::Charge,
     },
+    /// A tier does not say once where it begins, or begins where another does.
+    #[error("a tier takes exactly one of over and at_least, and no two tiers begin at the same size")]
+    TierBound,
+    /// Two models of a file have one id: a cost would not say which made it.
+    #[error("the id is there twice")]
+    DuplicateId,
 }

@@ -4,8 +4,8 @@
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
-use weir_event::{Flag, Metadata, RequestType, Scope, Timestamp, TokenBucket, Unit};
-use weir_pricing::PricedEvent;
+use weir_event::{Flag, Metadata, RequestType, Scope, Timestamp, TokenBucket, Unit, UnpricedReason};
+use weir_pricing::{Edition, PricedEvent};
 
 use crate::ScaledUsd;
 
@@ -76,10 +76,14 @@ pub struct LogRow<'a> {
     pub usage_json: &'a str,
     pub cost: Option<ScaledUsd>,
     pub cost_source: &'a str,
+    pub unpriced_reason: &'a str,
     pub price_id: &'a str,
+    pub price_book: &'a str,
+    pub cost_revision: u32,
     pub per_token_in: Option<ScaledUsd>,
     pub per_token_out: Option<ScaledUsd>,
     pub quota: Option<i64>,
+    pub quota_source: &'a str,
     pub metadata: String,
     pub request_content_type: &'a str,
     pub response_content_type: &'a str,
@@ -200,10 +204,13 @@ impl<'a> LogRow<'a> {
             usage_json: text(event.usage_json.as_deref()),
             cost: priced.cost().amount().map(ScaledUsd::from),
             cost_source: priced.cost().source().as_str(),
+            unpriced_reason: priced.cost().unpriced_reason().map_or("", UnpricedReason::as_str),
             price_id: priced.cost().price_id().unwrap_or_default(),
+            price_book: priced.cost().edition().map_or("", Edition::as_str),
             per_token_in: event.custom_cost.map(|custom| ScaledUsd::from(custom.per_token_in)),
             per_token_out: event.custom_cost.map(|custom| ScaledUsd::from(custom.per_token_out)),
-            quota: event.quota,
+            quota: priced.quota().map(|quota| quota.units),
+            quota_source: priced.quota().map_or("", |quota| quota.source.as_str()),
             ..Self::default()
         }
     }
