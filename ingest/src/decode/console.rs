@@ -3,14 +3,12 @@
 //! Lines are told apart by content, never by position: deployments edit their logging, Logpush cuts and drops lines,
 //! and it has been seen to deliver the arguments of `console.log` in reverse.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use weir_event::{Dialect, Timestamp};
 
+use super::message::Argument;
 use super::salvage;
-use crate::text::Text;
 
 /// What the console says of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +54,7 @@ pub struct MetricsLine {
 
 /// One `console.log` call.
 pub(super) struct ConsoleCall<'a> {
-    pub(super) arguments: Vec<&'a RawValue>,
+    pub(super) arguments: Vec<Argument<'a>>,
     pub(super) at: Option<Timestamp>,
 }
 
@@ -67,13 +65,6 @@ enum Line {
     /// A body that was cut before its tag: the request's, if that is not there yet.
     Untagged(LoggedBody),
     Metrics(MetricsLine),
-}
-
-/// An argument of a call. Objects arrive as themselves from a tail, and as text from Logpush.
-enum Argument<'a> {
-    Text(Cow<'a, str>),
-    Object(Cow<'a, str>),
-    Other(&'a str),
 }
 
 /// The members that the dialects use. Others are not an error: users edit their workers.
@@ -99,9 +90,8 @@ impl Console {
             truncated: false,
         };
         for call in calls {
-            let arguments: Vec<_> = call.arguments.iter().map(|raw| Argument::read(raw)).collect();
-            console.truncated |= arguments.iter().any(Argument::is_cut);
-            if let Some(line) = read_line(&arguments) {
+            console.truncated |= call.arguments.iter().any(Argument::is_cut);
+            if let Some(line) = read_line(&call.arguments) {
                 console.take(line, call.at);
             }
         }
@@ -134,22 +124,7 @@ impl Console {
     }
 }
 
-impl<'a> Argument<'a> {
-    fn read(raw: &'a RawValue) -> Self {
-        let json = raw.get();
-        match json.as_bytes().first() {
-            Some(b'{') => Self::Object(Cow::Borrowed(json)),
-            Some(b'"') => match serde_json::from_str::<Text<'_>>(json) {
-                Ok(Text(text)) if text.trim_start().starts_with('{') => Self::Object(text),
-                Ok(Text(text)) => Self::Text(text),
-                // A lone surrogate is valid JSON and no text: kept as it is written.
-                Err(_) => Self::Other(json),
-            },
-            // Numbers, booleans, null, arrays.
-            _ => Self::Other(json),
-        }
-    }
-
+impl Argument<'_> {
     fn as_word(&self) -> &str {
         match self {
             Self::Text(text) => text,
@@ -178,6 +153,10 @@ fn read_line(arguments: &[Argument<'_>]) -> Option<Line> {
 }
 
 fn body_line(json: &str, tag: Option<&str>) -> Option<Line> {
+    if let Some((name, text)) = text_body::read(json) {
+        let body = (!text.is_empty()).then_some(LoggedBody { text, complete: true });
+        return line_of(name, body, tag);
+    }
     let cut = salvage::strip_marker(json);
     let Ok(object) = serde_json::from_str::<BodyObject<'_>>(cut.unwrap_or(json)) else {
         let (name, body) = salvage::first_field(cut?)?;
@@ -242,6 +221,8 @@ fn figures(
         status_code: status.parse().ok()?,
     })
 }
+
+mod text_body;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ mod console;
 mod error;
 mod headers;
 mod lenient;
+mod message;
 mod redact;
 mod salvage;
 mod trace;

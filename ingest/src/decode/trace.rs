@@ -1,9 +1,9 @@
 //! Workers trace events: the outer record, in the shape of Logpush (`PascalCase`) and of a tail (`camelCase`).
 
+use memchr::memmem;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Number;
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use weir_event::{Dialect, Timestamp};
 
@@ -11,13 +11,12 @@ use super::console::{Console, ConsoleCall};
 use super::error::DecodeError;
 use super::headers::{TracedHeaders, ray_of};
 use super::lenient::{Bounded, Lenient, taken, whole};
+use super::message::{Message, RawMessage, TextMessage};
 use super::salvage;
 use crate::accept::RawRecord;
 
 /// How many console calls of an event are read: the runtime keeps 256 KB of them, malacca writes four.
 const LOGS_MAX: usize = 1_000;
-/// How many arguments of a call are read: the dialects have at most seven.
-const ARGUMENTS_MAX: usize = 16;
 const EXCEPTIONS_MAX: usize = 16;
 
 /// What a record turned out to be.
@@ -78,7 +77,8 @@ pub enum Identity {
 
 /// Strict where it identifies the event or says when it began, lenient in everything else.
 #[derive(Deserialize)]
-struct WireTrace<'a> {
+#[serde(bound(deserialize = "M: Deserialize<'de>"))]
+struct WireTrace<M> {
     #[serde(rename = "scriptName", alias = "ScriptName")]
     script_name: Option<String>,
     #[serde(rename = "entrypoint", alias = "Entrypoint")]
@@ -91,8 +91,8 @@ struct WireTrace<'a> {
     event_type: Option<Lenient<String>>,
     #[serde(rename = "event", alias = "Event")]
     event: Option<WireEvent>,
-    #[serde(rename = "logs", alias = "Logs", borrow)]
-    logs: Option<Bounded<WireLog<'a>, LOGS_MAX>>,
+    #[serde(rename = "logs", alias = "Logs")]
+    logs: Option<Bounded<WireLog<M>, LOGS_MAX>>,
     #[serde(rename = "exceptions", alias = "Exceptions")]
     exceptions: Option<Lenient<Bounded<WireException, EXCEPTIONS_MAX>>>,
     #[serde(rename = "wallTime", alias = "WallTimeMs")]
@@ -133,9 +133,9 @@ struct WireResponse {
 }
 
 #[derive(Deserialize)]
-struct WireLog<'a> {
-    #[serde(rename = "message", alias = "Message", borrow)]
-    message: Option<&'a RawValue>,
+struct WireLog<M> {
+    #[serde(rename = "message", alias = "Message")]
+    message: Option<M>,
     #[serde(rename = "timestamp", alias = "TimestampMs")]
     timestamp_ms: Option<Lenient<Number>>,
 }
@@ -156,12 +156,21 @@ pub fn decode(record: &RawRecord<'_>) -> Result<Decoded, DecodeError> {
         serde_json::from_slice::<IgnoredAny>(record.bytes).map_err(of_json)?;
         return Err(DecodeError::UnexpectedType { field: "the record".to_owned(), column: 1 });
     }
-    let wire: WireTrace<'_> = serde_json::from_slice(record.bytes).map_err(of_json)?;
+    // Logpush delivers texts. If this is no such record, or a broken one, the second reading tells.
+    if memmem::find(record.bytes, br#""Message""#).is_some()
+        && let Ok(wire) = serde_json::from_slice::<WireTrace<TextMessage<'_>>>(record.bytes)
+    {
+        return decoded(wire, record.bytes);
+    }
+    decoded(serde_json::from_slice::<WireTrace<RawMessage<'_>>>(record.bytes).map_err(of_json)?, record.bytes)
+}
+
+fn decoded<'a, M: Message<'a>>(wire: WireTrace<M>, bytes: &[u8]) -> Result<Decoded, DecodeError> {
     if wire.has_nothing() {
         return Ok(Decoded::Ignored(IgnoreReason::NotATrace));
     }
     let no_request = wire.is_no_request();
-    let trace = wire.into_record(record.bytes)?;
+    let trace = wire.into_record(bytes)?;
     // Whatever its type, an event with bodies was a request to a model.
     if no_request && trace.console.dialect == Dialect::BareTrace {
         return Ok(Decoded::Ignored(IgnoreReason::NotARequest));
@@ -172,11 +181,11 @@ pub fn decode(record: &RawRecord<'_>) -> Result<Decoded, DecodeError> {
 /// Where in a record the first field of an unexpected type is: `Event.Request`. Reads the record once more.
 fn path_to(bytes: &[u8]) -> String {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let result: Result<WireTrace<'_>, _> = serde_path_to_error::deserialize(&mut json);
+    let result: Result<WireTrace<RawMessage<'_>>, _> = serde_path_to_error::deserialize(&mut json);
     result.err().map(|error| error.path().to_string()).unwrap_or_default()
 }
 
-impl WireTrace<'_> {
+impl<'a, M: Message<'a>> WireTrace<M> {
     fn has_nothing(&self) -> bool {
         self.script_name.is_none()
             && self.outcome.is_none()
@@ -243,16 +252,11 @@ impl Identity {
     }
 }
 
-impl<'a> WireLog<'a> {
-    /// The call's arguments: a list, or, from some writers, a plain value.
+impl<'a, M: Message<'a>> WireLog<M> {
     fn call(self) -> ConsoleCall<'a> {
-        let list =
-            |raw: &'a RawValue| serde_json::from_str::<Bounded<&RawValue, ARGUMENTS_MAX>>(raw.get()).ok();
-        let arguments =
-            self.message.map(|raw| list(raw).map_or_else(|| vec![raw], |Bounded(arguments)| arguments));
         // A log line with an impossible time still has its text.
         let at = taken(self.timestamp_ms).and_then(|number| Timestamp::from_millis(whole(&number)?).ok());
-        ConsoleCall { arguments: arguments.unwrap_or_default(), at }
+        ConsoleCall { arguments: self.message.map(M::arguments).unwrap_or_default(), at }
     }
 }
 

@@ -1,9 +1,19 @@
 //! Each dialect as a tail and as Logpush deliver it, whole and cut.
 
 use super::*;
+use crate::decode::message::{Message, RawMessage, TextMessage};
+
+/// Read in both ways, where the quick one can.
+fn arguments(call: &str) -> Vec<Argument<'_>> {
+    let raw = serde_json::from_str::<RawMessage<'_>>(call).unwrap().arguments();
+    if let Ok(texts) = serde_json::from_str::<TextMessage<'_>>(call) {
+        assert_eq!(texts.arguments(), raw, "{call}");
+    }
+    raw
+}
 
 fn read(calls: &[&str]) -> Console {
-    let parsed: Vec<Vec<&RawValue>> = calls.iter().map(|call| serde_json::from_str(call).unwrap()).collect();
+    let parsed: Vec<Vec<Argument<'_>>> = calls.iter().map(|call| arguments(call)).collect();
     let at = |index: usize| Timestamp::from_millis(1_790_000_000_000 + i64::try_from(index).unwrap()).ok();
     let calls: Vec<_> = parsed
         .into_iter()
