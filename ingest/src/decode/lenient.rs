@@ -10,10 +10,10 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 
 /// A value of any type, of which only a `T` is taken.
-pub(super) struct Lenient<T>(pub(super) Option<T>);
+pub(crate) struct Lenient<T>(pub(crate) Option<T>);
 
 /// The first `MAX` elements of a list.
-pub(super) struct Bounded<T, const MAX: usize>(pub(super) Vec<T>);
+pub(crate) struct Bounded<T, const MAX: usize>(pub(crate) Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -23,12 +23,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
 }
 
 /// The value, where there is one of the right type.
-pub(super) fn taken<T>(field: Option<Lenient<T>>) -> Option<T> {
+pub(crate) fn taken<T>(field: Option<Lenient<T>>) -> Option<T> {
     field.and_then(|Lenient(value)| value)
 }
 
 /// A number without its fraction: some writers give milliseconds as floats.
-pub(super) fn whole(number: &Number) -> Option<i64> {
+pub(crate) fn whole(number: &Number) -> Option<i64> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "`as` holds at the ends of i64, and no such time is accepted"

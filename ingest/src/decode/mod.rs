@@ -7,7 +7,7 @@
 mod console;
 mod error;
 mod headers;
-mod lenient;
+pub(crate) mod lenient;
 mod message;
 mod redact;
 mod salvage;

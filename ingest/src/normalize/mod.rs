@@ -15,5 +15,7 @@ mod event;
 mod provider;
 mod question;
 mod route;
+#[cfg(test)]
+mod testing;
 
 pub use event::normalize;

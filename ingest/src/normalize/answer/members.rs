@@ -17,10 +17,20 @@ pub(in crate::normalize) struct Members<'a> {
     pub(in crate::normalize) model: Option<&'a RawValue>,
     /// `usage`, `usageMetadata`.
     pub(in crate::normalize) usage: Option<&'a RawValue>,
+    /// `type`, of an event in a stream.
+    pub(in crate::normalize) kind: Option<&'a RawValue>,
     pub(in crate::normalize) service_tier: Option<&'a RawValue>,
     pub(in crate::normalize) choices: Option<&'a RawValue>,
     pub(in crate::normalize) response: Option<&'a RawValue>,
+    /// Groq's own part of a chunk.
+    pub(in crate::normalize) x_groq: Option<&'a RawValue>,
+    /// What was made: the items of a response.
+    pub(in crate::normalize) output: Option<&'a RawValue>,
     pub(in crate::normalize) error: Option<&'a RawValue>,
+    /// `message`, `detail`: in which some services tell what went wrong.
+    pub(in crate::normalize) message: Option<&'a RawValue>,
+    /// Whether the text is whole. Of one that was cut it is not known what else it said.
+    pub(in crate::normalize) complete: bool,
 }
 
 impl<'a> Members<'a> {
@@ -28,7 +38,8 @@ impl<'a> Members<'a> {
     pub(in crate::normalize) fn read(json: &'a str) -> Members<'a> {
         let mut members = Members::default();
         // An error is a cut text; what was read until there is taken.
-        let _ = serde_json::Deserializer::from_str(json).deserialize_map(MembersVisitor(&mut members));
+        let read = serde_json::Deserializer::from_str(json).deserialize_map(MembersVisitor(&mut members));
+        members.complete = read.is_ok();
         members
     }
 
@@ -37,9 +48,13 @@ impl<'a> Members<'a> {
             "id" | "responseId" => &mut self.id,
             "model" | "modelVersion" => &mut self.model,
             "usage" | "usageMetadata" => &mut self.usage,
+            "type" => &mut self.kind,
             "service_tier" => &mut self.service_tier,
             "choices" => &mut self.choices,
             "response" => &mut self.response,
+            "x_groq" => &mut self.x_groq,
+            "output" => &mut self.output,
+            "message" | "detail" => &mut self.message,
             "error" => &mut self.error,
             // What the model said, and what no API reports usage in: kept in the body, not looked at.
             _ => return,
@@ -58,8 +73,15 @@ impl<'a> Visitor<'a> for MembersVisitor<'_, 'a> {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Text(name)) = map.next_key()? {
-            self.0.take(&name, map.next_value()?);
+        let mut name = map.next_key()?;
+        while let Some(Text(known)) = name {
+            let value: &RawValue = map.next_value()?;
+            let next = map.next_key();
+            // A number at the end of a cut text may be the beginning of a longer one.
+            if next.is_ok() || !value.get().ends_with(|end: char| end.is_ascii_digit()) {
+                self.0.take(&known, value);
+            }
+            name = next?;
         }
         Ok(())
     }

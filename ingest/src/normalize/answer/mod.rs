@@ -6,14 +6,17 @@ mod sse;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use weir_event::Units;
 
 use self::framing::Framing;
 pub(super) use self::members::Members;
 use super::api::{Api, Usage, UsageError};
-use crate::text::{LINE_MAX, name, shorten};
+use crate::text::{LINE_MAX, Text, name, shorten};
 
 /// What ends a stream of `OpenAI`'s kind. A stream without it may still be complete: other APIs have no such mark.
 const DONE: &str = "[DONE]";
+/// The longest usage object that is believed to be one, in bytes: the longest known ones have about 2,000.
+const USAGE_MAX: usize = 16_384;
 
 /// The parts of an answer that Weir uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,17 +25,22 @@ pub(super) struct Answer {
     pub(super) model: Option<String>,
     /// The usage object that counts, as the provider wrote it.
     pub(super) usage_json: Option<String>,
+    /// What is billed apart from tokens, where the answer shows it and its usage does not tell it.
+    pub(super) units: Units,
     /// How the provider says that it ran the request, in its own word.
     pub(super) service_tier: Option<String>,
     /// What went wrong, in the provider's words.
     pub(super) error: Option<String>,
-    /// The beginning of an answer that is neither JSON nor a stream: a refusal, or a fallback's bare text.
+    /// The beginning of an answer that is neither JSON nor a stream: a refusal, or a fallback's bare text. Also the
+    /// message of an answer that has nothing else: an error, if the status says so.
     pub(super) plain_text: Option<String>,
     pub(super) streamed: bool,
     /// Whether this is Workers AI's own form: malacca falls back to it when the provider fails, under the same URL.
     pub(super) by_workers_ai: bool,
     /// Whether `usage_json` is the provider's last word. Before that a stream's figures are on their way: not the count.
     settled: bool,
+    /// Of a stream that counts along: a bit for each choice that began, and for each that ended.
+    choices: (u64, u64),
 }
 
 impl Answer {
@@ -50,13 +58,16 @@ impl Answer {
         framing.each(|json| answer.take(&json, api));
         if !answer.settled {
             answer.usage_json = None;
+            answer.units = Units::default();
         }
         answer
     }
 
     /// What the usage comes to; `None` where none was reported.
     pub(super) fn usage(&self, api: &Api) -> Option<Result<Usage, UsageError>> {
-        self.usage_json.as_deref().map(api.usage)
+        let reported = self.usage_json.as_deref().map(api.usage);
+        let shown = (!self.units.is_empty()).then(|| Ok(Usage::default()));
+        Some(reported.or(shown)?.map(|usage| usage.with_units(&self.units)))
     }
 
     /// Takes the id and the model that the members name, unless they are known. Azure opens a stream with empty ones.
@@ -73,7 +84,7 @@ impl Answer {
     /// Takes a usage object. It replaces the one before: counts in a stream are cumulative. It counts only once it is
     /// `settled`: at once, or by [`Self::settle`].
     pub(super) fn report(&mut self, usage: &RawValue, settled: bool) {
-        if usage.get().starts_with('{') {
+        if usage.get().starts_with('{') && usage.get().len() <= USAGE_MAX {
             self.usage_json = Some(usage.get().to_owned());
             self.settled |= settled;
         }
@@ -84,13 +95,32 @@ impl Answer {
         self.settled = true;
     }
 
+    /// A choice of a stream began, went on, or ended. Returns whether none is left that has not ended.
+    pub(super) const fn choice(&mut self, index: u64, ended: bool) -> bool {
+        let (begun, done) = &mut self.choices;
+        // One that is beyond the bits never ends: such a stream is settled by its last chunk, which has no choices.
+        let bit = if index < 63 { 1 << index } else { 1 << 63 };
+        *begun |= bit;
+        if ended && index < 63 {
+            *done |= bit;
+        }
+        *begun == *done
+    }
+
+    /// Takes what went wrong. The last word stands.
+    pub(super) fn fail(&mut self, error: &RawValue) {
+        self.error = error_text(error).or(self.error.take());
+    }
+
     fn take(&mut self, json: &str, api: &Api) {
         if json == DONE {
             return self.settle();
         }
         let members = Members::read(json);
         if let Some(error) = members.error {
-            self.error = error_text(error).or(self.error.take());
+            self.fail(error);
+        } else if let Some(message) = members.message.filter(|_| self.plain_text.is_none()) {
+            self.plain_text = plain_text(message);
         }
         self.by_workers_ai |= members.response.is_some_and(|response| response.get().starts_with('"'));
         (api.read)(&members, self);
@@ -110,12 +140,17 @@ struct WireError {
 
 fn error_text(error: &RawValue) -> Option<String> {
     match error.get() {
-        json if json.starts_with('"') => name(error),
+        json if json.starts_with('"') => plain_text(error),
         json => {
             let message = serde_json::from_str::<WireError>(json).ok().and_then(|error| error.message);
             Some(shorten(message.unwrap_or_else(|| json.to_owned()), LINE_MAX))
         }
     }
+}
+
+fn plain_text(value: &RawValue) -> Option<String> {
+    let Text(text) = serde_json::from_str(value.get()).ok()?;
+    (!text.is_empty()).then(|| shorten(text.into_owned(), LINE_MAX))
 }
 
 #[cfg(test)]

@@ -47,6 +47,20 @@ fn errors_are_told_in_the_providers_words() {
     assert_eq!(error(r#"{"error":null}"#), None);
     assert_eq!(error(r#"data: {"error":{"message":"overloaded"}}"#).as_deref(), Some("overloaded"));
     assert_eq!(error("Unauthorized\n"), None);
+    assert_eq!(
+        error(r#"{"error":{"message":["odd"],"code":1}}"#).as_deref(),
+        Some(r#"{"message":["odd"],"code":1}"#)
+    );
+    let plain = |body: &str| Answer::read(body, &CHAT).plain_text;
+    assert_eq!(
+        plain(r#"{"object":"error","message":"Invalid model: x","code":1500}"#).as_deref(),
+        Some("Invalid model: x")
+    );
+    assert_eq!(
+        plain(r#"{"detail":"Provided API key is invalid."}"#).as_deref(),
+        Some("Provided API key is invalid.")
+    );
+    assert_eq!(plain(r#"{"message":{"role":"assistant","content":"hi"}}"#), None);
     assert_eq!(Answer::read("Unauthorized\n", &CHAT).plain_text.as_deref(), Some("Unauthorized"));
     let long = format!(r#"{{"error":{{"message":"{}"}}}}"#, "x".repeat(2_000));
     assert_eq!(error(&long).unwrap().len(), LINE_MAX);
@@ -56,4 +70,22 @@ fn errors_are_told_in_the_providers_words() {
 fn the_form_of_workers_ai_is_known() {
     assert!(Answer::read("data: {\"response\":\"Once\"}\n\ndata: [DONE]\n\n", &CHAT).by_workers_ai);
     assert!(!Answer::read(r#"{"response":{"id":"x"}}"#, &CHAT).by_workers_ai);
+}
+
+#[test]
+fn a_usage_object_of_a_megabyte_is_none() {
+    let body = format!(r#"{{"usage":{{"prompt_tokens":1,"x":"{}"}}}}"#, "y".repeat(1 << 20));
+    assert_eq!(Answer::read(&body, &CHAT).usage_json, None);
+}
+
+#[test]
+fn a_number_at_the_cut_is_not_believed() {
+    let members = Members::read(r#"{"id":12,"model":34"#);
+    assert_eq!(
+        (members.id.map(RawValue::get), members.model.is_none(), members.complete),
+        (Some("12"), true, false)
+    );
+    let members = Members::read(r#"{"id":12,"model":"m""#);
+    assert_eq!(members.model.map(RawValue::get), Some("\"m\""));
+    assert!(Members::read(r#"{"id":12} "#).complete);
 }

@@ -1,124 +1,174 @@
 //! `OpenAI`'s chat completions, and everything that answers like them: Azure, DeepSeek, Groq, Mistral and most others.
-//! Text completions and embeddings report the same usage.
+//! Text completions report the same usage.
 //!
 //! `prompt_tokens` includes cached and audio input, `completion_tokens` includes reasoning and audio output: both are
-//! taken apart here, so that no token is counted twice.
+//! taken apart here, so that no token is counted twice. Two providers add reasoning on top: see `xai` and `perplexity`.
 
 use serde::Deserialize;
-use weir_event::TokenBucket;
+use weir_event::{TokenBucket, Unit};
 
+use super::usage::{Count, Part, part};
 use super::{Api, Usage, UsageError};
+use crate::decode::lenient::{Lenient, taken};
 use crate::normalize::answer::{Answer, Members};
 
 pub(in crate::normalize) static CHAT: Api = Api { name: "chat completions", read, usage };
 
+/// The figures of a usage object, each under whatever name a service has for it.
 #[derive(Deserialize)]
-struct WireUsage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<WireDetails>,
-    completion_tokens_details: Option<WireDetails>,
-    /// `DeepSeek`'s word for cached tokens.
-    prompt_cache_hit_tokens: Option<u64>,
+pub(super) struct WireUsage {
+    prompt_tokens: Option<Count>,
+    completion_tokens: Option<Count>,
+    total_tokens: Part,
+    prompt_tokens_details: Option<Lenient<WireInput>>,
+    completion_tokens_details: Option<Lenient<WireOutput>>,
+    /// Cached input in the words of `DeepSeek`, of Mistral, of Moonshot and Together, of `LiteLLM` and Databricks.
+    prompt_cache_hit_tokens: Part,
+    num_cached_tokens: Part,
+    cached_tokens: Part,
+    cache_read_input_tokens: Part,
+    /// `LiteLLM`'s word for input written to the cache.
+    cache_creation_input_tokens: Part,
+    /// Where there are no details: Databricks, Perplexity.
+    reasoning_tokens: Part,
+    server_tool_use: Option<Lenient<WireTools>>,
 }
 
 #[derive(Default, Deserialize)]
-struct WireDetails {
-    #[serde(rename = "cached_tokens")]
-    cached: Option<u64>,
-    #[serde(rename = "audio_tokens")]
-    audio: Option<u64>,
-    #[serde(rename = "reasoning_tokens")]
-    reasoning: Option<u64>,
+#[expect(clippy::struct_field_names, reason = "the names are the wire's")]
+struct WireInput {
+    cached_tokens: Part,
+    cache_write_tokens: Part,
+    audio_tokens: Part,
+    image_tokens: Part,
+    video_tokens: Part,
+}
+
+#[derive(Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the wire's")]
+struct WireOutput {
+    reasoning_tokens: Part,
+    audio_tokens: Part,
+    image_tokens: Part,
+}
+
+#[derive(Deserialize)]
+struct WireTools {
+    web_search_requests: Part,
 }
 
 #[derive(Deserialize)]
 struct WireChoice {
-    finish_reason: Option<String>,
+    index: Option<Lenient<Count>>,
+    finish_reason: Option<Lenient<String>>,
 }
 
-fn read(members: &Members<'_>, answer: &mut Answer) {
+/// How reasoning is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reasoning {
+    /// As a part of `completion_tokens`, unless the total says otherwise.
+    Within,
+    /// On top of `completion_tokens`, unless the total says otherwise.
+    OnTop,
+}
+
+/// Takes what any answer of this kind says.
+pub(super) fn read(members: &Members<'_>, answer: &mut Answer) {
     answer.identify(members);
     answer.take_service_tier(members);
-    if let Some(usage) = members.usage {
-        // Some services count along in every chunk: only what they say at the end is the count. The last chunk has no
-        // choices, or says why it ended.
-        answer.report(usage, members.choices.is_none_or(|choices| ends(choices.get())));
+    let groq = members.x_groq.and_then(|x_groq| Members::read(x_groq.get()).usage);
+    let Some(usage) = members.usage.or(groq) else {
+        return;
+    };
+    // Some services count along in every chunk: only what they say at the end is the count. The last chunk has no
+    // choices, or says why the last choice ended. Of a chunk that was cut, the choices may be what is missing.
+    let ended =
+        answer.streamed && members.complete && members.choices.is_none_or(|it| ends(it.get(), answer));
+    answer.report(usage, ended);
+    if answer.model.as_deref().is_some_and(always_searches) {
+        answer.units.set(Unit::WebSearches, 1).expect("1 is below the limit");
     }
 }
 
-fn ends(choices: &str) -> bool {
-    let choices: Vec<WireChoice> = serde_json::from_str(choices).unwrap_or_default();
-    choices.is_empty() || choices.iter().any(|choice| choice.finish_reason.is_some())
+fn ends(choices: &str, answer: &mut Answer) -> bool {
+    let Ok(choices) = serde_json::from_str::<Vec<WireChoice>>(choices) else {
+        return false;
+    };
+    choices.into_iter().fold(true, |_, choice| {
+        answer.choice(part(choice.index).unwrap_or(0), taken(choice.finish_reason).is_some())
+    })
+}
+
+/// `OpenAI`'s models that search the web for every chat completion, and bill each a search.
+fn always_searches(model: &str) -> bool {
+    model.contains("-search-preview") || model.contains("-search-api")
 }
 
 fn usage(json: &str) -> Result<Usage, UsageError> {
-    let wire: WireUsage = serde_json::from_str(json).map_err(|_| UsageError::Form)?;
-    let prompt = wire.prompt_tokens_details.unwrap_or_default();
-    let completion = wire.completion_tokens_details.unwrap_or_default();
-    let cached = prompt.cached.or(wire.prompt_cache_hit_tokens);
-    let mut usage = Usage::default();
-    let input = [(TokenBucket::CacheRead, cached), (TokenBucket::AudioInput, prompt.audio)];
-    usage.split("prompt_tokens", wire.prompt_tokens, TokenBucket::UncachedInput, &input)?;
-    let output =
-        [(TokenBucket::Reasoning, completion.reasoning), (TokenBucket::AudioOutput, completion.audio)];
-    usage.split("completion_tokens", wire.completion_tokens, TokenBucket::TextOutput, &output)?;
-    Ok(usage)
+    WireUsage::read(json)?.apart(Reasoning::Within)
+}
+
+impl WireUsage {
+    pub(super) fn read(json: &str) -> Result<Self, UsageError> {
+        serde_json::from_str(json).map_err(|_| UsageError::Form)
+    }
+
+    /// Takes the figures apart.
+    pub(super) fn apart(self, reported: Reasoning) -> Result<Usage, UsageError> {
+        let mut usage = Usage::default();
+        let prompt = self.prompt_tokens.map(|Count(count)| count);
+        let completion = self.completion_tokens.map(|Count(count)| count);
+        let output = taken(self.completion_tokens_details).unwrap_or_default();
+        let reasoning = part(output.reasoning_tokens).or(part(self.reasoning_tokens));
+        let on_top = on_top(reported, [prompt, completion, reasoning, part(self.total_tokens)]);
+
+        let input = taken(self.prompt_tokens_details).unwrap_or_default();
+        let cached = part(input.cached_tokens)
+            .or(part(self.prompt_cache_hit_tokens))
+            .or(part(self.num_cached_tokens))
+            .or(part(self.cached_tokens))
+            .or(part(self.cache_read_input_tokens));
+        // Cached images are counted under both names: which of them are fresh is known only where none is cached.
+        let fresh = |count: Part| part(count).filter(|_| cached.unwrap_or(0) == 0);
+        let parts = [
+            (TokenBucket::CacheRead, cached),
+            (
+                TokenBucket::CacheWrite5m,
+                part(input.cache_write_tokens).or(part(self.cache_creation_input_tokens)),
+            ),
+            (TokenBucket::AudioInput, part(input.audio_tokens)),
+            (TokenBucket::ImageInput, fresh(input.image_tokens)),
+            (TokenBucket::VideoInput, fresh(input.video_tokens)),
+        ];
+        usage.split("prompt_tokens", prompt, TokenBucket::UncachedInput, &parts)?;
+
+        let above = reasoning.filter(|_| on_top).unwrap_or(0);
+        let written = completion.map(|completion| completion.saturating_add(above));
+        let parts = [
+            (TokenBucket::Reasoning, reasoning),
+            (TokenBucket::AudioOutput, part(output.audio_tokens)),
+            (TokenBucket::ImageOutput, part(output.image_tokens)),
+        ];
+        usage.split("completion_tokens", written, TokenBucket::TextOutput, &parts)?;
+        let searches = taken(self.server_tool_use).and_then(|tools| part(tools.web_search_requests));
+        usage.set_unit(Unit::WebSearches, searches)?;
+        Ok(usage)
+    }
+}
+
+/// Whether reasoning comes on top of the completion: the total tells, where there is one that fits.
+fn on_top(reported: Reasoning, counts: [Option<u64>; 4]) -> bool {
+    let by_default = reported == Reasoning::OnTop;
+    let [Some(prompt), Some(completion), Some(reasoning), Some(total)] = counts else {
+        return by_default;
+    };
+    let shown = prompt.saturating_add(completion);
+    match total.checked_sub(shown) {
+        Some(0) => false,
+        Some(more) if more == reasoning => true,
+        _ => by_default,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(json: &str, expected: &[(TokenBucket, u64)]) {
-        assert_eq!(usage(json).unwrap().tokens.iter().collect::<Vec<_>>(), expected, "{json}");
-    }
-
-    #[test]
-    fn parts_are_taken_out_of_the_whole() {
-        check(
-            r#"{"prompt_tokens":15,"completion_tokens":354,"total_tokens":369}"#,
-            &[(TokenBucket::UncachedInput, 15), (TokenBucket::TextOutput, 354)],
-        );
-        check(
-            r#"{"prompt_tokens":1000,"completion_tokens":100,
-                "prompt_tokens_details":{"cached_tokens":900,"audio_tokens":20},
-                "completion_tokens_details":{"reasoning_tokens":64,"audio_tokens":0,"accepted_prediction_tokens":3}}"#,
-            &[
-                (TokenBucket::UncachedInput, 80),
-                (TokenBucket::CacheRead, 900),
-                (TokenBucket::AudioInput, 20),
-                (TokenBucket::TextOutput, 36),
-                (TokenBucket::Reasoning, 64),
-                (TokenBucket::AudioOutput, 0),
-            ],
-        );
-        check(
-            r#"{"prompt_tokens":10,"prompt_cache_hit_tokens":4,"prompt_cache_miss_tokens":6,"completion_tokens":1}"#,
-            &[(TokenBucket::UncachedInput, 6), (TokenBucket::CacheRead, 4), (TokenBucket::TextOutput, 1)],
-        );
-    }
-
-    #[test]
-    fn unreported_stays_unreported() {
-        check(r#"{"prompt_tokens":8,"total_tokens":8}"#, &[(TokenBucket::UncachedInput, 8)]);
-        check(r#"{"input_tokens":8,"output_tokens":8}"#, &[]);
-        check("{}", &[]);
-    }
-
-    #[test]
-    fn impossible_usage_is_refused_and_not_clamped() {
-        let check = |json: &str, expected: &str| assert_eq!(usage(json).unwrap_err().to_string(), expected);
-        check(
-            r#"{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":6}}"#,
-            "usage has more tokens in the parts of prompt_tokens than in all",
-        );
-        check(
-            r#"{"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":4,"audio_tokens":2}}"#,
-            "usage has more tokens in the parts of completion_tokens than in all",
-        );
-        check(r#"{"prompt_tokens":-1}"#, "usage has another form");
-        check(r#"{"prompt_tokens":1.5}"#, "usage has another form");
-        check(r#"{"prompt_tokens":18446744073709551615}"#, "usage");
-    }
-}
+mod tests;

@@ -1,6 +1,11 @@
 //! What a usage object comes to, and how its totals are taken apart.
 
-use weir_event::{TokenBucket, Tokens, TokensError, Units, UnitsError};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::Number;
+use weir_event::{TokenBucket, Tokens, TokensError, Unit, Units, UnitsError};
+
+use crate::decode::lenient::{Lenient, taken};
 
 /// What was used, in disjoint buckets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +35,54 @@ pub(in crate::normalize) enum UsageError {
     Units(#[from] UnitsError),
 }
 
+/// A count as providers write it: a whole number, by some proxies as a float without a fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::normalize) struct Count(pub(in crate::normalize) u64);
+
+/// A count that only takes part in another: one of an unexpected type is as good as missing.
+pub(super) type Part = Option<Lenient<Count>>;
+
+/// The count, where there is one.
+pub(super) fn part(field: Part) -> Option<u64> {
+    taken(field).map(|Count(count)| count)
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = Number::deserialize(deserializer)?;
+        let count = number.as_u64().or_else(|| number.as_f64().and_then(without_fraction));
+        count.map(Self).ok_or_else(|| D::Error::custom("not a count"))
+    }
+}
+
+fn without_fraction(float: f64) -> Option<u64> {
+    /// From here on floats skip whole numbers.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be a whole number between 0 and 2^53"
+    )]
+    let count = || float as u64;
+    ((0.0..=EXACT_MAX).contains(&float) && float.trunc().total_cmp(&float).is_eq()).then(count)
+}
+
 impl Usage {
+    /// Sets the count of a unit, where it was reported.
+    pub(super) fn set_unit(&mut self, unit: Unit, count: Option<u64>) -> Result<(), UsageError> {
+        count.map_or(Ok(()), |count| Ok(self.units.set(unit, count)?))
+    }
+
+    /// Adds the units that the answer shows, unless the usage tells of them itself.
+    pub(in crate::normalize) fn with_units(mut self, shown: &Units) -> Self {
+        for (unit, count) in shown.iter() {
+            if self.units.get(unit) == 0 {
+                self.units.set(unit, count).expect("a count of units is within the bounds of units");
+            }
+        }
+        self
+    }
+
     /// Puts the parts of a total into their buckets, and what is left of it into the bucket of the rest. A total that
     /// was not reported leaves all of them unreported: parts without their whole are no count.
     pub(super) fn split(
@@ -51,5 +103,29 @@ impl Usage {
             }
         }
         Ok(self.tokens.set(rest_bucket, rest)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_a_whole_number_however_it_is_written() {
+        let check = |json: &str, expected: Option<u64>| {
+            let count = serde_json::from_str::<Count>(json).ok();
+            assert_eq!(count.map(|Count(count)| count), expected, "{json}");
+        };
+        check("12", Some(12));
+        check("12.0", Some(12));
+        check("1.2e1", Some(12));
+        check("0.0", Some(0));
+        check("18446744073709551615", Some(u64::MAX));
+        check("9007199254740992.0", Some(9_007_199_254_740_992));
+        for json in ["12.5", "-1", "-1.0", "1e300", "18446744073709551616", "\"12\"", "true", "null", "[1]"] {
+            check(json, None);
+        }
+        let Lenient(odd) = serde_json::from_str::<Lenient<Count>>("\"12\"").unwrap();
+        assert_eq!(odd, None);
     }
 }
