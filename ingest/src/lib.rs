@@ -7,6 +7,7 @@
 //! never fails its neighbours, and its bytes are kept.
 
 pub mod accept;
+mod command;
 pub mod config;
 pub mod decode;
 mod metrics;
@@ -14,8 +15,9 @@ pub mod migrate;
 pub mod normalize;
 pub mod pipeline;
 pub mod price;
+mod prices;
 mod serve;
 pub mod sink;
 mod text;
 
-pub use serve::{Settings, run};
+pub use command::{Settings, run};

@@ -6,12 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Command;
 use tokio::time::sleep;
 use weir_service::clock::SystemClock;
-use weir_service::config::{
-    Binary, ClickHouseConfig, CommandLine, ConfigErrors, Invocation, LoadError, LogConfig, Reader,
-};
+use weir_service::config::Binary;
 use weir_service::http::{self, Listener};
 use weir_service::lifecycle::{Lifecycle, Shutdown};
 use weir_service::metrics::Metrics;
@@ -20,68 +17,18 @@ use weir_service::{ops, telemetry};
 use weir_store::migrations::Topology;
 
 use crate::accept::{self, Pushes};
-use crate::config::{IngestConfig, KEYS};
+use crate::config::IngestConfig;
 use crate::metrics::IngestMetrics;
 use crate::migrate::migrate;
 use crate::pipeline::Pipeline;
 use crate::price::PriceBook;
 use crate::sink::{Announcer, Publisher, Sink, Store, Writer, connect_bus};
 
-/// The subcommand that brings the tables up to date and ends.
-const COMMAND_MIGRATE: &str = "migrate";
-
 /// How often the stores are looked at for `/readyz`.
 const READINESS_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What the process was asked to do, with its settings.
-#[derive(Debug)]
-pub struct Settings(Task);
-
-#[derive(Debug)]
-enum Task {
-    Serve(Box<IngestConfig>),
-    Migrate { clickhouse: ClickHouseConfig, log: LogConfig },
-}
-
-impl Settings {
-    /// Reads the arguments and the environment of this process, and the file that they name.
-    pub fn from_process() -> Result<Self, LoadError> {
-        let Invocation { subcommand, reader } = command_line().read_process()?;
-        Ok(Self(match subcommand {
-            Some(subcommand) if subcommand.name == COMMAND_MIGRATE => migrate_task(reader)?,
-            // Clap knows no other subcommand.
-            Some(_) | None => Task::Serve(Box::new(IngestConfig::from_reader(reader)?)),
-        }))
-    }
-}
-
-/// Does what was asked for, and gives the exit code. Fails only when it cannot start.
-pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    match settings.0 {
-        Task::Serve(config) => serve(*config).await,
-        Task::Migrate { clickhouse, log } => {
-            telemetry::init(&log)?;
-            let applied = migrate(&clickhouse, &Topology::SingleServer, &SystemClock).await?;
-            tracing::info!(applied, database = clickhouse.database, "tables are up to date");
-            Ok(ExitCode::SUCCESS)
-        }
-    }
-}
-
-fn command_line() -> CommandLine {
-    CommandLine::new(Binary::Ingest, KEYS, "Takes gateway logs in, prices every request and stores it")
-        .subcommand(
-            Command::new(COMMAND_MIGRATE).about("creates or updates the tables in ClickHouse, and ends"),
-        )
-}
-
-/// Migrating needs no token and no bus.
-fn migrate_task(mut reader: Reader) -> Result<Task, ConfigErrors> {
-    let (clickhouse, log) = (reader.clickhouse(), reader.log());
-    reader.finish(|_| Ok(Task::Migrate { clickhouse: clickhouse?, log: log? }))
-}
-
-async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
+/// Serves until it is told to stop, and gives the exit code. Fails only when it cannot start.
+pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
     telemetry::init(&config.log)?;
     let lifecycle = Lifecycle::new(config.drain_timeout).context("signals")?;
     if config.migrate_at_start {

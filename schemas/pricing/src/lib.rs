@@ -10,6 +10,7 @@ mod book;
 mod charge;
 mod cost;
 mod error;
+pub mod import;
 mod quota;
 mod rate;
 mod receipt;

@@ -135,8 +135,8 @@ fn what_is_unknown_is_not_zero() {
     };
     check(&UsageEvent { tokens: tokens(Bucket::TextOutput), ..seed_record() }, UnpricedReason::NoInput);
     check(&UsageEvent { tokens: tokens(Bucket::UncachedInput), ..seed_record() }, UnpricedReason::NoOutput);
-    let batch = Some("batch".to_owned());
-    check(&UsageEvent { service_tier: batch, ..seed_record() }, UnpricedReason::NoTierPrice);
+    let nobody_sells = Some("overnight".to_owned());
+    check(&UsageEvent { service_tier: nobody_sells, ..seed_record() }, UnpricedReason::NoTierPrice);
     let most = Tokens::BUCKET_MAX;
     let mut tokens = tokens(Bucket::UncachedInput);
     tokens.set(Bucket::TextOutput, most).unwrap();
