@@ -84,6 +84,39 @@ async fn aggregator_windows_and_rollups_equal_the_logs_and_what_comes_twice_chan
 }
 
 #[tokio::test]
+async fn aggregator_shows_rows_that_were_changed_after_it_is_told_of_their_minutes() {
+    let world = World::start(&[]).await;
+    let mut all = entries(0, 200, world.now_ms().await);
+    world.deliver(&all).await;
+    wait_for_windows(&world, &all).await;
+
+    let change = "ALTER TABLE logs UPDATE cost = cost * 2 WHERE token = 'team-a' SETTINGS mutations_sync = 2";
+    world.store.query(change).execute().await.unwrap();
+    let mut changed = Vec::new();
+    for entry in all.iter_mut().filter(|entry| entry.token == "team-a" && entry.cost.is_some()) {
+        entry.cost = entry.cost.unwrap().checked_mul(2);
+        changed.push(entry.clone());
+    }
+    assert!(changed.len() > 30);
+    // Twice: it is as good as once.
+    for _ in 0..2 {
+        world.publish_dirty(&changed).await;
+    }
+    let as_expected = async || {
+        for gateway in GATEWAYS {
+            let live = world.live(&scope(gateway)).await;
+            if live != expected::snapshot(&all, &scope(gateway), live.as_of) {
+                return false;
+            }
+        }
+        true
+    };
+    harness::eventually(LIMIT, true, as_expected).await;
+    check_rollups(&world, &all).await;
+    check_windows(&world, &all).await;
+}
+
+#[tokio::test]
 async fn aggregator_that_is_killed_has_the_same_windows_after_its_restart() {
     let world = World::start(&[]).await;
     let now_ms = world.now_ms().await;

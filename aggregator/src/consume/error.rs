@@ -44,8 +44,8 @@ pub enum ConsumeError {
     /// Another part of the process is gone: it is about to end.
     #[error("process is about to end")]
     Closed,
-    /// A message is not a [`weir_event::bus::UsageMessage`]. It never will be.
-    #[error("message is not a usage message")]
+    /// A message is not what its subject says. It never will be.
+    #[error("message is not what its subject says")]
     Undecodable(#[source] serde_json::Error),
 }
 

@@ -1,5 +1,6 @@
 //! The task that keeps the windows: reads the past, then folds messages as they come.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use async_nats::jetstream::{AckKind, Context, Message};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use weir_event::bus::UsageMessage;
+use weir_event::bus::{DIRTY_SUBJECT, DirtyMessage, UsageMessage};
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
 use weir_service::readiness::ReadinessCheck;
@@ -224,11 +225,14 @@ impl Running {
         if let Some(position) = &mut self.position {
             position.latest = position.latest.max(sequence);
         }
-        match serde_json::from_slice(&message.payload).map_err(ConsumeError::Undecodable) {
-            Ok(usage) => {
-                self.fold(sequence, &usage, published_ns);
+        let taken = if message.subject.as_str() == DIRTY_SUBJECT {
+            self.take_dirty(sequence, &message.payload)
+        } else {
+            self.take_usage(sequence, &message.payload, published_ns)
+        };
+        match taken {
+            Ok(minutes) => {
                 let (_, acker) = message.split();
-                let minutes = ScopeMinute::of(&usage.entries);
                 let touched = Touched { minutes, message: Some((sequence, acker)) };
                 self.intake.touched.send(touched).await.map_err(|_| ConsumeError::Closed)
             }
@@ -242,6 +246,28 @@ impl Running {
                 }
             },
         }
+    }
+
+    /// New rows. Gives the minutes that they touch.
+    fn take_usage(
+        &self,
+        sequence: u64,
+        payload: &[u8],
+        published_ns: i128,
+    ) -> Result<BTreeSet<ScopeMinute>, ConsumeError> {
+        let usage: UsageMessage = serde_json::from_slice(payload).map_err(ConsumeError::Undecodable)?;
+        self.fold(sequence, &usage, published_ns);
+        Ok(ScopeMinute::of(&usage.entries))
+    }
+
+    /// Rows that were changed. Gives their minutes. If they are in the windows, the next upkeep reads the past again.
+    fn take_dirty(&self, sequence: u64, payload: &[u8]) -> Result<BTreeSet<ScopeMinute>, ConsumeError> {
+        let dirty: DirtyMessage = serde_json::from_slice(payload).map_err(ConsumeError::Undecodable)?;
+        let intake = &self.intake;
+        if intake.fold.lock().outdate(sequence, &dirty.minutes, now(&intake.clock)) {
+            tracing::info!(sequence, "rows in the windows were changed, the past is to be read again");
+        }
+        Ok(ScopeMinute::of_dirty(&dirty))
     }
 
     fn fold(&self, sequence: u64, usage: &UsageMessage, published_ns: i128) {

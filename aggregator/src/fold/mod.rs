@@ -40,6 +40,15 @@
 //!   a duplicate. Those are told apart where that can be proven: the recent ids are complete from some time on, so an
 //!   event that ended after it and is not among them was never folded. It is folded now; any other is not.
 //!
+//! # Rows that change
+//!
+//! A row that is priced anew does not come in a usage message: its minute is named by a
+//! [`DirtyMessage`](weir_event::bus::DirtyMessage), published after the change is committed. What is folded cannot be
+//! taken out again, so if a window reaches back to the minute the past is read again, and until it was, snapshots are
+//! not `complete`. The stream's order keeps this exact: a warm-up that began after the message came read the changed
+//! rows, and is not repeated for it. A row's own message that comes after such a warm-up, with the cost of before, is
+//! known by its id.
+//!
 //! # Bounds
 //!
 //! At most [`Limits::keys_max`] API token and model pairs have windows. An entry of a pair beyond that is counted

@@ -85,6 +85,18 @@ impl Fold {
         applied
     }
 
+    /// Rows of `minutes` were changed in ClickHouse, says the message that has `sequence` in the stream. If a window
+    /// reaches back to any of them, the past has to be read again: what is folded cannot be taken out. A message that
+    /// a warm-up was later than tells it nothing new. Gives whether the past has to be read.
+    pub fn outdate(&mut self, sequence: u64, minutes: &[Timestamp], now: Timestamp) -> bool {
+        self.windows.observe(now);
+        let outdated = self.sequences.insert(sequence) && self.windows.hold_any(minutes);
+        if outdated {
+            self.warm = false;
+        }
+        outdated
+    }
+
     /// The windows of `scope` that end at `now`.
     #[must_use]
     pub fn snapshot(&self, scope: &Scope, now: Timestamp) -> Snapshot {
@@ -97,7 +109,8 @@ impl Fold {
         }
     }
 
-    /// Whether the past has to be read, or read again because the clock was set back beyond what was kept.
+    /// Whether the past has to be read, or read again: the clock was set back beyond what was kept, or rows that are in
+    /// the windows were changed.
     #[must_use]
     pub fn needs_warm_up(&self, now: Timestamp) -> bool {
         !self.warm || !self.windows.reach_back_from(now)

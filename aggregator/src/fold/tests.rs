@@ -270,6 +270,27 @@ fn nothing_is_complete_before_the_warm_up() {
 }
 
 #[test]
+fn rows_that_change_ask_for_the_past_once_and_only_if_a_window_has_them() {
+    let mut fold = warm(10, &[], START_MS);
+    let mut check = |sequence, age_ms: i64, expected: bool| {
+        let outdated = fold.outdate(sequence, &[at(START_MS - age_ms)], at(START_MS));
+        assert_eq!(outdated, expected, "{sequence}");
+        assert_eq!(fold.needs_warm_up(at(START_MS)), expected, "{sequence}");
+        assert_eq!(fold.snapshot(&scope("gw-a"), at(START_MS)).live.complete, !expected, "{sequence}");
+    };
+    // The warm-up was later than the message.
+    check(10, 0, false);
+    check(11, LONG_MS[1] + SLACK_MS + 1, false);
+    // It is ahead of the clock, and will be in a window.
+    check(12, -AHEAD_MAX_MS, true);
+    let mut fold = warm(12, &[], START_MS);
+    assert!(!fold.outdate(12, &[at(START_MS)], at(START_MS)), "delivered again after the past was read");
+    assert!(fold.outdate(13, &[at(START_MS - LONG_MS[1] - SLACK_MS)], at(START_MS)));
+    // Its sequence is taken in like any other.
+    assert_eq!(fold.apply(13, &[entry(1, START_MS)], at(START_MS)).redelivered, 1);
+}
+
+#[test]
 fn what_there_is_no_room_for_is_counted_and_makes_snapshots_incomplete_while_it_is_missing() {
     let limits = Limits { keys_max: 1, ..LIMITS };
     let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();

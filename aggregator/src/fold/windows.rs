@@ -168,6 +168,11 @@ impl Windows {
         now.millis() < self.lacking_until_ms
     }
 
+    /// Whether any of `minutes` is kept, or will be when its time has come.
+    pub(super) fn hold_any(&self, minutes: &[Timestamp]) -> bool {
+        minutes.iter().any(|minute| minute.millis() >= self.minutes_floor())
+    }
+
     pub(super) fn keys(&self) -> usize {
         self.keys
     }

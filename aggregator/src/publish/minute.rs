@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use weir_event::bus::UsageEntry;
+use weir_event::bus::{DirtyMessage, UsageEntry};
 use weir_event::{Scope, Timestamp};
 
 /// A tenant and the start of a minute.
@@ -21,6 +21,13 @@ impl ScopeMinute {
         let distinct: HashSet<_> =
             entries.iter().map(|entry| (&entry.scope, entry.created_at.minute())).collect();
         distinct.into_iter().map(|(scope, start)| Self { scope: scope.clone(), start }).collect()
+    }
+
+    /// The minutes that `dirty` names; any time inside of one stands for it.
+    #[must_use]
+    pub fn of_dirty(dirty: &DirtyMessage) -> BTreeSet<Self> {
+        let minute = |time: &Timestamp| Self { scope: dirty.scope.clone(), start: time.minute() };
+        dirty.minutes.iter().map(minute).collect()
     }
 
     /// Its start in seconds since 1970, as ClickHouse's `DateTime` has it.

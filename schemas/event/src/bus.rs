@@ -2,6 +2,8 @@
 //!
 //! A message tells of rows that are already committed in ClickHouse: the bus is a signal, never a copy of record.
 //! Losing one leaves its rows out of the statistics until their minute is touched, or the past is read, again.
+//! There are two kinds, told apart by their subject: [`UsageMessage`]s of new rows, and [`DirtyMessage`]s of rows that
+//! were changed where they lie.
 
 use std::time::Duration;
 
@@ -13,6 +15,9 @@ use crate::{CostSource, EventId, Scope, Timestamp, Usd};
 pub const USAGE_STREAM: &str = "WEIR_USAGE";
 /// Every subject of the stream.
 pub const USAGE_SUBJECTS: &str = "weir.usage.>";
+/// The subject of [`DirtyMessage`]s. It is one of the stream's: the stream's order is what says whether a warm-up saw
+/// the rows before or after they changed.
+pub const DIRTY_SUBJECT: &str = "weir.usage.dirty";
 /// How long the stream keeps a message. An aggregator that was away for longer reads the past from ClickHouse.
 ///
 /// These constants describe the stream to both of its creators, whichever comes first: it is stored in files, one
@@ -28,6 +33,8 @@ pub const LIVE_SUBJECT: &str = "weir.live";
 pub const SHARDS: u16 = 16;
 /// The most entries in one message: keeps it below NATS's default limit of 1 MiB.
 pub const ENTRIES_PER_MESSAGE_MAX: usize = 1_000;
+/// The most minutes in one message: bounds what waits for its acknowledgement.
+pub const MINUTES_PER_MESSAGE_MAX: usize = 1_000;
 
 /// A slice of a committed batch: what the aggregator needs of each row, and no more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +75,17 @@ pub struct UsageEntry {
     /// Whether the row was already stored when this delivery of it came in. It was counted then and is not to be
     /// counted again, unless the first delivery died before it was announced; in any case its minute is to be checked.
     pub duplicate: bool,
+}
+
+/// Minutes of one tenant whose rows were changed after they had been told of: priced anew, or deleted. The changes are
+/// committed. Said twice, it is as good as said once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirtyMessage {
+    /// Whose.
+    pub scope: Scope,
+    /// The first millisecond of each, at most [`MINUTES_PER_MESSAGE_MAX`].
+    pub minutes: Vec<Timestamp>,
 }
 
 /// The shard of an API token's usage: all of a token's events meet in one place.

@@ -8,7 +8,7 @@ use async_nats::{Client as NatsClient, ConnectOptions, Message};
 use clickhouse::Client;
 use harness::create_tables;
 use tempfile::TempDir;
-use weir_event::bus::{self, LiveRequest, LiveSnapshot, UsageEntry, UsageMessage};
+use weir_event::bus::{self, DirtyMessage, LiveRequest, LiveSnapshot, UsageEntry, UsageMessage};
 use weir_event::{CostSource, EventId, Scope, Timestamp, Usd};
 use weir_local::{ClickHouse, Installation, Nats, Probe, Program, Service, free_address, random_secret};
 use weir_store::{LogRow, ScaledUsd};
@@ -88,7 +88,21 @@ impl World {
     }
 
     pub(super) async fn publish_bytes(&self, payload: Vec<u8>) {
-        let published = self.jetstream.publish(bus::usage_subject(0), payload.into()).await.unwrap();
+        self.publish_to(bus::usage_subject(0), payload).await;
+    }
+
+    /// Says that the rows of `entries` were changed.
+    pub(super) async fn publish_dirty(&self, entries: &[UsageEntry]) {
+        for scope in ["gw-a", "gw-b"].map(scope) {
+            let minute = |entry: &UsageEntry| (entry.scope == scope).then(|| entry.created_at.minute());
+            let minutes = entries.iter().filter_map(minute).collect();
+            let message = DirtyMessage { scope: scope.clone(), minutes };
+            self.publish_to(bus::DIRTY_SUBJECT.to_owned(), serde_json::to_vec(&message).unwrap()).await;
+        }
+    }
+
+    async fn publish_to(&self, subject: String, payload: Vec<u8>) {
+        let published = self.jetstream.publish(subject, payload.into()).await.unwrap();
         published.await.unwrap();
     }
 
