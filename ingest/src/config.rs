@@ -1,15 +1,21 @@
 //! The settings of ingest: section `[ingest]` and the shared ones.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use weir_service::auth::BearerTokens;
 use weir_service::config::{
     ByteSize, ClickHouseConfig, ConfigErrors, Key, LogConfig, NatsConfig, Reader, Reported,
 };
+use weir_service::telemetry::chain;
 
 use crate::accept::{ChunkLimits, PushLimits};
+use crate::price::{PriceBook, load_book};
 use crate::sink::GroupLimits;
+
+/// The price files, for everything that prices.
+pub(crate) const PRICE_FILES: &str = "ingest.price_files";
 
 /// The keys of `[ingest]`.
 pub const KEYS: &[Key] = &[
@@ -21,6 +27,10 @@ pub const KEYS: &[Key] = &[
     )
     .secret(),
     Key::new("ingest.migrate_at_start", "create or update the tables before taking pushes").default("false"),
+    Key::new(
+        PRICE_FILES,
+        "price files (TOML) that come before the built-in price book, comma-separated; none if not set",
+    ),
     Key::new("ingest.drain_timeout", "how long pushes under way may take when stopping").default("20s"),
     Key::new("ingest.body_bytes_max", "the most bytes of a push, decompressed").default("1GiB"),
     Key::new("ingest.line_bytes_max", "the most bytes of a record; longer ones are dead letters")
@@ -53,6 +63,8 @@ pub struct IngestConfig {
     pub tokens: BearerTokens,
     /// Whether to bring the tables up to date first.
     pub migrate_at_start: bool,
+    /// What costs are computed with.
+    pub price_book: PriceBook,
     /// From the soft to the hard stop.
     pub drain_timeout: Duration,
     /// What a push may take.
@@ -76,6 +88,7 @@ impl IngestConfig {
         let ops_listen = reader.get("ingest.ops_listen");
         let tokens = reader.bearer_tokens("ingest.tokens");
         let migrate_at_start = reader.get("ingest.migrate_at_start");
+        let price_book = read_price_book(&mut reader, &[]);
         let drain_timeout = reader.get("ingest.drain_timeout");
         let push = read_push(&mut reader);
         let group = read_group(&mut reader);
@@ -88,6 +101,7 @@ impl IngestConfig {
                 ops_listen: ops_listen?,
                 tokens: tokens?,
                 migrate_at_start: migrate_at_start?,
+                price_book: price_book?,
                 drain_timeout: drain_timeout?,
                 push: push?,
                 group: group?,
@@ -101,6 +115,14 @@ impl IngestConfig {
             Ok(config)
         })
     }
+}
+
+/// The book of `first` and the configured price files over the built-in one. They are read here, so that a file that
+/// cannot be used is told with every other mistake.
+pub(crate) fn read_price_book(reader: &mut Reader, first: &[PathBuf]) -> Result<PriceBook, Reported> {
+    let configured: Vec<PathBuf> = reader.get_list(PRICE_FILES)?;
+    let files: Vec<_> = first.iter().chain(&configured).cloned().collect();
+    load_book(&files).map_err(|error| reader.reject(PRICE_FILES, chain(&error)))
 }
 
 fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
@@ -182,6 +204,12 @@ mod tests {
         let error = read(&args, &[("WEIR_INGEST_TOKENS", "se cret")]).unwrap_err();
         assert!(error.starts_with("3 problems"), "{error}");
         assert!(!error.contains("se cret"), "{error}");
+    }
+
+    #[test]
+    fn price_files_are_read_at_the_start() {
+        let error = read(&[], &[TOKENS, ("WEIR_INGEST_PRICE_FILES", "/nowhere/a.toml")]).unwrap_err();
+        assert!(error.contains("ingest.price_files") && error.contains("/nowhere/a.toml"), "{error}");
     }
 
     #[test]

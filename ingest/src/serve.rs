@@ -21,7 +21,6 @@ use crate::config::IngestConfig;
 use crate::metrics::IngestMetrics;
 use crate::migrate::migrate;
 use crate::pipeline::Pipeline;
-use crate::price::PriceBook;
 use crate::sink::{Announcer, Publisher, Sink, Store, Writer, connect_bus};
 
 /// How often the stores are looked at for `/readyz`.
@@ -43,7 +42,8 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
     spawn_sink(&lifecycle, writer, publisher, readiness.register("predecessors"));
 
     ops::spawn(&lifecycle, ops_listener, metrics, readiness);
-    let pipeline = Arc::new(Pipeline::new(PriceBook::builtin()));
+    tracing::info!(price_book = config.price_book.edition().as_str(), "prices are read");
+    let pipeline = Arc::new(Pipeline::new(config.price_book));
     let pushes = Pushes::new(config.push, SystemClock::shared(), pipeline, sink, ingest_metrics.clone());
     http::spawn(&lifecycle, "intake", listener, accept::routes(config.tokens, pushes, ingest_metrics));
     Ok(lifecycle.run().await)

@@ -4,4 +4,7 @@
 //! not change again. The rules and the prices are the pricing crate's: this stage only applies them, at the moment an
 //! event comes in, so that every row says what was known then.
 
+mod files;
+
+pub use files::{PriceFilesError, load_book};
 pub use weir_pricing::{PriceBook, PricedEvent};
