@@ -63,6 +63,7 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
         provided_cost: None,
         custom_cost: None,
         quota: None,
+        quota_ratios: None,
         metadata: None,
         bodies: bodies(record.console.request, record.console.response, &record.headers),
         caller: caller(record.headers, facts.question.user),

@@ -1,7 +1,8 @@
 //! The canonical event: one type that every source decodes to and everything behind ingest works with.
 
 use crate::{
-    Dialect, EventId, EventKind, Flags, Metadata, RequestType, Scope, Source, Timestamp, Tokens, Units, Usd,
+    Dialect, EventId, EventKind, Flags, Metadata, QuotaRatios, RequestType, Scope, Source, Timestamp, Tokens,
+    Units, Usd,
 };
 
 /// One thing that happened at a gateway: most often a request to a model and its answer.
@@ -81,6 +82,8 @@ pub struct UsageEvent {
     pub custom_cost: Option<CustomCost>,
     /// The quota units that the source charged (new-api: 500,000 to the dollar).
     pub quota: Option<i64>,
+    /// The ratios that the source prices quota units with, where it did not give those.
+    pub quota_ratios: Option<Box<QuotaRatios>>,
 
     /// What the caller attached.
     pub metadata: Option<Metadata>,

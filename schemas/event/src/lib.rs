@@ -15,6 +15,7 @@ mod id;
 mod metadata;
 mod money;
 mod names;
+mod quota;
 mod scope;
 mod time;
 mod tokens;
@@ -27,8 +28,10 @@ pub use id::{EventId, EventIdError};
 pub use metadata::{Metadata, MetadataValue};
 pub use money::{Usd, UsdError};
 pub use names::{
-    CostSource, Dialect, EventKind, Flag, QuotaSource, RequestType, Source, Unit, UnknownName, UnpricedReason,
+    CostSource, Dialect, EventKind, Flag, QuotaArithmetic, QuotaMode, QuotaSemantics, QuotaSource,
+    RequestType, Source, Unit, UnknownName, UnpricedReason,
 };
+pub use quota::{QuotaRatios, QuotaTool, Ratio, RatioError};
 pub use scope::{AccountId, GatewayId, Scope, ScopeError};
 pub use time::{Timestamp, TimestampError};
 pub use tokens::{TokenBucket, Tokens, TokensError};

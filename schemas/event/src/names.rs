@@ -193,6 +193,38 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// How new-api turns ratios into quota units; it has changed.
+    QuotaArithmetic, "quota_arithmetic" {
+        /// In decimals, rounded half away from zero at the end, held within 32 bits.
+        Current = "current",
+        /// As until 2025: a request in Anthropic's form is truncated, and nothing is held within bounds.
+        Legacy = "legacy",
+    }
+}
+
+vocabulary! {
+    /// What new-api calls the prompt tokens of a request.
+    QuotaSemantics, "quota_semantics" {
+        /// All input, cached or not.
+        Openai = "openai",
+        /// The input without what was read from or written to the cache.
+        Anthropic = "anthropic",
+    }
+}
+
+vocabulary! {
+    /// What new-api charges a request for.
+    QuotaMode, "quota_mode" {
+        /// Its tokens, or a fixed price.
+        Text = "text",
+        /// Its text and audio tokens, each at ratios of their own.
+        Audio = "audio",
+        /// A task, at a fixed price that is truncated.
+        Task = "task",
+    }
+}
+
+vocabulary! {
     /// What is counted, and billed, apart from tokens. Names end in the unit; without one it is a number of things.
     Unit, "unit" {
         /// Searches of the web that the provider ran for the answer.

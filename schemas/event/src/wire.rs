@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bodies, Caller, CustomCost, Dialect, EventId, EventKind, Flags, Metadata, RequestType, Scope, Source,
-    Timestamp, TokenBucket, Tokens, TokensError, Unit, Units, UnitsError, UsageEvent, Usd,
+    Bodies, Caller, CustomCost, Dialect, EventId, EventKind, Flags, Metadata, QuotaRatios, RequestType,
+    Scope, Source, Timestamp, TokenBucket, Tokens, TokensError, Unit, Units, UnitsError, UsageEvent, Usd,
 };
 
 /// An event as a producer writes it. Unknown names are errors: a misspelt field must not be lost in silence.
@@ -59,6 +59,7 @@ pub struct WireEvent {
     pub cost: Option<Usd>,
     pub custom_cost: Option<WireCustomCost>,
     pub quota: Option<i64>,
+    pub quota_ratios: Option<QuotaRatios>,
     pub metadata: Option<Metadata>,
     pub request_body: Option<String>,
     pub response_body: Option<String>,
@@ -191,6 +192,7 @@ impl WireEvent {
             provided_cost: self.cost,
             custom_cost: derived.custom_cost,
             quota: self.quota,
+            quota_ratios: self.quota_ratios.map(Box::new),
             metadata: self.metadata,
             bodies: Bodies {
                 request_size: size(&self.request_body),

@@ -20,7 +20,7 @@ pub use book::{ContextBound, Edition, PriceBook};
 pub use charge::Charge;
 pub use cost::{Cost, PricedEvent, price};
 pub use error::{BookError, EntryError};
-pub use quota::{QUOTA_PER_USD, Quota, quota_of, quota_of_cost};
+pub use quota::{QUOTA_PER_USD, Quota, QuotaUsage, quota_of, quota_of_cost, quota_of_ratios};
 pub use rate::Rate;
 pub use receipt::{Receipt, ReceiptLine, ReceiptPrice, ReceiptRate, receipt};
 pub use weir_event::UnpricedReason;

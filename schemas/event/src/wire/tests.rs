@@ -107,6 +107,13 @@ fn the_schema_and_the_type_have_the_same_fields() {
         serde_json::to_value(minimal()).unwrap().as_object().unwrap().keys().cloned().collect();
     typed.sort();
     assert_eq!(published, typed);
+    let ratios: QuotaRatios = serde_json::from_str(r#"{"model_ratio":"1"}"#).unwrap();
+    let mut ratios: Vec<_> =
+        serde_json::to_value(ratios).unwrap().as_object().unwrap().keys().cloned().collect();
+    ratios.sort();
+    let published: Vec<_> =
+        schema["properties"]["quota_ratios"]["properties"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(published, ratios);
     let buckets: Vec<_> =
         schema["properties"]["tokens"]["properties"].as_object().unwrap().keys().cloned().collect();
     let mut known: Vec<_> = TokenBucket::ALL

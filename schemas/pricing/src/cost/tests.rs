@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use weir_event::wire::WireEvent;
-use weir_event::{Scope, Source, TokenBucket as Bucket, Tokens};
+use weir_event::{QuotaSource, Scope, Source, TokenBucket as Bucket, Tokens};
 
 use super::*;
 
@@ -169,6 +169,31 @@ fn a_provided_cost_wins_and_a_cache_hit_costs_nothing() {
     assert_eq!(cost(&provided, &book), Cost::Provided("0.1".parse().unwrap()));
     let hit = cost(&UsageEvent { cached: true, ..seed_record() }, &book);
     assert_eq!((hit.amount(), hit.source()), (Some(Usd::ZERO), CostSource::CachedZero));
+}
+
+#[test]
+fn quota_is_the_events_own_or_by_its_ratios_or_by_its_cost() {
+    let book = PriceBook::builtin();
+    let ratios = |json: &str| Some(Box::new(serde_json::from_str(json).unwrap()));
+    let check = |event: UsageEvent, expected: Option<(i64, QuotaSource)>| {
+        let quota = PricedEvent::new(event, &book).quota();
+        assert_eq!(quota.map(|quota| (quota.units, quota.source)), expected);
+    };
+    // 0.005385 USD x 500,000 = 2,692.5
+    check(seed_record(), Some((2_693, QuotaSource::Cost)));
+    // 15 x 2 + 354 x 2 x 4
+    let with_ratios =
+        UsageEvent { quota_ratios: ratios(r#"{"model_ratio":"2","completion_ratio":"4"}"#), ..seed_record() };
+    check(with_ratios.clone(), Some((2_862, QuotaSource::Ratios)));
+    check(UsageEvent { quota: Some(7), ..with_ratios.clone() }, Some((7, QuotaSource::Provided)));
+    check(UsageEvent { quota: Some(7), success: false, ..seed_record() }, Some((7, QuotaSource::Provided)));
+    check(UsageEvent { success: false, ..with_ratios.clone() }, None);
+    check(UsageEvent { cached: true, ..with_ratios.clone() }, Some((0, QuotaSource::Cost)));
+    check(UsageEvent { tokens: Tokens::default(), ..with_ratios }, None);
+    let task = ratios(r#"{"mode":"task","model_ratio":"0","model_price":"0.1"}"#);
+    let task = UsageEvent { tokens: Tokens::default(), quota_ratios: task, ..seed_record() };
+    check(task, Some((50_000, QuotaSource::Ratios)));
+    check(UsageEvent { model: None, ..seed_record() }, None);
 }
 
 proptest! {
