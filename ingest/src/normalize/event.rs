@@ -1,13 +1,13 @@
 //! Puts an event together from a trace record.
 
 use weir_event::{
-    Bodies, Caller, EventId, EventKind, Flag, Flags, Scope, Source, Timestamp, TokenBucket, Tokens,
-    UsageEvent,
+    Bodies, Caller, EventId, EventKind, Flag, Flags, Scope, Source, Timestamp, TokenBucket, Tokens, Unit,
+    Units, UsageEvent,
 };
 use weir_service::telemetry::chain;
 
 use super::answer::Answer;
-use super::api::{CHAT, Usage};
+use super::api::{Api, CHAT, OCR, SPEECH, Usage};
 use super::question::Question;
 use super::route::Route;
 use crate::decode::{Identity, LoggedBody, MetricsLine, TraceRecord, TracedHeaders};
@@ -18,9 +18,7 @@ use crate::text::{LINE_MAX, NAME_MAX, shorten};
 pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEvent {
     let facts = Facts::of(&record);
     let (created_at, duration_ms) = end_of_call(&record);
-    let status_code = record.status_code.or(record.console.metrics.as_ref().map(|line| line.status_code));
-    let success = status_code.is_none_or(|status| (200..300).contains(&status))
-        && record.outcome.as_deref().is_none_or(|outcome| outcome == "ok");
+    let (status_code, success) = status(&record);
     let (service_tier, flags) = (facts.service_tier(), facts.flags());
     let error = facts.error(success, record.exception.as_deref());
     UsageEvent {
@@ -64,7 +62,7 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
         custom_cost: None,
         quota: None,
         quota_ratios: None,
-        metadata: None,
+        metadata: facts.question.metadata,
         bodies: bodies(record.console.request, record.console.response, &record.headers),
         caller: caller(record.headers, facts.question.user),
         flags,
@@ -88,14 +86,15 @@ struct Facts {
 impl Facts {
     fn of(record: &TraceRecord) -> Self {
         let console = &record.console;
-        let route = record.url.as_deref().map(Route::of).unwrap_or_default();
+        let mut question =
+            console.request.as_ref().map(|body| Question::read(&body.text)).unwrap_or_default();
+        let route = route(record.url.as_deref(), &mut question);
         let api = route.api.unwrap_or(&CHAT);
-        let question = console.request.as_ref().map(|body| Question::read(&body.text)).unwrap_or_default();
         let answer = console.response.as_ref().map(|body| Answer::read(&body.text, api)).unwrap_or_default();
         let metrics = console.metrics.as_ref();
         let cached = metrics.is_some_and(|line| line.cached);
         let streamed = answer.streamed || question.stream == Some(true);
-        let (usage, usage_error) = if cached {
+        let (mut usage, usage_error) = if cached {
             (no_usage(), None)
         } else {
             match answer.usage(api) {
@@ -107,6 +106,9 @@ impl Facts {
                 }
             }
         };
+        if status(record).1 && !cached {
+            asked_units(api, &question, &mut usage.units);
+        }
         let metrics_model = metrics
             .map(|line| line.model.clone())
             .filter(|model| !model.is_empty() && model != "unknown")
@@ -123,7 +125,9 @@ impl Facts {
     /// How the provider ran it, where that is not its standard.
     fn service_tier(&self) -> Option<String> {
         const STANDARD: [&str; 5] = ["auto", "default", "on_demand", "standard", "standard_only"];
-        let word = self.usage.service_tier.as_ref().or(self.answer.service_tier.as_ref())?;
+        let told = self.usage.service_tier.as_ref().or(self.answer.service_tier.as_ref());
+        // An answer that was cut may not come to it. The wish is the best that is known then.
+        let word = told.or(self.question.service_tier.as_ref())?;
         let word = word.to_ascii_lowercase();
         (!STANDARD.contains(&word.as_str())).then_some(word)
     }
@@ -134,6 +138,40 @@ impl Facts {
         let plain_text = self.answer.plain_text.as_deref().filter(|_| !success);
         let told = [self.answer.error.as_deref(), plain_text, exception, self.usage_error.as_deref()];
         told.into_iter().flatten().next().map(|error| shorten(error.to_owned(), LINE_MAX))
+    }
+}
+
+/// The status, and whether it went well.
+fn status(record: &TraceRecord) -> (Option<u16>, bool) {
+    let status = record.status_code.or(record.console.metrics.as_ref().map(|line| line.status_code));
+    let success = status.is_none_or(|status| (200..300).contains(&status))
+        && record.outcome.as_deref().is_none_or(|outcome| outcome == "ok");
+    (status, success)
+}
+
+/// Whom the URL leads to, and where it leaves that open, whom the request does.
+fn route(url: Option<&str>, question: &mut Question) -> Route {
+    let mut route = url.map(Route::of).unwrap_or_default();
+    if let (None, Some((provider, path))) = (route.api, &question.step) {
+        route = Route::of_call(provider, path);
+    }
+    route.choose(&mut question.model);
+    route
+}
+
+/// What is billed of the request itself, once it was answered.
+fn asked_units(api: &Api, question: &Question, units: &mut Units) {
+    let asked = if *api == SPEECH {
+        [(Unit::InputCharacters, question.input_characters.unwrap_or(0)), (Unit::InputPages, 0)]
+    } else if *api == OCR && question.annotated {
+        // Annotated pages have a price of their own, which includes the reading.
+        [(Unit::AnnotatedPages, units.get(Unit::InputPages)), (Unit::InputPages, 0)]
+    } else {
+        return;
+    };
+    for (unit, count) in asked {
+        // A count beyond all measure is as good as none.
+        let _ = units.set(unit, count);
     }
 }
 

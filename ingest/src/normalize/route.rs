@@ -3,10 +3,10 @@
 use weir_event::RequestType;
 
 use super::api::Api;
-use super::provider::{self, Call};
+use super::provider::{self, Call, Chosen};
 
 /// What the URL of a request says.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Route {
     pub(super) provider: Option<String>,
     /// The model, or deployment, where the path names one.
@@ -16,6 +16,7 @@ pub(super) struct Route {
     pub(super) request_type: Option<RequestType>,
     /// How its answers are read.
     pub(super) api: Option<&'static Api>,
+    by_model: Option<for<'m> fn(&'m str) -> Option<Chosen<'m>>>,
 }
 
 impl Route {
@@ -24,12 +25,13 @@ impl Route {
     pub(super) fn of(url: &str) -> Self {
         let (host, path) = host_and_path(url);
         let path = without_gateway(host, path);
+        // At a provider's own host the first segment may be the name of another (`openai/` at Azure).
+        if let Some(provider) = provider::by_host(host) {
+            return Self::to(provider.name, (provider.call)(path));
+        }
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));
         if let Some(provider) = provider::by_segment(first) {
             return Self::to(provider.name, (provider.call)(rest));
-        }
-        if let Some(provider) = provider::by_host(host) {
-            return Self::to(provider.name, (provider.call)(path));
         }
         match provider::any_provider(path) {
             Some((name, call)) => Self { provider: name, ..Self::to("", call) },
@@ -38,7 +40,6 @@ impl Route {
     }
 
     /// What a gateway that names the provider and the path itself says.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the records of such a gateway are not decoded yet"))]
     pub(super) fn of_call(provider_name: &str, path: &str) -> Self {
         let path = path_of(path);
         let known = provider::by_segment(provider_name);
@@ -47,13 +48,27 @@ impl Route {
         Self { provider: (!name.is_empty()).then(|| name.to_owned()), ..Self::to("", call) }
     }
 
+    /// Takes the provider out of the name of the requested model, where the route leaves it to that.
+    pub(super) fn choose(&mut self, requested: &mut Option<String>) {
+        let Some(chosen) = self.by_model.zip(requested.as_deref()).and_then(|(choose, model)| choose(model))
+        else {
+            return;
+        };
+        self.provider = Some(chosen.provider.into_owned());
+        self.api = chosen.api.or(self.api);
+        let model = chosen.model.to_owned();
+        *requested = Some(model).filter(|model| !model.is_empty());
+    }
+
     fn to(provider: &str, call: Call<'_>) -> Self {
         Self {
-            provider: Some(call.provider.map_or_else(|| provider.to_owned(), Into::into)),
+            provider: Some(call.provider.map_or_else(|| provider.to_owned(), Into::into))
+                .filter(|name| !name.is_empty()),
             model: call.model.filter(|model| !model.is_empty()).map(Into::into),
             path: (!call.path.is_empty()).then(|| call.path.to_owned()),
             request_type: Some(call.request_type),
             api: Some(call.api),
+            by_model: call.by_model,
         }
     }
 }

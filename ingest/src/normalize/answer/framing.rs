@@ -48,14 +48,18 @@ impl<'a> Framing<'a> {
                 body.lines().filter(|line| !line.is_empty()).for_each(|line| take(Cow::Borrowed(line)));
             }
             Self::List(body) => {
-                // An error is a cut list; the elements before the cut were handed out.
-                let mut json = serde_json::Deserializer::from_str(body);
-                let _ = json
-                    .deserialize_seq(Elements(|element: &'a RawValue| take(Cow::Borrowed(element.get()))));
+                each_element(body, |element| take(Cow::Borrowed(element)));
             }
             Self::Plain(_) => {}
         }
     }
+}
+
+/// Hands out the elements of a JSON list. Of one that was cut those before the cut; of anything else none. Returns
+/// whether it is a whole list.
+pub(in crate::normalize) fn each_element<'a>(list: &'a str, mut take: impl FnMut(&'a str)) -> bool {
+    let mut json = serde_json::Deserializer::from_str(list);
+    json.deserialize_seq(Elements(|element: &'a RawValue| take(element.get()))).is_ok()
 }
 
 /// A first line that is an object, and a second that begins one.

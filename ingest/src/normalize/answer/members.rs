@@ -15,7 +15,7 @@ pub(in crate::normalize) struct Members<'a> {
     pub(in crate::normalize) id: Option<&'a RawValue>,
     /// `model`, `modelVersion`.
     pub(in crate::normalize) model: Option<&'a RawValue>,
-    /// `usage`, `usageMetadata`.
+    /// `usage`, `usageMetadata`, `usage_info`.
     pub(in crate::normalize) usage: Option<&'a RawValue>,
     /// `type`, of an event in a stream.
     pub(in crate::normalize) kind: Option<&'a RawValue>,
@@ -24,8 +24,13 @@ pub(in crate::normalize) struct Members<'a> {
     pub(in crate::normalize) response: Option<&'a RawValue>,
     /// Groq's own part of a chunk.
     pub(in crate::normalize) x_groq: Option<&'a RawValue>,
-    /// What was made: the items of a response.
+    /// What was made: the items of a response, the images.
     pub(in crate::normalize) output: Option<&'a RawValue>,
+    pub(in crate::normalize) data: Option<&'a RawValue>,
+    /// How much the provider's tools were used for a response.
+    pub(in crate::normalize) tool_usage: Option<&'a RawValue>,
+    /// The seconds of a transcribed audio.
+    pub(in crate::normalize) duration: Option<&'a RawValue>,
     pub(in crate::normalize) error: Option<&'a RawValue>,
     /// `message`, `detail`: in which some services tell what went wrong.
     pub(in crate::normalize) message: Option<&'a RawValue>,
@@ -47,12 +52,15 @@ impl<'a> Members<'a> {
         let slot = match name {
             "id" | "responseId" => &mut self.id,
             "model" | "modelVersion" => &mut self.model,
-            "usage" | "usageMetadata" => &mut self.usage,
+            "usage" | "usageMetadata" | "usage_info" => &mut self.usage,
             "type" => &mut self.kind,
             "service_tier" => &mut self.service_tier,
             "choices" => &mut self.choices,
             "response" => &mut self.response,
             "x_groq" => &mut self.x_groq,
+            "data" => &mut self.data,
+            "tool_usage" => &mut self.tool_usage,
+            "duration" => &mut self.duration,
             "output" => &mut self.output,
             "message" | "detail" => &mut self.message,
             "error" => &mut self.error,

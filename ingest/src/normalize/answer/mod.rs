@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use weir_event::Units;
 
 use self::framing::Framing;
+pub(super) use self::framing::each_element;
 pub(super) use self::members::Members;
 use super::api::{Api, Usage, UsageError};
 use crate::text::{LINE_MAX, Text, name, shorten};

@@ -70,6 +70,8 @@ pub(super) enum Reasoning {
     Within,
     /// On top of `completion_tokens`, unless the total says otherwise.
     OnTop,
+    /// On top of `completion_tokens`, and left out of the total.
+    Beside,
 }
 
 /// Takes what any answer of this kind says.
@@ -158,12 +160,15 @@ impl WireUsage {
 
 /// Whether reasoning comes on top of the completion: the total tells, where there is one that fits.
 fn on_top(reported: Reasoning, counts: [Option<u64>; 4]) -> bool {
-    let by_default = reported == Reasoning::OnTop;
+    let by_default = match reported {
+        Reasoning::Within => false,
+        Reasoning::OnTop => true,
+        Reasoning::Beside => return true,
+    };
     let [Some(prompt), Some(completion), Some(reasoning), Some(total)] = counts else {
         return by_default;
     };
-    let shown = prompt.saturating_add(completion);
-    match total.checked_sub(shown) {
+    match total.checked_sub(prompt.saturating_add(completion)) {
         Some(0) => false,
         Some(more) if more == reasoning => true,
         _ => by_default,

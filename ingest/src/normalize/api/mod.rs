@@ -4,12 +4,26 @@
 //! chunk of a stream) and tells the [`Answer`] what they say. [`Api::usage`] takes the usage object that stood at the
 //! end of that apart into disjoint buckets. What all APIs share (framing, ids, errors, cut bodies) is in `answer`.
 
+mod audio;
 mod chat;
+mod embeddings;
+mod images;
+mod ocr;
+mod perplexity;
+mod responses;
 mod usage;
+mod xai;
 
 use super::answer::{Answer, Members};
+pub(super) use audio::{SPEECH, TRANSCRIPTION};
 pub(super) use chat::CHAT;
+pub(super) use embeddings::EMBEDDINGS;
+pub(super) use images::IMAGES;
+pub(super) use ocr::OCR;
+pub(super) use perplexity::PERPLEXITY_CHAT;
+pub(super) use responses::RESPONSES;
 pub(super) use usage::{Usage, UsageError};
+pub(super) use xai::XAI_CHAT;
 
 /// How the answers of an API are read.
 pub(super) struct Api {
@@ -20,6 +34,13 @@ pub(super) struct Api {
     /// Takes a usage object apart.
     pub(super) usage: fn(&str) -> Result<Usage, UsageError>,
 }
+
+/// What a service keeps of earlier calls: it has their usage, which was counted when they were made.
+pub(super) static KEPT: Api = Api {
+    name: "what is kept",
+    read: |members, answer| answer.identify(members),
+    usage: |_| Ok(Usage::default()),
+};
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

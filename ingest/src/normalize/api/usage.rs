@@ -1,8 +1,11 @@
 //! What a usage object comes to, and how its totals are taken apart.
 
+use std::time::Duration;
+
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Number;
+use serde_json::value::RawValue;
 use weir_event::{TokenBucket, Tokens, TokensError, Unit, Units, UnitsError};
 
 use crate::decode::lenient::{Lenient, taken};
@@ -53,6 +56,15 @@ impl<'de> Deserialize<'de> for Count {
         let count = number.as_u64().or_else(|| number.as_f64().and_then(without_fraction));
         count.map(Self).ok_or_else(|| D::Error::custom("not a count"))
     }
+}
+
+/// Seconds as providers write them, a number or one in quotes, in whole milliseconds.
+pub(super) fn millis(seconds: &RawValue) -> Option<u64> {
+    /// Half a millisecond, so that the rest is cut off at the nearest one.
+    const HALF: Duration = Duration::from_micros(500);
+    let seconds: f64 = seconds.get().trim_matches('"').parse().ok()?;
+    let exact = Duration::try_from_secs_f64(seconds).ok()?;
+    exact.checked_add(HALF)?.as_millis().try_into().ok()
 }
 
 fn without_fraction(float: f64) -> Option<u64> {
@@ -124,6 +136,18 @@ mod tests {
         check("9007199254740992.0", Some(9_007_199_254_740_992));
         for json in ["12.5", "-1", "-1.0", "1e300", "18446744073709551616", "\"12\"", "true", "null", "[1]"] {
             check(json, None);
+        }
+        for (json, expected) in [
+            ("9", Some(9_000)),
+            ("8.470000083446503", Some(8_470)),
+            ("\"0.0006\"", Some(1)),
+            ("-1", None),
+            ("1e300", None),
+            ("\"NaN\"", None),
+            ("[1]", None),
+            ("null", None),
+        ] {
+            assert_eq!(millis(serde_json::from_str(json).unwrap()), expected, "{json}");
         }
         let Lenient(odd) = serde_json::from_str::<Lenient<Count>>("\"12\"").unwrap();
         assert_eq!(odd, None);

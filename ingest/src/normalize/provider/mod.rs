@@ -4,7 +4,11 @@
 //! has one, since dashboards and filters know them by it.
 
 mod azure_openai;
+mod compat;
 mod compatible;
+mod grok;
+mod huggingface;
+mod perplexity;
 mod workers_ai;
 
 use std::borrow::Cow;
@@ -38,6 +42,18 @@ pub(super) struct Call<'p> {
     pub(super) request_type: RequestType,
     /// How the answer is read.
     pub(super) api: &'static Api,
+    /// What the requested model says, where it names the provider too.
+    pub(super) by_model: Option<for<'m> fn(&'m str) -> Option<Chosen<'m>>>,
+}
+
+/// A provider that was chosen by the requested model.
+pub(super) struct Chosen<'m> {
+    /// The provider.
+    pub(super) provider: Cow<'m, str>,
+    /// The model, without the provider.
+    pub(super) model: &'m str,
+    /// How the answer is read, where the provider changes that.
+    pub(super) api: Option<&'static Api>,
 }
 
 /// A provider whose calls are told by the end of their path alone.
@@ -54,24 +70,34 @@ const PROVIDERS: &[Provider] = &[
     compatible("aws-bedrock", &["bedrock"], &[]),
     azure_openai::PROVIDER,
     compatible("cerebras", &["cerebras-ai"], &["api.cerebras.ai"]),
+    compat::PROVIDER,
     compatible("cohere", &[], &["api.cohere.com", "api.cohere.ai"]),
+    compatible("databricks", &[], &[".cloud.databricks.com", ".azuredatabricks.net"]),
     compatible("deepseek", &[], &["api.deepseek.com"]),
+    compatible("fireworks", &["fireworks-ai"], &["api.fireworks.ai"]),
     compatible("google-ai-studio", &["gemini"], &["generativelanguage.googleapis.com"]),
     compatible(
         "google-vertex-ai",
         &["vertex-ai"],
         &[".aiplatform.googleapis.com", "aiplatform.googleapis.com"],
     ),
-    compatible("grok", &["xai", "x-ai"], &["api.x.ai"]),
+    compatible("github-copilot", &[], &["api.githubcopilot.com"]),
+    grok::PROVIDER,
     compatible("groq", &[], &["api.groq.com"]),
-    compatible("huggingface", &[], &["router.huggingface.co"]),
-    compatible("mistral", &[], &["api.mistral.ai"]),
-    compatible("openai", &[], &["api.openai.com"]),
+    huggingface::PROVIDER,
+    compatible("minimax", &[], &["api.minimax.io", "api.minimaxi.com"]),
+    compatible("mistral", &["mistralai"], &["api.mistral.ai", "codestral.mistral.ai"]),
+    compatible("moonshotai", &["moonshot"], &["api.moonshot.ai", "api.moonshot.cn"]),
+    compatible("novita", &["novita-ai"], &["api.novita.ai"]),
+    compatible("openai", &[], &["api.openai.com", ".api.openai.com"]),
     compatible("openrouter", &[], &["openrouter.ai"]),
-    compatible("perplexity-ai", &["perplexity"], &["api.perplexity.ai"]),
+    perplexity::PROVIDER,
     compatible("replicate", &[], &["api.replicate.com"]),
+    compatible("together", &["together-ai", "togetherai"], &["api.together.xyz", "api.together.ai"]),
     compatible("voyage", &["voyageai"], &["api.voyageai.com"]),
     workers_ai::PROVIDER,
+    compatible("zai", &["z-ai"], &["api.z.ai"]),
+    compatible("zhipuai", &["bigmodel"], &["open.bigmodel.cn"]),
 ];
 
 /// The provider that a gateway's path leads to by its first segment.
