@@ -6,21 +6,27 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::ArgMatches;
 use sha2::{Digest, Sha256};
 use weir_pricing::PriceBook;
 use weir_pricing::import::{Report, Source};
 
-use super::is_price_file;
-
 /// What to import, and where to.
 #[derive(Debug)]
 pub(crate) struct Import {
-    pub(super) source: Source,
-    pub(super) file: PathBuf,
-    pub(super) out: PathBuf,
+    source: Source,
+    file: PathBuf,
+    out: PathBuf,
 }
 
 impl Import {
+    pub(super) fn new(matches: &ArgMatches) -> Self {
+        let path = |name| matches.get_one::<PathBuf>(name).expect("clap asks for it").clone();
+        let name = matches.get_one::<String>("from").map(String::as_str);
+        let source = Source::ALL.into_iter().find(|source| Some(source.name()) == name);
+        Self { source: source.expect("clap takes no other name"), file: path("file"), out: path("out") }
+    }
+
     /// The folder holds the price files of this import alone afterwards: those of an earlier one are removed, so that a
     /// provider that is gone from the source is gone. Nothing is written unless the price book can read all of it.
     pub(super) fn run(&self, out: &mut impl Write) -> anyhow::Result<()> {
@@ -49,7 +55,7 @@ impl Import {
 fn remove_price_files(folder: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
         let path = entry?.path();
-        if is_price_file(&path) {
+        if path.extension().is_some_and(|extension| extension == "toml") {
             fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
         }
     }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use weir_event::{Timestamp, UnpricedReason};
 
 pub use entry::ContextBound;
-pub(crate) use entry::{Entry, Rates};
+pub(crate) use entry::{Entry, Model, Rates};
 pub(crate) use index::Found;
 pub(crate) use pattern::is_version_of;
 
@@ -95,6 +95,15 @@ impl PriceBook {
     #[must_use]
     pub fn knows(&self, provider: &str, model: &str) -> bool {
         !self.find(provider, model).is_empty()
+    }
+
+    /// The models that the files of a provider list, or all of them, the best layer first.
+    pub(crate) fn models_of(&self, provider: Option<&str>) -> impl Iterator<Item = &Model> {
+        let sheets = self.0.layers.iter().flatten().map(|source| &source.sheet);
+        let of_provider = move |sheet: &&Arc<Sheet>| {
+            provider.is_none_or(|name| sheet.providers.iter().any(|own| own.eq_ignore_ascii_case(name)))
+        };
+        sheets.filter(of_provider).flat_map(|sheet| sheet.models())
     }
 
     pub(crate) fn find(&self, provider: &str, model: &str) -> Found {

@@ -82,6 +82,11 @@ impl Model {
         self.except.iter().any(|pattern| pattern.matches(name))
     }
 
+    /// The service tiers that it has prices for, as often as it has some; `None` is standard.
+    pub(crate) fn tiers(&self) -> impl Iterator<Item = Option<&str>> {
+        self.entries.iter().map(|entry| entry.service_tier.as_deref())
+    }
+
     /// The entry in force: of those of the service tier, the last in the file.
     pub(crate) fn entry(&self, time: Timestamp, tier: Option<&str>) -> Option<&Entry> {
         self.entries.iter().rev().find(|entry| entry.is_for(tier) && entry.window.holds(time))

@@ -42,6 +42,11 @@ impl Sheet {
         self.providers.first().is_some_and(|own| own == provider)
     }
 
+    /// The models in file order.
+    pub(crate) fn models(&self) -> impl Iterator<Item = &Model> {
+        self.models.iter().map(Arc::as_ref)
+    }
+
     /// The first model, in file order, that a name in lower case means.
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Model>> {
         let named = self.exact.get(name).map(Vec::as_slice).unwrap_or_default();
