@@ -2,7 +2,7 @@
 
 use weir_event::{
     Bodies, Caller, EventId, EventKind, Flag, Flags, Scope, Source, Timestamp, TokenBucket, Tokens, Unit,
-    Units, UsageEvent,
+    Units, UsageEvent, Usd,
 };
 use weir_service::telemetry::chain;
 
@@ -21,6 +21,7 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
     let (status_code, success) = status(&record);
     let (service_tier, flags) = (facts.service_tier(), facts.flags());
     let error = facts.error(success, record.exception.as_deref());
+    let provided_cost = facts.charge();
     UsageEvent {
         id: event_id(&record, scope),
         scope: scope.clone(),
@@ -58,7 +59,7 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
         units: facts.usage.units,
         service_tier,
         usage_json: facts.answer.usage_json,
-        provided_cost: None,
+        provided_cost,
         custom_cost: None,
         quota: None,
         quota_ratios: None,
@@ -130,6 +131,12 @@ impl Facts {
         let word = told.or(self.question.service_tier.as_ref())?;
         let word = word.to_ascii_lowercase();
         (!STANDARD.contains(&word.as_str())).then_some(word)
+    }
+
+    /// What the provider says that it charged. A hit of the gateway's cache repeats what it said before.
+    fn charge(&self) -> Option<Usd> {
+        let (charge, usage) = self.route.charge.zip(self.answer.usage_json.as_deref())?;
+        charge(usage).filter(|_| !self.cached)
     }
 
     /// What went wrong. A provider may tell of an error in the middle of a stream that began with a 200; a bare text

@@ -3,7 +3,7 @@
 use weir_event::RequestType;
 
 use super::api::Api;
-use super::provider::{self, Call, Chosen};
+use super::provider::{self, ByModel, Call, Charge};
 
 /// What the URL of a request says.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +16,9 @@ pub(super) struct Route {
     pub(super) request_type: Option<RequestType>,
     /// How its answers are read.
     pub(super) api: Option<&'static Api>,
-    by_model: Option<for<'m> fn(&'m str) -> Option<Chosen<'m>>>,
+    /// What the provider charged, where it states that in its usage object.
+    pub(super) charge: Option<Charge>,
+    by_model: Option<ByModel>,
 }
 
 impl Route {
@@ -56,6 +58,7 @@ impl Route {
         };
         self.provider = Some(chosen.provider.into_owned());
         self.api = chosen.api.or(self.api);
+        self.charge = chosen.charge.or(self.charge);
         let model = chosen.model.to_owned();
         *requested = Some(model).filter(|model| !model.is_empty());
     }
@@ -68,6 +71,7 @@ impl Route {
             path: (!call.path.is_empty()).then(|| call.path.to_owned()),
             request_type: Some(call.request_type),
             api: Some(call.api),
+            charge: call.charge,
             by_model: call.by_model,
         }
     }

@@ -22,7 +22,7 @@ pub(super) use images::IMAGES;
 pub(super) use ocr::OCR;
 pub(super) use perplexity::PERPLEXITY_CHAT;
 pub(super) use responses::RESPONSES;
-pub(super) use usage::{Usage, UsageError};
+pub(super) use usage::{Count, Usage, UsageError};
 pub(super) use xai::XAI_CHAT;
 
 /// How the answers of an API are read.

@@ -17,8 +17,6 @@ pub(in crate::normalize) struct Usage {
     pub(in crate::normalize) units: Units,
     /// How the provider says that it ran the request, in its own word.
     pub(in crate::normalize) service_tier: Option<String>,
-    /// The charge that the provider states, as a decimal number of US dollars.
-    pub(in crate::normalize) stated_cost: Option<String>,
 }
 
 /// Why a usage object was not believed. The object itself is kept as it came.

@@ -20,5 +20,6 @@ fn by_model(model: &str) -> Option<Chosen<'_>> {
         "perplexity-ai" => &perplexity::API,
         _ => &CHAT,
     };
-    Some(Chosen { provider: provider.name.into(), model, api: Some(api) })
+    let charge = (provider.call)("chat/completions").charge;
+    Some(Chosen { provider: provider.name.into(), model, api: Some(api), charge })
 }

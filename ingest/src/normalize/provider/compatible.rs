@@ -34,7 +34,7 @@ pub(in crate::normalize) fn by_path(path: &str) -> Call<'_> {
         None if is_kept(path) => (RequestType::Other, &api::KEPT),
         None => (other(path), &api::CHAT),
     };
-    Call { provider: None, model: None, path, request_type, api, by_model: None }
+    Call { provider: None, model: None, path, request_type, api, by_model: None, charge: None }
 }
 
 /// A service that nobody registered, but that is called as others are: its name is the route's, if the path has one.

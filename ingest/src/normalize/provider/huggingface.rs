@@ -67,7 +67,7 @@ fn model(path: &str) -> Option<Cow<'_, str>> {
 fn by_model(model: &str) -> Option<Chosen<'_>> {
     let (model, choice) = model.rsplit_once(':')?;
     let provider = if POLICIES.contains(&choice) { PROVIDER.name.into() } else { routed(choice) };
-    Some(Chosen { provider, model, api: None })
+    Some(Chosen { provider, model, api: None, charge: None })
 }
 
 fn routed(provider: &str) -> Cow<'_, str> {

@@ -8,12 +8,14 @@ mod compat;
 mod compatible;
 mod grok;
 mod huggingface;
+mod openrouter;
 mod perplexity;
 mod workers_ai;
 
 use std::borrow::Cow;
 
-use weir_event::RequestType;
+use serde_json::value::RawValue;
+use weir_event::{RequestType, Usd};
 
 use super::api::Api;
 pub(super) use compatible::{any_provider, by_path};
@@ -43,8 +45,15 @@ pub(super) struct Call<'p> {
     /// How the answer is read.
     pub(super) api: &'static Api,
     /// What the requested model says, where it names the provider too.
-    pub(super) by_model: Option<for<'m> fn(&'m str) -> Option<Chosen<'m>>>,
+    pub(super) by_model: Option<ByModel>,
+    /// What the provider charged, where it states that in its usage object.
+    pub(super) charge: Option<Charge>,
 }
+
+/// From the name of a requested model to the provider that it names.
+pub(super) type ByModel = for<'m> fn(&'m str) -> Option<Chosen<'m>>;
+/// From a usage object to the charge that it states.
+pub(super) type Charge = fn(&str) -> Option<Usd>;
 
 /// A provider that was chosen by the requested model.
 pub(super) struct Chosen<'m> {
@@ -54,6 +63,8 @@ pub(super) struct Chosen<'m> {
     pub(super) model: &'m str,
     /// How the answer is read, where the provider changes that.
     pub(super) api: Option<&'static Api>,
+    /// What the provider charged, where it states that in its usage object.
+    pub(super) charge: Option<Charge>,
 }
 
 /// A provider whose calls are told by the end of their path alone.
@@ -90,7 +101,7 @@ const PROVIDERS: &[Provider] = &[
     compatible("moonshotai", &["moonshot"], &["api.moonshot.ai", "api.moonshot.cn"]),
     compatible("novita", &["novita-ai"], &["api.novita.ai"]),
     compatible("openai", &[], &["api.openai.com", ".api.openai.com"]),
-    compatible("openrouter", &[], &["openrouter.ai"]),
+    openrouter::PROVIDER,
     perplexity::PROVIDER,
     compatible("replicate", &[], &["api.replicate.com"]),
     compatible("together", &["together-ai", "togetherai"], &["api.together.xyz", "api.together.ai"]),
@@ -109,6 +120,12 @@ pub(super) fn by_segment(segment: &str) -> Option<&'static Provider> {
 pub(super) fn by_host(host: &str) -> Option<&'static Provider> {
     let serves = |known: &str| if known.starts_with('.') { host.ends_with(known) } else { host == known };
     PROVIDERS.iter().find(|provider| provider.hosts.iter().any(|known| serves(known)))
+}
+
+/// A charge that a provider states as a number of US dollars, as floats print it. Rounded at the 18th decimal, beyond
+/// which there is only the noise of the float; less than nothing is no charge.
+fn amount(number: &RawValue) -> Option<Usd> {
+    Usd::rounded_from_json_number(number.get()).ok().filter(|amount| *amount >= Usd::ZERO)
 }
 
 #[cfg(test)]
