@@ -11,6 +11,7 @@ use weir_service::config::{
 use weir_service::telemetry::chain;
 
 use crate::accept::{ChunkLimits, PushLimits};
+use crate::decode::PrivateKeys;
 use crate::price::{PriceBook, load_book};
 use crate::sink::GroupLimits;
 
@@ -26,6 +27,10 @@ pub const KEYS: &[Key] = &[
         "bearer tokens that may push: [label:]token or [label:]sha256:<hex>, comma-separated",
     )
     .secret(),
+    Key::new(
+        "ingest.logpush_private_keys_files",
+        "PEM files with the private keys that AI Gateway logs are encrypted for, comma-separated; none if not set",
+    ),
     Key::new("ingest.migrate_at_start", "create or update the tables before taking pushes").default("false"),
     Key::new(
         PRICE_FILES,
@@ -61,6 +66,8 @@ pub struct IngestConfig {
     pub ops_listen: SocketAddr,
     /// Who may push.
     pub tokens: BearerTokens,
+    /// What encrypted logs are opened with.
+    pub private_keys: PrivateKeys,
     /// Whether to bring the tables up to date first.
     pub migrate_at_start: bool,
     /// What costs are computed with.
@@ -87,6 +94,7 @@ impl IngestConfig {
         let listen = reader.get("ingest.listen");
         let ops_listen = reader.get("ingest.ops_listen");
         let tokens = reader.bearer_tokens("ingest.tokens");
+        let private_keys = read_private_keys(&mut reader);
         let migrate_at_start = reader.get("ingest.migrate_at_start");
         let price_book = read_price_book(&mut reader, &[]);
         let drain_timeout = reader.get("ingest.drain_timeout");
@@ -100,6 +108,7 @@ impl IngestConfig {
                 listen: listen?,
                 ops_listen: ops_listen?,
                 tokens: tokens?,
+                private_keys: private_keys?,
                 migrate_at_start: migrate_at_start?,
                 price_book: price_book?,
                 drain_timeout: drain_timeout?,
@@ -123,6 +132,13 @@ pub(crate) fn read_price_book(reader: &mut Reader, first: &[PathBuf]) -> Result<
     let configured: Vec<PathBuf> = reader.get_list(PRICE_FILES)?;
     let files: Vec<_> = first.iter().chain(&configured).cloned().collect();
     load_book(&files).map_err(|error| reader.reject(PRICE_FILES, chain(&error)))
+}
+
+/// The files are read here, so that one that cannot be used is told with every other mistake.
+fn read_private_keys(reader: &mut Reader) -> Result<PrivateKeys, Reported> {
+    const NAME: &str = "ingest.logpush_private_keys_files";
+    let paths: Vec<PathBuf> = reader.get_list(NAME)?;
+    PrivateKeys::from_files(&paths).map_err(|error| reader.reject(NAME, chain(&error)))
 }
 
 fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
@@ -210,6 +226,20 @@ mod tests {
     fn price_files_are_read_at_the_start() {
         let error = read(&[], &[TOKENS, ("WEIR_INGEST_PRICE_FILES", "/nowhere/a.toml")]).unwrap_err();
         assert!(error.contains("ingest.price_files") && error.contains("/nowhere/a.toml"), "{error}");
+    }
+
+    #[test]
+    fn private_keys_are_read_at_the_start_and_a_bad_file_is_told_without_its_content() {
+        let keys = |name: &str| {
+            format!("{}/../schemas/json/examples/ai_gateway/keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))
+        };
+        let variable = "WEIR_INGEST_LOGPUSH_PRIVATE_KEYS_FILES";
+        let both = [keys("current"), keys("retired")].join(",");
+        let config = read(&[], &[TOKENS, (variable, &both)]).unwrap();
+        assert_eq!(config.private_keys.len(), 2);
+        assert!(format!("{config:?}").contains("private_keys: <2 private keys>"), "{config:?}");
+        let missing = read(&[], &[TOKENS, (variable, &keys("missing"))]).unwrap_err();
+        assert!(missing.contains(variable) && missing.contains("missing.pem cannot be read"), "{missing}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::sink::Receipt;
 enum IngestMetric {
     Pushes,
     Records,
+    SealedRecords,
     WriteFailures,
     WriteSeconds,
     WriteEvents,
@@ -73,11 +74,17 @@ struct RecordLabels {
     result: RecordResult,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabels {
+    source: &'static str,
+}
+
 /// The metrics of ingest. Clones count into the same ones.
 #[derive(Clone, Debug)]
 pub struct IngestMetrics {
     pushes: Family<PushLabels, Counter>,
     records: Family<RecordLabels, Counter>,
+    sealed_records: Family<SourceLabels, Counter>,
     write_failures: Counter,
     write_seconds: Histogram,
     write_events: Histogram,
@@ -93,6 +100,7 @@ impl IngestMetrics {
         Self {
             pushes: metrics.register(IngestMetric::Pushes, Family::default()),
             records: metrics.register(IngestMetric::Records, Family::default()),
+            sealed_records: metrics.register(IngestMetric::SealedRecords, Family::default()),
             write_failures: metrics.register(IngestMetric::WriteFailures, Counter::default()),
             write_seconds: metrics.register(IngestMetric::WriteSeconds, seconds),
             write_events: metrics.register(IngestMetric::WriteEvents, events),
@@ -124,6 +132,9 @@ impl IngestMetrics {
         self.records(source, RecordResult::Stored, receipt.stored);
         self.records(source, RecordResult::Duplicate, receipt.duplicates);
         self.records(source, RecordResult::DeadLettered, receipt.dead_lettered);
+        if receipt.sealed > 0 {
+            self.sealed_records.get_or_create(&SourceLabels { source }).inc_by(receipt.sealed);
+        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a histogram counts in floats; no write has 2^53 events")]
@@ -150,6 +161,7 @@ impl MetricName for IngestMetric {
         match self {
             Self::Pushes => "ingest_pushes",
             Self::Records => "ingest_records",
+            Self::SealedRecords => "ingest_sealed_records",
             Self::WriteFailures => "ingest_write_failures",
             Self::WriteSeconds => "ingest_write_seconds",
             Self::WriteEvents => "ingest_write_events",
@@ -161,6 +173,7 @@ impl MetricName for IngestMetric {
         match self {
             Self::Pushes => "pushes, by what became of them",
             Self::Records => "records, by source and what became of them",
+            Self::SealedRecords => "stored or duplicate records with a field that could not be decrypted",
             Self::WriteFailures => "writes to ClickHouse that failed; their senders were asked to come back",
             Self::WriteSeconds => "time from taking a group of batches to having it committed",
             Self::WriteEvents => "events in one write",

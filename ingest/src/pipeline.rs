@@ -3,15 +3,21 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sha2::{Digest, Sha256};
+use weir_event::{GatewayId, Timestamp, UsageEvent};
 
 use crate::accept::{Chunk, Origin, RawRecord};
-use crate::decode::{DecodeError, Decoded, decode, redact};
-use crate::normalize::normalize;
+use crate::decode::{
+    AiGatewayLog, Closed, Content, DecodeError, Decoded, PrivateKeys, decode, redact, redact_around,
+};
+use crate::normalize::{normalize, normalize_ai_gateway};
 use crate::price::{PriceBook, PricedEvent};
 
 /// How far an event's start may be ahead of this server's clock: a day is no skew, it is a wrong clock or unit, and
 /// such a row would be the newest one for as long.
 const AHEAD_MAX_MS: i64 = 86_400_000;
+
+/// The reason code of a sealed letter.
+const UNDECRYPTABLE: &str = "undecryptable";
 
 /// What the records of a chunk became: the unit that is committed.
 #[derive(Debug)]
@@ -22,15 +28,20 @@ pub struct Batch {
     pub events: Vec<PricedEvent>,
     /// To be kept as they are.
     pub dead_letters: Vec<DeadLetter>,
+    /// Letters beside an event: its record has fields that could not be decrypted. The record is counted with its event;
+    /// the letter is what it can be opened from when the key is there.
+    pub sealed_letters: Vec<DeadLetter>,
     /// Neither.
     pub ignored: u64,
 }
 
-/// A record that could not be taken in.
+/// A record that could not be taken in, or not in full.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// SHA-256 of the record as it came, hex: the same bytes are one letter.
     pub digest: String,
+    /// The gateway whose it is, where that is known.
+    pub gateway_id: Option<GatewayId>,
     /// Its line in the push.
     pub position: u64,
     /// The reason code.
@@ -45,72 +56,139 @@ pub struct DeadLetter {
 #[derive(Debug)]
 pub struct Pipeline {
     book: PriceBook,
+    keys: PrivateKeys,
+}
+
+/// What a record became.
+enum Taken {
+    Event(Box<PricedEvent>, Option<DeadLetter>),
+    Nothing,
 }
 
 impl Pipeline {
     /// Prices come from `book`.
     #[must_use]
-    pub const fn new(book: PriceBook) -> Self {
-        Self { book }
+    pub fn new(book: PriceBook) -> Self {
+        Self { book, keys: PrivateKeys::default() }
+    }
+
+    /// The same, and encrypted logs are opened with `keys`.
+    #[must_use]
+    pub fn with_private_keys(self, keys: PrivateKeys) -> Self {
+        Self { keys, ..self }
     }
 
     /// Works a chunk through. A record that cannot be taken in becomes a dead letter; its neighbours do not notice.
     #[must_use]
     pub fn prepare(&self, chunk: &Chunk, origin: &Origin) -> Batch {
-        let mut batch =
-            Batch { origin: origin.clone(), events: Vec::new(), dead_letters: Vec::new(), ignored: 0 };
+        let mut batch = Batch::new(origin.clone());
         for record in chunk.records() {
             match self.record(&record, origin) {
-                Ok(Some(event)) => batch.events.push(event),
-                Ok(None) => batch.ignored += 1,
-                Err(error) => batch.dead_letters.push(DeadLetter::of(&record, &error)),
+                Ok(Taken::Event(event, sealed_letter)) => {
+                    batch.events.push(*event);
+                    batch.sealed_letters.extend(sealed_letter);
+                }
+                Ok(Taken::Nothing) => batch.ignored += 1,
+                Err(error) => batch.dead_letters.push(DeadLetter::of(&record, origin, &error)),
             }
         }
         batch
     }
 
     /// A defect on the way is this record's, not its neighbours': it is caught, and the record kept as its witness.
-    fn record(&self, record: &RawRecord<'_>, origin: &Origin) -> Result<Option<PricedEvent>, DecodeError> {
+    fn record(&self, record: &RawRecord<'_>, origin: &Origin) -> Result<Taken, DecodeError> {
         let attempt = AssertUnwindSafe(|| self.take(record, origin));
         catch_unwind(attempt).unwrap_or(Err(DecodeError::Defect))
     }
 
-    fn take(&self, record: &RawRecord<'_>, origin: &Origin) -> Result<Option<PricedEvent>, DecodeError> {
+    fn take(&self, record: &RawRecord<'_>, origin: &Origin) -> Result<Taken, DecodeError> {
         if record.cut_from.is_some() {
             return Err(DecodeError::TooLong);
         }
         match decode(record)? {
             Decoded::Trace(trace) => {
-                let ahead_ms = trace.started_at.millis() - origin.received_at_ms;
-                if ahead_ms > AHEAD_MAX_MS {
-                    return Err(DecodeError::Future { ahead_ms: ahead_ms.unsigned_abs() });
-                }
-                let event = normalize(*trace, &origin.scope, origin.source);
-                Ok(Some(PricedEvent::new(event, &self.book)))
+                is_not_ahead(trace.started_at, origin)?;
+                let scope = origin.scope(None).ok_or(DecodeError::NoGateway)?;
+                Ok(self.price(normalize(*trace, &scope, origin.source), None))
             }
-            Decoded::Ignored(_) => Ok(None),
+            Decoded::AiGateway(log) => {
+                is_not_ahead(log.logged_at, origin)?;
+                let scope = origin.scope(log.gateway.clone()).ok_or(DecodeError::NoGateway)?;
+                let log = log.open(&self.keys);
+                let letter = DeadLetter::of_sealed(record, &scope.gateway_id, &log);
+                Ok(self.price(normalize_ai_gateway(log, &scope, origin.source), letter))
+            }
+            Decoded::Ignored(_) => Ok(Taken::Nothing),
         }
+    }
+
+    fn price(&self, event: UsageEvent, sealed_letter: Option<DeadLetter>) -> Taken {
+        Taken::Event(Box::new(PricedEvent::new(event, &self.book)), sealed_letter)
     }
 }
 
+fn is_not_ahead(time: Timestamp, origin: &Origin) -> Result<(), DecodeError> {
+    let ahead_ms = time.millis() - origin.received_at_ms;
+    if ahead_ms > AHEAD_MAX_MS {
+        return Err(DecodeError::Future { ahead_ms: ahead_ms.unsigned_abs() });
+    }
+    Ok(())
+}
+
 impl Batch {
-    /// How many records it was made of.
+    /// Of no record yet.
+    #[must_use]
+    pub fn new(origin: Origin) -> Self {
+        Self { origin, events: Vec::new(), dead_letters: Vec::new(), sealed_letters: Vec::new(), ignored: 0 }
+    }
+
+    /// How many records it was made of. A sealed letter is no record of its own.
     #[must_use]
     pub fn received(&self) -> u64 {
         (self.events.len() + self.dead_letters.len()) as u64 + self.ignored
     }
+
+    /// Every letter that is to be kept.
+    pub fn letters(&self) -> impl Iterator<Item = &DeadLetter> {
+        self.dead_letters.iter().chain(&self.sealed_letters)
+    }
 }
 
 impl DeadLetter {
-    fn of(record: &RawRecord<'_>, error: &DecodeError) -> Self {
+    fn of(record: &RawRecord<'_>, origin: &Origin, error: &DecodeError) -> Self {
         let digest = record.cut_from.unwrap_or_else(|| Sha256::digest(record.bytes).into());
         Self {
             digest: hex::encode(digest),
+            gateway_id: origin.gateway_id.clone(),
             position: record.position,
             reason: error.reason(),
             detail: error.to_string(),
             raw: redact(record.bytes),
         }
+    }
+
+    /// The letter of a record with fields that stay closed. Their envelopes are kept as they came: the key in them is
+    /// wrapped, and nothing could be opened without it.
+    fn of_sealed(
+        record: &RawRecord<'_>,
+        gateway_id: &GatewayId,
+        log: &AiGatewayLog<Content>,
+    ) -> Option<Self> {
+        let mut closed: Vec<&Closed> = log.closed().collect();
+        if closed.is_empty() {
+            return None;
+        }
+        closed.sort_by_key(|field| field.place.start);
+        let places: Vec<_> = closed.iter().map(|field| field.place.clone()).collect();
+        let detail: Vec<_> = closed.iter().map(|field| format!("{}: {}", field.name, field.error)).collect();
+        Some(Self {
+            digest: hex::encode(log.digest),
+            gateway_id: Some(gateway_id.clone()),
+            position: record.position,
+            reason: UNDECRYPTABLE,
+            detail: detail.join("; "),
+            raw: redact_around(record.bytes, &places),
+        })
     }
 }
 

@@ -42,8 +42,12 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
     spawn_sink(&lifecycle, writer, publisher, readiness.register("predecessors"));
 
     ops::spawn(&lifecycle, ops_listener, metrics, readiness);
-    tracing::info!(price_book = config.price_book.edition().as_str(), "prices are read");
-    let pipeline = Arc::new(Pipeline::new(config.price_book));
+    tracing::info!(
+        price_book = config.price_book.edition().as_str(),
+        private_keys = config.private_keys.len(),
+        "prices and private keys are read"
+    );
+    let pipeline = Arc::new(Pipeline::new(config.price_book).with_private_keys(config.private_keys));
     let pushes = Pushes::new(config.push, SystemClock::shared(), pipeline, sink, ingest_metrics.clone());
     http::spawn(&lifecycle, "intake", listener, accept::routes(config.tokens, pushes, ingest_metrics));
     Ok(lifecycle.run().await)

@@ -76,6 +76,13 @@ impl System {
         Answer::of(request).await
     }
 
+    /// Pushes gzipped lines to a path of intake: an account, or an account and a gateway.
+    pub async fn push_to(&self, path: &str, lines: &str) -> Answer {
+        let url = format!("http://{}/v1/logpush/{path}", self.weir.addresses.ingest);
+        let request = self.http.post(url).bearer_auth(&self.weir.secrets.ingest_token);
+        Answer::of(request.body(crate::traffic::gzip(lines))).await.unwrap()
+    }
+
     /// Pushes any body with any headers.
     pub async fn push_raw(&self, body: Vec<u8>, token: Option<&str>, encoding: Option<&str>) -> Answer {
         let mut request = self.http.post(self.push_url()).body(body);

@@ -14,6 +14,19 @@ pub fn example(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
+/// The repository's examples of AI Gateway logs.
+#[must_use]
+pub fn ai_gateway_example(name: &str) -> String {
+    let path = format!("{}/../schemas/json/examples/ai_gateway/{name}.ndjson", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The file of a private key that these are encrypted for.
+#[must_use]
+pub fn ai_gateway_key(name: &str) -> String {
+    format!("{}/../schemas/json/examples/ai_gateway/keys/{name}.pem", env!("CARGO_MANIFEST_DIR"))
+}
+
 /// Gzips text.
 #[must_use]
 pub fn gzip(text: &str) -> Vec<u8> {

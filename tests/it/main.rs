@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod aggregator;
+mod ai_gateway;
 mod kafka;
 mod kill;
 mod logpush;

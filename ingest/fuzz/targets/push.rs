@@ -6,7 +6,7 @@ use std::io::BufReader;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use weir_event::{Scope, Source};
+use weir_event::Source;
 use weir_ingest::accept::{ChunkLimits, LineReader, Origin};
 use weir_ingest::pipeline::Pipeline;
 use weir_ingest::price::PriceBook;
@@ -15,7 +15,8 @@ const LIMITS: ChunkLimits = ChunkLimits { lines_max: 100, bytes_max: 65_536, lin
 
 static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| Pipeline::new(PriceBook::builtin()));
 static ORIGIN: LazyLock<Origin> = LazyLock::new(|| Origin {
-    scope: Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() },
+    account_id: "acc".parse().unwrap(),
+    gateway_id: Some("gw".parse().unwrap()),
     source: Source::Logpush,
     batch: "fuzz".to_owned(),
     received_at_ms: 1_795_000_000_000,

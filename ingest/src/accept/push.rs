@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
-use weir_event::{Scope, Source};
+use weir_event::{AccountId, GatewayId, Source};
 use weir_service::clock::SharedClock;
 
 use super::body::{self, BodyTooLong, Encoding, Part};
@@ -53,6 +53,10 @@ pub struct Tally {
     pub dead_lettered: u64,
     /// Nothing to store: probes, and events that are no requests.
     pub ignored: u64,
+    /// Of those that were stored or are duplicates: with fields that could not be decrypted, and are kept as dead
+    /// letters too. Not a part of the sum.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sealed: u64,
 }
 
 /// Why a push was not taken in. Records that were committed before the trouble are no harm: they have their ids.
@@ -118,11 +122,11 @@ impl Pushes {
 
     /// Where the next push comes from, with a name of its own.
     #[must_use]
-    pub fn origin(&self, scope: Scope, source: Source) -> Origin {
+    pub fn origin(&self, account_id: AccountId, gateway_id: Option<GatewayId>, source: Source) -> Origin {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let received_at_ms = self.clock.now_ms();
         let batch = format!("{received_at_ms}-{}-{number}", std::process::id());
-        Origin { scope, source, batch, received_at_ms }
+        Origin { account_id, gateway_id, source, batch, received_at_ms }
     }
 
     /// Takes a push in. Returns when every record in it is committed.
@@ -226,10 +230,11 @@ impl Pushes {
 impl Tally {
     fn settle(&mut self, pending: Option<Pending>) -> Result<(), PushError> {
         if let Some(pending) = pending {
-            let Receipt { stored, duplicates, dead_lettered } = pending.wait_blocking()?;
+            let Receipt { stored, duplicates, dead_lettered, sealed } = pending.wait_blocking()?;
             self.stored += stored;
             self.duplicates += duplicates;
             self.dead_lettered += dead_lettered;
+            self.sealed += sealed;
         }
         Ok(())
     }
@@ -258,6 +263,11 @@ impl PushError {
             Self::Encoding { .. } | Self::TooLong { .. } | Self::Incomplete => false,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference on")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn classify(error: io::Error) -> PushError {
@@ -306,9 +316,9 @@ mod tests {
     }
 
     async fn take(pushes: &Pushes, body: &'static str) -> Result<Tally, PushError> {
-        let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
         let body = stream::iter([Ok::<_, Infallible>(Bytes::from_static(body.as_bytes()))]);
-        pushes.take(pushes.origin(scope, Source::Logpush), Encoding::Detect, body).await
+        let origin = pushes.origin("acc".parse().unwrap(), Some("gw".parse().unwrap()), Source::Logpush);
+        pushes.take(origin, Encoding::Detect, body).await
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use warp::http::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHE
 use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
-use weir_event::{Scope, ScopeError, Source};
+use weir_event::{ScopeError, Source};
 use weir_service::auth::{AuthError, BearerTokens};
 use weir_service::telemetry::chain;
 
@@ -42,6 +42,12 @@ struct Intake {
     metrics: IngestMetrics,
 }
 
+/// What the path of a push names, not checked yet.
+struct Path {
+    account: String,
+    gateway: Option<String>,
+}
+
 /// Every route of intake. What matches none is answered with 404 or 405.
 pub fn routes(
     tokens: BearerTokens,
@@ -49,13 +55,18 @@ pub fn routes(
     metrics: IngestMetrics,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
     let intake = Intake { tokens: Arc::new(tokens), pushes, metrics };
-    warp::path!("v1" / "logpush" / String / String)
+    let gateway = warp::path!("v1" / "logpush" / String / String)
+        .map(|account, gateway| Path { account, gateway: Some(gateway) });
+    let account = warp::path!("v1" / "logpush" / String).map(|account| Path { account, gateway: None });
+    gateway
+        .or(account)
+        .unify()
         .and(warp::post())
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
-        .then(move |account, gateway, headers, body| {
+        .then(move |path, headers, body| {
             let intake = intake.clone();
-            async move { intake.logpush((account, gateway), headers, body).await }
+            async move { intake.logpush(path, headers, body).await }
         })
         .recover(unmatched)
         .unify()
@@ -64,7 +75,7 @@ pub fn routes(
 impl Intake {
     async fn logpush<B: Buf>(
         self,
-        path: (String, String),
+        path: Path,
         headers: HeaderMap,
         body: impl Stream<Item = Result<B, warp::Error>> + Send,
     ) -> Response {
@@ -79,15 +90,15 @@ impl Intake {
 
     async fn take<B: Buf>(
         &self,
-        (account, gateway): (String, String),
+        path: Path,
         headers: &HeaderMap,
         body: impl Stream<Item = Result<B, warp::Error>> + Send,
     ) -> Result<Tally, RequestError> {
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
         let sender = self.tokens.authenticate(text(AUTHORIZATION))?.label;
-        let scope = Scope { account_id: account.parse()?, gateway_id: gateway.parse()? };
+        let gateway = path.gateway.map(|gateway| gateway.parse()).transpose()?;
         let encoding = Encoding::of(text(CONTENT_ENCODING)).ok_or(RequestError::Encoding)?;
-        let origin = self.pushes.origin(scope, Source::Logpush);
+        let origin = self.pushes.origin(path.account.parse()?, gateway, Source::Logpush);
         let batch = origin.batch.clone();
         let result = self.pushes.take(origin, encoding, body).await;
         match &result {
@@ -99,6 +110,7 @@ impl Intake {
                 duplicates = tally.duplicates,
                 dead_lettered = tally.dead_lettered,
                 ignored = tally.ignored,
+                sealed = tally.sealed,
                 "push committed"
             ),
             Err(error) => tracing::warn!(batch, sender, error = chain(error), "push not taken"),
@@ -153,6 +165,9 @@ async fn unmatched(rejection: Rejection) -> Result<Response, Infallible> {
     Ok(if rejection.find::<warp::reject::MethodNotAllowed>().is_some() {
         error_response(StatusCode::METHOD_NOT_ALLOWED, "this path takes POST")
     } else {
-        error_response(StatusCode::NOT_FOUND, "there is POST /v1/logpush/{account_id}/{gateway_id}")
+        error_response(
+            StatusCode::NOT_FOUND,
+            "there is POST /v1/logpush/{account_id}/{gateway_id} and POST /v1/logpush/{account_id}",
+        )
     })
 }

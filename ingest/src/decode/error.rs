@@ -1,7 +1,7 @@
 //! Why a record cannot be decoded: what `dead_letters.reason` and `detail` say.
 
 use serde_json::error::Category;
-use weir_event::TimestampError;
+use weir_event::{ScopeError, TimestampError};
 
 /// Why a record goes to the dead letters. No message repeats a value of the record: it may be a secret, or long.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,17 +21,31 @@ pub enum DecodeError {
         column: usize,
     },
     /// Nothing says when it happened.
-    #[error("neither EventTimestampMs nor a log line has a time")]
-    NoTimestamp,
+    #[error("there is no time in {looked_in}")]
+    NoTimestamp {
+        /// What would have said it.
+        looked_in: &'static str,
+    },
     /// It says when it happened, but that cannot be.
-    #[error("EventTimestampMs: {0}")]
-    Timestamp(#[from] TimestampError),
+    #[error("{field}: {source}")]
+    Timestamp {
+        /// What says it.
+        field: &'static str,
+        /// Why it cannot be.
+        source: TimestampError,
+    },
     /// It says that it has yet to happen.
-    #[error("EventTimestampMs is {ahead_ms} ms ahead of this server's clock")]
+    #[error("it is {ahead_ms} ms ahead of this server's clock")]
     Future {
         /// How far ahead it is.
         ahead_ms: u64,
     },
+    /// Neither the record nor the path that it was pushed to names a gateway.
+    #[error("neither the record nor the path of the push names a gateway")]
+    NoGateway,
+    /// It names a gateway that cannot be one.
+    #[error("Gateway: {0}")]
+    Gateway(#[from] ScopeError),
     /// Longer than a line may be; the letter holds its beginning.
     #[error("longer than a line may be; this is its beginning")]
     TooLong,
@@ -47,8 +61,10 @@ impl DecodeError {
         match self {
             Self::Malformed { .. } => "malformed_json",
             Self::UnexpectedType { .. } => "unexpected_type",
-            Self::NoTimestamp => "no_timestamp",
-            Self::Timestamp(_) | Self::Future { .. } => "invalid_timestamp",
+            Self::NoTimestamp { .. } => "no_timestamp",
+            Self::NoGateway => "no_gateway",
+            Self::Gateway(_) => "invalid_gateway",
+            Self::Timestamp { .. } | Self::Future { .. } => "invalid_timestamp",
             Self::TooLong => "line_too_long",
             Self::Defect => "defect",
         }

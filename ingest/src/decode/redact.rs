@@ -4,6 +4,8 @@
 //! and a text between quotes. The rule for names is Cloudflare's own. What is inside a body (its quotes are escaped) is
 //! the caller's text and stays.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
 /// What a blanked value reads, as Cloudflare has it.
@@ -30,6 +32,21 @@ pub fn redact(record: &[u8]) -> Vec<u8> {
         }
     }
     copy.extend_from_slice(rest);
+    copy
+}
+
+/// The same, but for the places that are to stay as they are: they are in order and do not overlap. What is encrypted has
+/// members with telling names, and would be lost with them.
+#[must_use]
+pub fn redact_around(record: &[u8], places: &[Range<usize>]) -> Vec<u8> {
+    let mut copy = Vec::with_capacity(record.len());
+    let mut begin = 0;
+    for place in places {
+        copy.extend(redact(&record[begin..place.start]));
+        copy.extend_from_slice(&record[place.clone()]);
+        begin = place.end;
+    }
+    copy.extend(redact(&record[begin..]));
     copy
 }
 
@@ -98,6 +115,17 @@ mod tests {
         ] {
             check(record, record);
         }
+    }
+
+    #[test]
+    fn what_is_to_stay_stays_and_what_is_around_it_is_blanked() {
+        let record = r#"{"token":"a","sealed":{"key":"b"},"more":{"key":"c"}}"#;
+        let place = record.find(r#"{"key":"b"#).unwrap();
+        let kept = place..place + r#"{"key":"b"}"#.len();
+        let copy = redact_around(record.as_bytes(), std::slice::from_ref(&kept));
+        let expected = r#"{"token":"REDACTED","sealed":{"key":"b"},"more":{"key":"REDACTED"}}"#;
+        assert_eq!(String::from_utf8(copy).unwrap(), expected);
+        assert_eq!(redact_around(record.as_bytes(), &[]), redact(record.as_bytes()));
     }
 
     proptest! {

@@ -1,41 +1,20 @@
 //! Workers trace events: the outer record, in the shape of Logpush (`PascalCase`) and of a tail (`camelCase`).
 
-use memchr::memmem;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Number;
 use sha2::{Digest, Sha256};
-use weir_event::{Dialect, Timestamp};
+use weir_event::Timestamp;
 
 use super::console::{Console, ConsoleCall};
 use super::error::DecodeError;
 use super::headers::{TracedHeaders, ray_of};
 use super::lenient::{Bounded, Lenient, taken, whole};
-use super::message::{Message, RawMessage, TextMessage};
+use super::message::Message;
 use super::salvage;
-use crate::accept::RawRecord;
 
 /// How many console calls of an event are read: the runtime keeps 256 KB of them, malacca writes four.
 const LOGS_MAX: usize = 1_000;
 const EXCEPTIONS_MAX: usize = 16;
-
-/// What a record turned out to be.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Decoded {
-    /// A request that a worker handled.
-    Trace(Box<TraceRecord>),
-    /// Nothing to store, and nothing wrong.
-    Ignored(IgnoreReason),
-}
-
-/// Why a record is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IgnoreReason {
-    /// An object without any field of a trace: what Cloudflare uploads to try a destination when a job is created.
-    NotATrace,
-    /// A scheduled run, a queue batch, an alarm: no request, so no usage.
-    NotARequest,
-}
 
 /// A handled request, in the terms of the trace.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +57,7 @@ pub enum Identity {
 /// Strict where it identifies the event or says when it began, lenient in everything else.
 #[derive(Deserialize)]
 #[serde(bound(deserialize = "M: Deserialize<'de>"))]
-struct WireTrace<M> {
+pub(super) struct WireTrace<M> {
     #[serde(rename = "scriptName", alias = "ScriptName")]
     script_name: Option<String>,
     #[serde(rename = "entrypoint", alias = "Entrypoint")]
@@ -148,45 +127,9 @@ struct WireException {
     message: Option<Lenient<String>>,
 }
 
-/// Decodes one record.
-pub fn decode(record: &RawRecord<'_>) -> Result<Decoded, DecodeError> {
-    let of_json = |error| DecodeError::of_json(&error, || path_to(record.bytes));
-    if !record.bytes.trim_ascii_start().starts_with(b"{") {
-        // Serde would take a list for the fields in order.
-        serde_json::from_slice::<IgnoredAny>(record.bytes).map_err(of_json)?;
-        return Err(DecodeError::UnexpectedType { field: "the record".to_owned(), column: 1 });
-    }
-    // Logpush delivers texts. If this is no such record, or a broken one, the second reading tells.
-    if memmem::find(record.bytes, br#""Message""#).is_some()
-        && let Ok(wire) = serde_json::from_slice::<WireTrace<TextMessage<'_>>>(record.bytes)
-    {
-        return decoded(wire, record.bytes);
-    }
-    decoded(serde_json::from_slice::<WireTrace<RawMessage<'_>>>(record.bytes).map_err(of_json)?, record.bytes)
-}
-
-fn decoded<'a, M: Message<'a>>(wire: WireTrace<M>, bytes: &[u8]) -> Result<Decoded, DecodeError> {
-    if wire.has_nothing() {
-        return Ok(Decoded::Ignored(IgnoreReason::NotATrace));
-    }
-    let no_request = wire.is_no_request();
-    let trace = wire.into_record(bytes)?;
-    // Whatever its type, an event with bodies was a request to a model.
-    if no_request && trace.console.dialect == Dialect::BareTrace {
-        return Ok(Decoded::Ignored(IgnoreReason::NotARequest));
-    }
-    Ok(Decoded::Trace(Box::new(trace)))
-}
-
-/// Where in a record the first field of an unexpected type is: `Event.Request`. Reads the record once more.
-fn path_to(bytes: &[u8]) -> String {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let result: Result<WireTrace<RawMessage<'_>>, _> = serde_path_to_error::deserialize(&mut json);
-    result.err().map(|error| error.path().to_string()).unwrap_or_default()
-}
-
 impl<'a, M: Message<'a>> WireTrace<M> {
-    fn has_nothing(&self) -> bool {
+    /// Whether there is no field of a trace.
+    pub(super) fn has_nothing(&self) -> bool {
         self.script_name.is_none()
             && self.outcome.is_none()
             && self.event_timestamp_ms.is_none()
@@ -196,7 +139,7 @@ impl<'a, M: Message<'a>> WireTrace<M> {
     }
 
     /// Where the type was not delivered, an event without a request is none either. Without both, it may be one.
-    fn is_no_request(&self) -> bool {
+    pub(super) fn is_no_request(&self) -> bool {
         let event_type =
             self.event_type.as_ref().and_then(|Lenient(name)| name.as_deref()).unwrap_or_default();
         match (event_type, &self.event) {
@@ -209,13 +152,13 @@ impl<'a, M: Message<'a>> WireTrace<M> {
         }
     }
 
-    fn into_record(self, bytes: &[u8]) -> Result<TraceRecord, DecodeError> {
+    pub(super) fn into_record(self, bytes: &[u8]) -> Result<TraceRecord, DecodeError> {
         let Bounded(logs) = self.logs.unwrap_or_default();
         let calls: Vec<_> = logs.into_iter().map(WireLog::call).collect();
         let first_call_at = calls.iter().find_map(|call| call.at);
         let started_at = match self.event_timestamp_ms {
-            Some(number) => Timestamp::from_millis(whole(&number).ok_or(DecodeError::NoTimestamp)?)?,
-            None => first_call_at.ok_or(DecodeError::NoTimestamp)?,
+            Some(number) => timestamp(&number)?,
+            None => first_call_at.ok_or(NO_TIMESTAMP)?,
         };
         let console = Console::read(&calls);
         let event = self.event.unwrap_or_default();
@@ -242,6 +185,14 @@ impl<'a, M: Message<'a>> WireTrace<M> {
             console,
         })
     }
+}
+
+const NO_TIMESTAMP: DecodeError =
+    DecodeError::NoTimestamp { looked_in: "EventTimestampMs and the log lines" };
+
+fn timestamp(millis: &Number) -> Result<Timestamp, DecodeError> {
+    let wrong = |source| DecodeError::Timestamp { field: "EventTimestampMs", source };
+    Timestamp::from_millis(whole(millis).ok_or(NO_TIMESTAMP)?).map_err(wrong)
 }
 
 impl Identity {

@@ -1,9 +1,11 @@
 //! Every example event through the real stages to the row that is stored.
 
+mod ai_gateway;
+
 use std::io::BufReader;
 
 use serde_json::{Map, Value};
-use weir_event::{Scope, Source, Timestamp};
+use weir_event::{Source, Timestamp};
 use weir_store::{LogRow, PayloadRow};
 
 use super::*;
@@ -17,12 +19,20 @@ const NOW_MS: i64 = 1_795_000_000_000;
 /// What a row says of its storing, and of the edition of a price book that changes with any price in it.
 const NOT_OF_THE_EVENT: [&str; 3] = ["ingested_at", "price_book", "cost_revision"];
 
+fn origin() -> Origin {
+    Origin {
+        account_id: "acc".parse().unwrap(),
+        gateway_id: Some("gw".parse().unwrap()),
+        source: Source::Logpush,
+        batch: "test".to_owned(),
+        received_at_ms: NOW_MS,
+    }
+}
+
 fn prepare(body: impl AsRef<[u8]>) -> Batch {
-    let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
-    let origin = Origin { scope, source: Source::Logpush, batch: "test".to_owned(), received_at_ms: NOW_MS };
     let chunk =
         LineReader::new(BufReader::new(body.as_ref()), LIMITS).next_chunk().unwrap().unwrap_or_default();
-    Pipeline::new(PriceBook::builtin()).prepare(&chunk, &origin)
+    Pipeline::new(PriceBook::builtin()).prepare(&chunk, &origin())
 }
 
 fn example(name: &str) -> String {
@@ -245,10 +255,8 @@ fn names_are_held_to_a_length() {
     let long = "m".repeat(100_000);
     let record = example("malacca_metrics_logpush").replace("gpt-4o-mini", &long);
     let batch = Pipeline::new(PriceBook::builtin());
-    let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
-    let origin = Origin { scope, source: Source::Logpush, batch: "test".to_owned(), received_at_ms: NOW_MS };
     let limits = ChunkLimits { line_bytes_max: 1 << 20, ..LIMITS };
     let chunk = LineReader::new(BufReader::new(record.as_bytes()), limits).next_chunk().unwrap().unwrap();
-    let event = batch.prepare(&chunk, &origin).events.remove(0).into_parts().0;
+    let event = batch.prepare(&chunk, &origin()).events.remove(0).into_parts().0;
     assert_eq!(event.model.unwrap().len(), 256);
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use clickhouse::Row;
 use clickhouse::insert::Insert;
-use weir_event::{EventId, Scope, Timestamp};
+use weir_event::{EventId, GatewayId, Scope, Timestamp};
 use weir_store::{DeadLetterRow, LogRow, PayloadRow};
 
 use super::store::INSERT_COMMENT;
@@ -117,8 +117,8 @@ fn dead_letter_row<'a>(
     received_at: Timestamp,
 ) -> DeadLetterRow<'a> {
     DeadLetterRow {
-        account_id: origin.scope.account_id.as_str(),
-        gateway_id: origin.scope.gateway_id.as_str(),
+        account_id: origin.account_id.as_str(),
+        gateway_id: letter.gateway_id.as_ref().map_or("", GatewayId::as_str),
         digest: &letter.digest,
         received_at: received_at.millis(),
         source: origin.source.as_str(),

@@ -35,6 +35,8 @@ pub struct Receipt {
     pub duplicates: u64,
     /// Kept as dead letters.
     pub dead_lettered: u64,
+    /// Of those stored and those there already: with fields that stay closed, and kept as dead letters too.
+    pub sealed: u64,
 }
 
 /// Where batches are handed in. Clones lead to the same writer, which ends when the last one is dropped.
@@ -171,7 +173,7 @@ mod tests {
     use std::time::Duration;
 
     use tokio::time::timeout;
-    use weir_event::{Scope, Source};
+    use weir_event::Source;
     use weir_service::metrics::Metrics;
 
     use super::*;
@@ -186,9 +188,13 @@ mod tests {
     }
 
     fn batch() -> Batch {
-        let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
-        let origin = Origin { scope, source: Source::Logpush, batch: "test".to_owned(), received_at_ms: 0 };
-        Batch { origin, events: Vec::new(), dead_letters: Vec::new(), ignored: 0 }
+        Batch::new(Origin {
+            account_id: "acc".parse().unwrap(),
+            gateway_id: None,
+            source: Source::Logpush,
+            batch: "test".to_owned(),
+            received_at_ms: 0,
+        })
     }
 
     #[tokio::test]

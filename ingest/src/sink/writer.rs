@@ -185,8 +185,9 @@ impl Writer {
     async fn known_ids(&self, batches: &[&Batch]) -> Result<HashSet<EventId>, SinkError> {
         let mut ids: HashMap<&Scope, Vec<EventId>> = HashMap::new();
         for batch in batches {
-            let batch_ids = batch.events.iter().map(|event| event.event().id);
-            ids.entry(&batch.origin.scope).or_default().extend(batch_ids);
+            for event in batch.events.iter().map(PricedEvent::event) {
+                ids.entry(&event.scope).or_default().push(event.id);
+            }
         }
         let mut known = HashSet::new();
         for (scope, mut ids) in ids {

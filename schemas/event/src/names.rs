@@ -113,6 +113,8 @@ vocabulary! {
         MalaccaMetrics = "malacca_metrics",
         /// A Workers trace event without any line of the worker's logging.
         BareTrace = "bare_trace",
+        /// A log of Cloudflare's AI Gateway, delivered by Logpush.
+        AiGatewayLogpush = "ai_gateway_logpush",
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
-use weir_event::{Scope, Source};
+use weir_event::Source;
 use weir_ingest::accept::{ChunkLimits, LineReader, Origin};
 use weir_ingest::pipeline::Pipeline;
 use weir_ingest::price::PriceBook;
@@ -18,9 +18,13 @@ const LIMITS: ChunkLimits = ChunkLimits { lines_max: 2_000, bytes_max: 4 << 20, 
 /// Times gunzip to price, and gunzip and parse, over a round; both on this one thread.
 pub(crate) fn measure(round: &Round) -> (Duration, Duration) {
     let pipeline = Pipeline::new(PriceBook::builtin());
-    let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
-    let origin =
-        Origin { scope, source: Source::Logpush, batch: "bench".to_owned(), received_at_ms: i64::MAX };
+    let origin = Origin {
+        account_id: "acc".parse().unwrap(),
+        gateway_id: Some("gw".parse().unwrap()),
+        source: Source::Logpush,
+        batch: "bench".to_owned(),
+        received_at_ms: i64::MAX,
+    };
     let begun = Instant::now();
     for gzip in &round.gzip {
         let mut lines = LineReader::new(BufReader::new(MultiGzDecoder::new(gzip.as_slice())), LIMITS);

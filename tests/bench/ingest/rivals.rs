@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clickhouse::Client;
 use futures_util::future::join_all;
 use harness::System;
-use weir_event::{Scope, Source, Timestamp};
+use weir_event::{Source, Timestamp};
 use weir_ingest::accept::{ChunkLimits, LineReader, Origin};
 use weir_ingest::pipeline::Pipeline;
 use weir_ingest::price::{PriceBook, PricedEvent};
@@ -120,9 +120,13 @@ impl<'s> Rivals<'s> {
 }
 
 fn prepare(batch: &str) -> Vec<PricedEvent> {
-    let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
-    let origin =
-        Origin { scope, source: Source::Logpush, batch: "bench".to_owned(), received_at_ms: i64::MAX };
+    let origin = Origin {
+        account_id: "acc".parse().unwrap(),
+        gateway_id: Some("gw".parse().unwrap()),
+        source: Source::Logpush,
+        batch: "bench".to_owned(),
+        received_at_ms: i64::MAX,
+    };
     let chunk = LineReader::new(BufReader::new(batch.as_bytes()), LIMITS).next_chunk().unwrap().unwrap();
     Pipeline::new(PriceBook::builtin()).prepare(&chunk, &origin).events
 }

@@ -1,11 +1,15 @@
 //! The outer record: identity, and shapes that only just are one.
 
+use weir_event::Dialect;
+
 use super::*;
+use crate::accept::RawRecord;
+use crate::decode::{Decoded, decode};
 
 fn trace(json: &str) -> TraceRecord {
     match decode(&RawRecord { position: 1, bytes: json.as_bytes(), cut_from: None }).unwrap() {
         Decoded::Trace(trace) => *trace,
-        Decoded::Ignored(reason) => panic!("ignored: {reason:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -143,7 +143,11 @@ fn error_text(error: &RawValue) -> Option<String> {
     match error.get() {
         json if json.starts_with('"') => plain_text(error),
         json => {
-            let message = serde_json::from_str::<WireError>(json).ok().and_then(|error| error.message);
+            // Cloudflare's gateway lists its own errors.
+            let first =
+                serde_json::from_str::<Vec<&RawValue>>(json).ok().and_then(|list| list.first().copied());
+            let error = first.map_or(json, RawValue::get);
+            let message = serde_json::from_str::<WireError>(error).ok().and_then(|error| error.message);
             Some(shorten(message.unwrap_or_else(|| json.to_owned()), LINE_MAX))
         }
     }
