@@ -10,8 +10,8 @@ use weir_event::{Scope, Source, UsageEvent, wire::WireEvent};
 use weir_pricing::{Billable, PriceBook, receipt};
 
 use crate::accept::RawRecord;
-use crate::decode::{Decoded, decode};
-use crate::normalize::normalize;
+use crate::decode::{Decoded, PrivateKeys, decode};
+use crate::normalize::{normalize, normalize_ai_gateway};
 
 /// Which events to explain.
 #[derive(Debug)]
@@ -62,6 +62,10 @@ fn event(position: u64, value: &RawValue) -> anyhow::Result<UsageEvent> {
     let record = RawRecord { position, bytes: value.get().as_bytes(), cut_from: None };
     match decode(&record)? {
         Decoded::Trace(trace) => Ok(normalize(*trace, &scope, Source::Import)),
+        // There are no private keys here: what is encrypted has no usage to explain.
+        Decoded::AiGateway(log) => {
+            Ok(normalize_ai_gateway(log.open(&PrivateKeys::default()), &scope, Source::Import))
+        }
         Decoded::Ignored(reason) => bail!("is not about a request: {reason:?}"),
     }
 }
