@@ -152,3 +152,6 @@ impl Sum {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

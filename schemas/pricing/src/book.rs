@@ -45,7 +45,8 @@ struct Source {
 
 /// Which prices a book is made of: the first 12 hex digits of the SHA-256 over its files, in order.
 ///
-/// Each file counts by its name and its text; two books with one edition give every event the same cost.
+/// Each file counts by its name and its text, and each layer by how many it has; two books with one edition give every
+/// event the same cost.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Edition([u8; Self::LEN]);
 
@@ -112,7 +113,12 @@ impl PriceBook {
 
     fn new(layers: Vec<Vec<Source>>) -> Self {
         let mut hash = Sha256::new();
-        layers.iter().flatten().for_each(|source| hash.update(source.digest));
+        for layer in layers.iter().filter(|layer| !layer.is_empty()) {
+            hash.update((layer.len() as u64).to_be_bytes());
+            for source in layer {
+                hash.update(source.digest);
+            }
+        }
         let edition = Edition::of(&hash.finalize().into());
         let sheets: Vec<Vec<_>> = layers
             .iter()

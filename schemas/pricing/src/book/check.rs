@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use regex::RegexBuilder;
+use regex::bytes::RegexBuilder;
 use weir_event::Timestamp;
 
 use crate::book::entry::{ContextBound, ContextTier, DaySpan, Entry, Model, Rates, Window};
@@ -116,7 +116,8 @@ fn pattern(rule: Match) -> Result<Pattern, EntryError> {
         Match::Suffix(text) => Pattern::Suffix(lower(text)),
         Match::Contains(text) => Pattern::Contains(lower(text)),
         Match::Regex(text) => {
-            let regex = RegexBuilder::new(&text).case_insensitive(true).build();
+            // Without Unicode's tables an expression is ready in a tenth of the time. Names of models are ASCII.
+            let regex = RegexBuilder::new(&text).unicode(false).case_insensitive(true).build();
             Pattern::Regex(regex.map_err(|error| EntryError::Regex(Box::new(error)))?)
         }
     })

@@ -96,6 +96,19 @@ impl Index {
     }
 }
 
+#[cfg(test)]
+impl Index {
+    /// The most names that are remembered of one provider.
+    pub(crate) fn remembered(&self) -> usize {
+        self.providers.values().map(|provider| provider.remembered.read().unwrap().len()).max().unwrap_or(0)
+    }
+
+    /// Whether a name is remembered of some provider.
+    pub(crate) fn remembers(&self, name: &str) -> bool {
+        self.providers.values().any(|provider| provider.remembered.read().unwrap().contains_key(name))
+    }
+}
+
 impl Provider {
     /// What the provider's own lists say: of each layer, the first model that the name means.
     fn listed(&self, name: &str) -> Vec<Arc<Model>> {

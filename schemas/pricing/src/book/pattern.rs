@@ -1,6 +1,6 @@
 //! Which model names an entry of the price book is for.
 
-use regex::Regex;
+use regex::bytes::Regex;
 
 /// One rule about a model's name. Names are compared in lower case.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ impl Pattern {
             Self::Prefix(prefix) => name.starts_with(&**prefix),
             Self::Suffix(suffix) => name.ends_with(&**suffix),
             Self::Contains(part) => name.contains(&**part),
-            Self::Regex(regex) => regex.is_match(name),
+            Self::Regex(regex) => regex.is_match(name.as_bytes()),
         }
     }
 }

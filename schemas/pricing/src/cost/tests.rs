@@ -99,6 +99,36 @@ fn the_requested_model_stands_in_only_where_the_answer_names_none() {
 }
 
 #[test]
+fn the_requested_model_stands_in_where_the_answer_only_numbers_it() {
+    let book = book(
+        &(model("m", r#"["m"]"#, r#"per_million = { uncached_input = "1" }"#)
+            + &model("dated", r#"["m-2025-01-01"]"#, r#"per_million = { uncached_input = "2" }"#)),
+    );
+    let check = |returned: &str, requested: &str, expected: &str| {
+        let mut event = event("p", returned, "2027-02-01T00:00:00Z", &[(Bucket::UncachedInput, 1_000_000)]);
+        event.model_requested = Some(requested.to_owned());
+        let (amount, why) = said(&event, &book);
+        let answer = if amount == "unpriced" { why } else { amount };
+        assert_eq!(answer, expected, "{returned} for {requested}");
+    };
+    check("m-2027-01-01", "m", "1");
+    check("M-2027-01-01", "m", "1");
+    check("m@20270101", "m", "1");
+    check("m:1", "m", "1");
+    // The answer's own price wins, and another model is another model.
+    check("m-2025-01-01", "m", "2");
+    check("m-20250101", "m", "2");
+    check("m-mini", "m", "no_price");
+    check("m-2027-01-01-mini", "m", "no_price");
+    check("n-2027-01-01", "m", "no_price");
+    // A price that is missing for a moment or a tier is not a name that is missing.
+    let mut azure =
+        event("azure-openai", "gpt-4o-2099-01-01", "2027-02-01T00:00:00Z", &[(Bucket::UncachedInput, 1)]);
+    azure.model_requested = Some("gpt-4o".to_owned());
+    assert_eq!(computed(&azure).1, "no_price", "a deployment may have any name");
+}
+
+#[test]
 fn the_name_of_an_azure_deployment_prices_nothing() {
     let mut event = seed_record();
     event.model_requested = event.model.take();
