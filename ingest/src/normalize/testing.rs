@@ -1,7 +1,27 @@
 //! What the tests of the APIs share.
 
+use weir_event::{RequestType, TokenBucket};
+
 use super::answer::Answer;
 use super::api::{Api, Usage};
+use super::provider::Provider;
+
+/// What a provider's path says: the model, what was asked, and in which API it is answered.
+pub(super) fn check_call(provider: &Provider, path: &str, expected: (Option<&str>, RequestType, &Api)) {
+    let call = (provider.call)(path);
+    assert_eq!((call.model.as_deref(), call.request_type, call.api), expected, "{path}");
+}
+
+/// A usage object comes to these buckets.
+pub(super) fn check_buckets(api: &Api, usage: &str, expected: &[(TokenBucket, u64)]) {
+    let read = (api.usage)(usage).expect("it is possible");
+    assert_eq!(read.tokens.iter().collect::<Vec<_>>(), expected, "{usage}");
+}
+
+/// A usage object is not believed.
+pub(super) fn check_refused(api: &Api, usage: &str, why: &str) {
+    assert_eq!((api.usage)(usage).expect_err("it is impossible").to_string(), why, "{usage}");
+}
 
 /// Reads a body as it is, and cut at every offset, within characters too. What a cut body tells is what the whole one
 /// tells, or nothing. Returns what the whole one comes to.

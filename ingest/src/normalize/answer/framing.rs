@@ -7,7 +7,7 @@ use serde::Deserializer;
 use serde::de::{SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::sse;
+use super::{aws, sse};
 
 /// What a body is made of.
 pub(super) enum Framing<'a> {
@@ -19,6 +19,8 @@ pub(super) enum Framing<'a> {
     List(&'a str),
     /// One JSON object to a line.
     Lines(&'a str),
+    /// An event stream of AWS, logged as text.
+    Frames(&'a str),
     /// No JSON.
     Plain(&'a str),
 }
@@ -26,7 +28,9 @@ pub(super) enum Framing<'a> {
 impl<'a> Framing<'a> {
     pub(super) fn of(body: &'a str) -> Self {
         let start = body.trim_start();
-        if sse::is_stream(start) {
+        if aws::is_stream(body) {
+            Self::Frames(body)
+        } else if sse::is_stream(start) {
             Self::Events(body)
         } else if start.starts_with('[') {
             Self::List(start)
@@ -44,6 +48,7 @@ impl<'a> Framing<'a> {
         match *self {
             Self::Whole(body) => take(Cow::Borrowed(body)),
             Self::Events(body) => sse::events(body).for_each(take),
+            Self::Frames(body) => aws::events(body).for_each(take),
             Self::Lines(body) => {
                 body.lines().filter(|line| !line.is_empty()).for_each(|line| take(Cow::Borrowed(line)));
             }

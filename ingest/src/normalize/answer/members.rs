@@ -11,13 +11,15 @@ use crate::text::Text;
 /// The top-level members of one JSON text of an answer, unread. Of a text that was cut: those before the cut.
 #[derive(Debug, Default)]
 pub(in crate::normalize) struct Members<'a> {
+    /// The text itself, for what only one API has.
+    pub(in crate::normalize) text: &'a str,
     /// `id`, `responseId`.
     pub(in crate::normalize) id: Option<&'a RawValue>,
     /// `model`, `modelVersion`.
     pub(in crate::normalize) model: Option<&'a RawValue>,
     /// `usage`, `usageMetadata`, `usage_info`.
     pub(in crate::normalize) usage: Option<&'a RawValue>,
-    /// `type`, of an event in a stream.
+    /// `type`, `event_type`, of an event in a stream.
     pub(in crate::normalize) kind: Option<&'a RawValue>,
     pub(in crate::normalize) service_tier: Option<&'a RawValue>,
     pub(in crate::normalize) choices: Option<&'a RawValue>,
@@ -34,6 +36,16 @@ pub(in crate::normalize) struct Members<'a> {
     pub(in crate::normalize) error: Option<&'a RawValue>,
     /// `message`, `detail`: in which some services tell what went wrong.
     pub(in crate::normalize) message: Option<&'a RawValue>,
+    pub(in crate::normalize) delta: Option<&'a RawValue>,
+    pub(in crate::normalize) candidates: Option<&'a RawValue>,
+    /// `promptFeedback`.
+    pub(in crate::normalize) prompt_feedback: Option<&'a RawValue>,
+    pub(in crate::normalize) predictions: Option<&'a RawValue>,
+    pub(in crate::normalize) metrics: Option<&'a RawValue>,
+    /// `result`: the answer, in Cloudflare's envelope.
+    pub(in crate::normalize) result: Option<&'a RawValue>,
+    /// `meta`, `metadata`.
+    pub(in crate::normalize) meta: Option<&'a RawValue>,
     /// Whether the text is whole. Of one that was cut it is not known what else it said.
     pub(in crate::normalize) complete: bool,
 }
@@ -41,11 +53,16 @@ pub(in crate::normalize) struct Members<'a> {
 impl<'a> Members<'a> {
     /// Reads a JSON object as far as it goes.
     pub(in crate::normalize) fn read(json: &'a str) -> Members<'a> {
-        let mut members = Members::default();
+        let mut members = Members { text: json, ..Members::default() };
         // An error is a cut text; what was read until there is taken.
         let read = serde_json::Deserializer::from_str(json).deserialize_map(MembersVisitor(&mut members));
         members.complete = read.is_ok();
         members
+    }
+
+    /// What an event of a stream is, by its own word; empty where it has none.
+    pub(in crate::normalize) fn kind(&self) -> &'a str {
+        self.kind.map_or("", RawValue::get).trim_matches('"')
     }
 
     fn take(&mut self, name: &str, value: &'a RawValue) {
@@ -53,8 +70,8 @@ impl<'a> Members<'a> {
             "id" | "responseId" => &mut self.id,
             "model" | "modelVersion" => &mut self.model,
             "usage" | "usageMetadata" | "usage_info" => &mut self.usage,
-            "type" => &mut self.kind,
-            "service_tier" => &mut self.service_tier,
+            "type" | "event_type" => &mut self.kind,
+            "service_tier" | "serviceTier" => &mut self.service_tier,
             "choices" => &mut self.choices,
             "response" => &mut self.response,
             "x_groq" => &mut self.x_groq,
@@ -64,6 +81,13 @@ impl<'a> Members<'a> {
             "output" => &mut self.output,
             "message" | "detail" => &mut self.message,
             "error" => &mut self.error,
+            "delta" => &mut self.delta,
+            "candidates" => &mut self.candidates,
+            "promptFeedback" => &mut self.prompt_feedback,
+            "predictions" => &mut self.predictions,
+            "metrics" => &mut self.metrics,
+            "result" => &mut self.result,
+            "meta" | "metadata" => &mut self.meta,
             // What the model said, and what no API reports usage in: kept in the body, not looked at.
             _ => return,
         };

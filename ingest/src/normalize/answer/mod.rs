@@ -1,8 +1,11 @@
 //! What the body of an answer says: the model, the id, the usage, the error. Whole or cut, JSON or a stream.
 
+mod aws;
 mod framing;
 mod members;
 mod sse;
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,7 +14,7 @@ use weir_event::Units;
 use self::framing::Framing;
 pub(super) use self::framing::each_element;
 pub(super) use self::members::Members;
-use super::api::{Api, Usage, UsageError};
+use super::api::{Api, Usage, UsageError, WORKERS_AI};
 use crate::text::{LINE_MAX, Text, name, shorten};
 
 /// What ends a stream of `OpenAI`'s kind. A stream without it may still be complete: other APIs have no such mark.
@@ -40,6 +43,8 @@ pub(super) struct Answer {
     pub(super) by_workers_ai: bool,
     /// Whether `usage_json` is the provider's last word. Before that a stream's figures are on their way: not the count.
     settled: bool,
+    /// What a stream said of its usage at its beginning, and need not say again at its end.
+    opening: Option<String>,
     /// Of a stream that counts along: a bit for each choice that began, and for each that ended.
     choices: (u64, u64),
 }
@@ -51,7 +56,9 @@ impl Answer {
         let framing = Framing::of(body);
         match framing {
             Framing::Whole(_) => answer.settled = true,
-            Framing::Events(_) | Framing::List(_) | Framing::Lines(_) => answer.streamed = true,
+            Framing::Events(_) | Framing::List(_) | Framing::Lines(_) | Framing::Frames(_) => {
+                answer.streamed = true;
+            }
             Framing::Plain(text) => {
                 answer.plain_text = Some(shorten(text.to_owned(), LINE_MAX)).filter(|text| !text.is_empty());
             }
@@ -61,11 +68,15 @@ impl Answer {
             answer.usage_json = None;
             answer.units = Units::default();
         }
+        if let (Some(opening), Some(usage)) = (answer.opening.take(), &answer.usage_json) {
+            answer.usage_json = merged(&opening, usage);
+        }
         answer
     }
 
     /// What the usage comes to; `None` where none was reported.
     pub(super) fn usage(&self, api: &Api) -> Option<Result<Usage, UsageError>> {
+        let api = if self.by_workers_ai { &WORKERS_AI } else { api };
         let reported = self.usage_json.as_deref().map(api.usage);
         let shown = (!self.units.is_empty()).then(|| Ok(Usage::default()));
         Some(reported.or(shown)?.map(|usage| usage.with_units(&self.units)))
@@ -89,6 +100,27 @@ impl Answer {
             self.usage_json = Some(usage.get().to_owned());
             self.settled |= settled;
         }
+    }
+
+    /// Takes the usage that a stream begins with. It is no count yet: what [`Self::report`] takes later stands above
+    /// it, and what that leaves out is taken from here.
+    pub(super) fn open(&mut self, usage: &RawValue) {
+        if usage.get().starts_with('{') && usage.get().len() <= USAGE_MAX {
+            self.opening = Some(usage.get().to_owned());
+        }
+    }
+
+    /// Takes usage that is final and owes nothing to what was said before; also such as an API has no object for, put
+    /// together as one.
+    pub(super) fn gather(&mut self, usage: String) {
+        self.opening = None;
+        self.usage_json = Some(usage);
+        self.settled = true;
+    }
+
+    /// Whether any usage was reported, settled or not.
+    pub(super) const fn has_usage(&self) -> bool {
+        self.usage_json.is_some()
     }
 
     /// What was reported is the provider's last word.
@@ -124,8 +156,18 @@ impl Answer {
             self.plain_text = plain_text(message);
         }
         self.by_workers_ai |= members.response.is_some_and(|response| response.get().starts_with('"'));
+        let api = if self.by_workers_ai { &WORKERS_AI } else { api };
         (api.read)(&members, self);
     }
+}
+
+/// A usage object that a stream ended with, and what it leaves out of the one that the stream began with.
+fn merged(opening: &str, last: &str) -> Option<String> {
+    type Object<'a> = BTreeMap<String, &'a RawValue>;
+    let mut merged: Object<'_> = serde_json::from_str(opening).ok()?;
+    let last: Object<'_> = serde_json::from_str(last).ok()?;
+    merged.extend(last.into_iter().filter(|(_, value)| value.get() != "null"));
+    serde_json::to_string(&merged).ok()
 }
 
 fn keep_first(slot: &mut Option<String>, value: Option<&RawValue>) {

@@ -4,25 +4,39 @@
 //! chunk of a stream) and tells the [`Answer`] what they say. [`Api::usage`] takes the usage object that stood at the
 //! end of that apart into disjoint buckets. What all APIs share (framing, ids, errors, cut bodies) is in `answer`.
 
+mod anthropic;
 mod audio;
+mod bedrock;
 mod chat;
+mod cohere;
 mod embeddings;
+mod gemini;
 mod images;
 mod ocr;
 mod perplexity;
+mod replicate;
 mod responses;
 mod usage;
+mod vertex_predict;
+mod workers_ai;
 mod xai;
 
 use super::answer::{Answer, Members};
+pub(super) use anthropic::ANTHROPIC;
 pub(super) use audio::{SPEECH, TRANSCRIPTION};
+pub(super) use bedrock::BEDROCK;
 pub(super) use chat::CHAT;
+pub(super) use cohere::COHERE;
 pub(super) use embeddings::EMBEDDINGS;
+pub(super) use gemini::GEMINI;
 pub(super) use images::IMAGES;
 pub(super) use ocr::OCR;
 pub(super) use perplexity::PERPLEXITY_CHAT;
+pub(super) use replicate::REPLICATE;
 pub(super) use responses::RESPONSES;
 pub(super) use usage::{Count, Usage, UsageError};
+pub(super) use vertex_predict::VERTEX_PREDICT;
+pub(super) use workers_ai::WORKERS_AI;
 pub(super) use xai::XAI_CHAT;
 
 /// How the answers of an API are read.

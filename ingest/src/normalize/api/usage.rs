@@ -48,6 +48,19 @@ pub(super) fn part(field: Part) -> Option<u64> {
     taken(field).map(|Count(count)| count)
 }
 
+/// The sum of two counts; one that was not reported adds nothing. A sum beyond all numbers is no less beyond all measure.
+pub(super) fn plus(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.saturating_add(b)),
+        (count, None) | (None, count) => count,
+    }
+}
+
+/// The elements of a list, unread; none of anything else.
+pub(super) fn elements(list: &RawValue) -> Vec<&RawValue> {
+    serde_json::from_str(list.get()).unwrap_or_default()
+}
+
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = Number::deserialize(deserializer)?;

@@ -6,7 +6,7 @@ use super::{Call, Provider, by_path};
 pub(super) const PROVIDER: Provider = Provider {
     name: "azure-openai",
     also: &["azure"],
-    hosts: &[".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"],
+    hosts: &["*.openai.azure.com", "*.cognitiveservices.azure.com", "*.services.ai.azure.com"],
     call,
 };
 

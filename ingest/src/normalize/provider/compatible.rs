@@ -12,6 +12,7 @@ const ENDS: &[(&str, RequestType, &Api)] = &[
     ("completions", RequestType::Completion, &api::CHAT),
     ("responses", RequestType::Response, &api::RESPONSES),
     ("responses/compact", RequestType::Response, &api::RESPONSES),
+    ("v1/messages", RequestType::Chat, &api::ANTHROPIC),
     ("embeddings", RequestType::Embedding, &api::EMBEDDINGS),
     ("multimodalembeddings", RequestType::Embedding, &api::EMBEDDINGS),
     ("contextualizedembeddings", RequestType::Embedding, &api::EMBEDDINGS),

@@ -7,7 +7,7 @@ use super::{Call, Provider, by_path};
 use crate::normalize::api::{self, Count};
 
 pub(super) const PROVIDER: Provider =
-    Provider { name: "grok", also: &["xai", "x-ai"], hosts: &["api.x.ai", ".api.x.ai"], call };
+    Provider { name: "grok", also: &["xai", "x-ai"], hosts: &["api.x.ai", "*.api.x.ai"], call };
 /// How its chats are read.
 pub(super) use api::XAI_CHAT as API;
 

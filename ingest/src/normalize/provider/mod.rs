@@ -3,13 +3,18 @@
 //! A provider says where in a path the model stands and which API its answers are in. Names are Cloudflare's where it
 //! has one, since dashboards and filters know them by it.
 
+mod anthropic;
 mod azure_openai;
+mod bedrock;
+mod cohere;
 mod compat;
 mod compatible;
+mod google;
 mod grok;
 mod huggingface;
 mod openrouter;
 mod perplexity;
+mod replicate;
 mod workers_ai;
 
 use std::borrow::Cow;
@@ -26,7 +31,7 @@ pub(super) struct Provider {
     pub(super) name: &'static str,
     /// Other first segments of a gateway's path that lead to it.
     pub(super) also: &'static [&'static str],
-    /// The hosts of its own API, or what they end in where that begins with a dot.
+    /// The hosts of its own API; a `*` stands for anything.
     pub(super) hosts: &'static [&'static str],
     /// Reads the path behind the provider's segment, without leading slash and query.
     pub(super) call: for<'p> fn(&'p str) -> Call<'p>,
@@ -77,22 +82,18 @@ const fn compatible(
 }
 
 const PROVIDERS: &[Provider] = &[
-    compatible("anthropic", &[], &["api.anthropic.com"]),
-    compatible("aws-bedrock", &["bedrock"], &[]),
+    anthropic::PROVIDER,
+    bedrock::PROVIDER,
     azure_openai::PROVIDER,
     compatible("cerebras", &["cerebras-ai"], &["api.cerebras.ai"]),
+    cohere::PROVIDER,
     compat::PROVIDER,
-    compatible("cohere", &[], &["api.cohere.com", "api.cohere.ai"]),
-    compatible("databricks", &[], &[".cloud.databricks.com", ".azuredatabricks.net"]),
+    compatible("databricks", &[], &["*.cloud.databricks.com", "*.azuredatabricks.net"]),
     compatible("deepseek", &[], &["api.deepseek.com"]),
     compatible("fireworks", &["fireworks-ai"], &["api.fireworks.ai"]),
-    compatible("google-ai-studio", &["gemini"], &["generativelanguage.googleapis.com"]),
-    compatible(
-        "google-vertex-ai",
-        &["vertex-ai"],
-        &[".aiplatform.googleapis.com", "aiplatform.googleapis.com"],
-    ),
     compatible("github-copilot", &[], &["api.githubcopilot.com"]),
+    google::AI_STUDIO,
+    google::VERTEX_AI,
     grok::PROVIDER,
     compatible("groq", &[], &["api.groq.com"]),
     huggingface::PROVIDER,
@@ -100,10 +101,10 @@ const PROVIDERS: &[Provider] = &[
     compatible("mistral", &["mistralai"], &["api.mistral.ai", "codestral.mistral.ai"]),
     compatible("moonshotai", &["moonshot"], &["api.moonshot.ai", "api.moonshot.cn"]),
     compatible("novita", &["novita-ai"], &["api.novita.ai"]),
-    compatible("openai", &[], &["api.openai.com", ".api.openai.com"]),
+    compatible("openai", &[], &["api.openai.com", "*.api.openai.com"]),
     openrouter::PROVIDER,
     perplexity::PROVIDER,
-    compatible("replicate", &[], &["api.replicate.com"]),
+    replicate::PROVIDER,
     compatible("together", &["together-ai", "togetherai"], &["api.together.xyz", "api.together.ai"]),
     compatible("voyage", &["voyageai"], &["api.voyageai.com"]),
     workers_ai::PROVIDER,
@@ -118,7 +119,10 @@ pub(super) fn by_segment(segment: &str) -> Option<&'static Provider> {
 
 /// The provider whose own API a host serves.
 pub(super) fn by_host(host: &str) -> Option<&'static Provider> {
-    let serves = |known: &str| if known.starts_with('.') { host.ends_with(known) } else { host == known };
+    let serves = |known: &str| match known.split_once('*') {
+        Some((start, end)) => host.strip_prefix(start).is_some_and(|rest| rest.ends_with(end)),
+        None => host == known,
+    };
     PROVIDERS.iter().find(|provider| provider.hosts.iter().any(|known| serves(known)))
 }
 
@@ -126,6 +130,11 @@ pub(super) fn by_host(host: &str) -> Option<&'static Provider> {
 /// which there is only the noise of the float; less than nothing is no charge.
 fn amount(number: &RawValue) -> Option<Usd> {
     Usd::rounded_from_json_number(number.get()).ok().filter(|amount| *amount >= Usd::ZERO)
+}
+
+/// A part of a path without its percent signs.
+fn percent_decoded(part: &str) -> Cow<'_, str> {
+    percent_encoding::percent_decode_str(part).decode_utf8_lossy()
 }
 
 #[cfg(test)]

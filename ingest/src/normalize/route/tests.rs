@@ -225,6 +225,31 @@ fn the_end_of_a_path_tells_the_api() {
 }
 
 #[test]
+fn hosts_that_name_a_region_are_known() {
+    let provider = |url: &str| Route::of(url).provider;
+    for (url, expected) in [
+        (
+            "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/l/publishers/google/models/m:generateContent",
+            "google-vertex-ai",
+        ),
+        (
+            "https://aiplatform.googleapis.com/v1/publishers/google/models/m:generateContent",
+            "google-vertex-ai",
+        ),
+        (
+            "https://aiplatform.eu.rep.googleapis.com/v1/publishers/google/models/m:generateContent",
+            "google-vertex-ai",
+        ),
+        ("https://bedrock-runtime.eu-west-1.amazonaws.com/model/m/converse", "aws-bedrock"),
+        ("https://m.example.com/aws-bedrock/bedrock-runtime/us-east-1/model/m/converse", "aws-bedrock"),
+        ("https://api.cloudflare.com/client/v4/accounts/a/ai/run/@cf/meta/m", "workers-ai"),
+    ] {
+        assert_eq!(provider(url).as_deref(), Some(expected), "{url}");
+    }
+    assert_eq!(provider("https://s3.eu-west-1.amazonaws.com/model/m/converse"), None);
+}
+
+#[test]
 fn any_service_that_speaks_openais_api_has_the_routes_name() {
     let chat = Some(RequestType::Chat);
     check(
