@@ -1,3 +1,5 @@
+//! What an answer says, whatever it is made of.
+
 use super::*;
 use crate::normalize::api::CHAT;
 

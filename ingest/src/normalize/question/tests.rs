@@ -1,3 +1,5 @@
+//! What a request says, whole or cut.
+
 use super::*;
 
 fn check(body: &str, expected: &Question) {

@@ -1,3 +1,5 @@
+//! From a URL to who is behind it.
+
 use super::*;
 
 fn check(

@@ -1,3 +1,5 @@
+//! Bedrock's answers: converse, and every maker's own form.
+
 use TokenBucket::{CacheRead, CacheWrite1h, CacheWrite5m, Reasoning, TextOutput, UncachedInput};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

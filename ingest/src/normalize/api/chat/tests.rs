@@ -1,3 +1,5 @@
+//! Chat completions in the words of every service that has them.
+
 use weir_event::TokenBucket::{
     AudioInput, AudioOutput, CacheRead, CacheWrite5m, ImageInput, ImageOutput, Reasoning, TextOutput,
     UncachedInput,

@@ -1,3 +1,5 @@
+//! Responses, whole and streamed.
+
 use weir_event::TokenBucket::{
     AudioInput, CacheRead, CacheWrite5m, ImageInput, Reasoning, TextOutput, UncachedInput,
 };
