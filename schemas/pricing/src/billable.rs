@@ -45,11 +45,9 @@ impl<'a> Billable<'a> {
         }
     }
 
-    /// The service tier, where it is not the standard one; `None` is standard, which some providers call so and
-    /// others `default`.
+    /// The service tier, where it is not the standard one, which providers call by several names.
     pub(crate) fn tier(&self) -> Option<&'a str> {
-        let standard =
-            |tier: &&str| ["", "default", "standard"].iter().any(|name| tier.eq_ignore_ascii_case(name));
-        self.service_tier.filter(|tier| !standard(tier))
+        const STANDARD: [&str; 6] = ["", "auto", "default", "on_demand", "standard", "standard_only"];
+        self.service_tier.filter(|tier| !STANDARD.iter().any(|name| tier.eq_ignore_ascii_case(name)))
     }
 }

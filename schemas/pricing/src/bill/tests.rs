@@ -145,7 +145,7 @@ fn a_service_tier_overrides_the_standard_charge_by_charge() {
     };
     let check = |ask: Ask, expected: &str| assert_eq!(ask.said(&book), expected, "{ask:?}");
     check(all(100), "0.01105");
-    for standard in ["standard", "default", "Default", ""] {
+    for standard in ["standard", "default", "Default", "on_demand", "auto", ""] {
         check(all(100).in_tier(standard), "0.01105");
     }
     check(all(100).in_tier("batch"), "0.01055");
