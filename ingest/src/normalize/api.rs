@@ -68,3 +68,6 @@ impl PartialEq for Api {
         self.name == other.name
     }
 }
+
+#[cfg(test)]
+mod tests;
