@@ -196,7 +196,11 @@ fn compute(billable: &Billable<'_>, book: &PriceBook) -> Result<Cost, UnpricedRe
 pub(crate) fn has_usage(billable: &Billable<'_>) -> Result<(), UnpricedReason> {
     let Billable { tokens, units, .. } = billable;
     if tokens.is_empty() {
-        return if units.is_empty() { Err(UnpricedReason::NoUsage) } else { Ok(()) };
+        // What tools did for an answer comes on top of it: without the answer's own usage it is a part of the bill.
+        let is_of_tools =
+            |unit| matches!(unit, Unit::WebSearches | Unit::FileSearches | Unit::CodeExecutions);
+        let only_tools = units.iter().all(|(unit, _)| is_of_tools(unit));
+        return if only_tools { Err(UnpricedReason::NoUsage) } else { Ok(()) };
     }
     // What is read may be counted in units instead.
     let in_units = [Unit::InputCharacters, Unit::AudioInputMs, Unit::InputPages, Unit::AnnotatedPages];

@@ -247,7 +247,10 @@ fn what_is_billed_apart_from_tokens_is_billed() {
     check(Ask::default().with(Unit::AudioInputMs, 2), "0.005000061666666667");
     // A unit without a price is not billed, and is shown; alone it leaves the cost unknown, whatever a request costs.
     check(tokens().with(Unit::CodeExecutions, 2), "0.005001");
-    check(Ask::default().with(Unit::CodeExecutions, 2), "no_unit_price");
+    check(Ask::default().with(Unit::InputPages, 2), "no_unit_price");
+    // What tools did is a part of the bill for an answer, never all of it.
+    check(Ask::default().with(Unit::WebSearches, 2), "no_usage");
+    check(Ask::default().with(Unit::CodeExecutions, 2).with(Unit::ImagesOutput, 2), "0.085");
     check(Ask::default(), "no_usage");
     let lines = tokens().with(Unit::CodeExecutions, 2).receipt(&book).lines;
     assert_eq!(lines[1].to_string(), "code_executions            2 not billed");
