@@ -6,9 +6,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::missing_panics_doc, reason = "a harness tells of trouble by panicking")]
 
+mod python;
 mod system;
 mod tables;
 pub mod traffic;
 
+pub use python::run_python;
 pub use system::{Answer, System, eventually};
 pub use tables::create_tables;

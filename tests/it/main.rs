@@ -8,4 +8,5 @@ mod kafka;
 mod kill;
 mod logpush;
 mod outage;
+mod prices;
 mod query_api;

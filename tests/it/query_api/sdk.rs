@@ -1,11 +1,7 @@
 //! Cloudflare's own Python SDK against the query API.
 
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
-
+use harness::run_python;
 use serde_json::json;
-use weir_local::Installation;
 use weir_store::LogRow;
 
 use super::rows::{ACCOUNT, GATEWAY, id_of, id_text, many_rows, payload_of, seed_row};
@@ -42,21 +38,7 @@ async fn query_api_is_understood_by_cloudflares_python_sdk() {
     tokio::task::spawn_blocking(move || run("logs.py", &task.to_string())).await.unwrap();
 }
 
-/// Runs a script of `tests/conformance/cloudflare` with the task on its standard input. The SDK is fetched into the
-/// cache on the first run.
+/// Runs a script of `tests/conformance/cloudflare` with the task on its standard input.
 fn run(script: &str, task: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/cloudflare");
-    let cache = Installation::detect().unwrap().cache_dir;
-    let mut child = Command::new(folder.join("python.sh"))
-        .arg(folder.join(script))
-        .env("WEIR_CACHE", cache)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(task.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
+    let _ = run_python(&format!("cloudflare/{script}"), task);
 }

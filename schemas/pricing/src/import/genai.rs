@@ -127,7 +127,7 @@ fn convert_model(
         return Ok(None);
     }
     let variants = variants.map(|json| variants::convert(json, &path, report)).transpose()?;
-    model.prices = prices::with_cached_media(list, variants.unwrap_or_default());
+    model.prices = prices::with_implied(list, variants.unwrap_or_default());
     Ok(Some(model))
 }
 

@@ -157,32 +157,39 @@ pub(super) fn free() -> DraftPrice {
     DraftPrice { charges, ..DraftPrice::default() }
 }
 
-/// The standard prices and the variants, with a price for cached audio and images where the source's rules give them
-/// another one than ours would.
+/// What is billed by a wider price where it has none of its own, and where our own stand-ins would say otherwise: in words,
+/// the cached part of audio by the price of audio.
+const WIDER: &[(Charge, Charge)] = &[
+    (Charge::Tokens(TokenBucket::AudioInput), Charge::Tokens(TokenBucket::CacheReadAudio)),
+    (Charge::Tokens(TokenBucket::ImageInput), Charge::Tokens(TokenBucket::CacheReadImage)),
+    (Charge::Unit(Unit::InputPages), Charge::Unit(Unit::AnnotatedPages)),
+];
+
+/// The standard prices and the variants, with the prices written out that the source's rules imply and ours do not.
 ///
-/// The source prices a token by the most special price that it falls under. Where it has a price for audio and none for
-/// what is cached, that of cached audio is the price of audio. A price file would let cached input stand in.
-pub(super) fn with_cached_media(
-    mut standard: Vec<DraftPrice>,
-    mut variants: Vec<DraftPrice>,
-) -> Vec<DraftPrice> {
-    let native: BTreeSet<Charge> = standard.iter().flat_map(|price| price.charges.keys().copied()).collect();
-    for (media, cached) in [
-        (TokenBucket::AudioInput, TokenBucket::CacheReadAudio),
-        (TokenBucket::ImageInput, TokenBucket::CacheReadImage),
-    ] {
-        let has = |charges: &BTreeMap<Charge, Steps>, bucket| charges.contains_key(&Charge::Tokens(bucket));
-        let listed = native.contains(&Charge::Tokens(cached));
-        let all_cached = native.contains(&Charge::Tokens(TokenBucket::CacheRead));
-        for price in standard.iter_mut().chain(&mut variants).filter(|_| !listed && !all_cached) {
-            if has(&price.charges, TokenBucket::CacheRead) || has(&price.charges, cached) {
-                continue;
-            }
-            if let Some(steps) = price.charges.get(&Charge::Tokens(media)).cloned() {
-                price.charges.insert(Charge::Tokens(cached), steps);
-            }
-        }
+/// The source prices everything by the most special price that it falls under. Where audio has a price and what is cached
+/// has none, cached audio has that of audio; a price file would let uncached input stand in.
+pub(super) fn with_implied(mut standard: Vec<DraftPrice>, mut variants: Vec<DraftPrice>) -> Vec<DraftPrice> {
+    let listed: BTreeSet<Charge> = standard.iter().flat_map(|price| price.charges.keys().copied()).collect();
+    for price in &mut standard {
+        imply(price);
+    }
+    // A variant leaves alone what it does not name: a charge that the standard lists is priced there.
+    for price in &mut variants {
+        let own: Vec<Charge> = price.charges.keys().copied().collect();
+        imply(price);
+        price.charges.retain(|charge, _| own.contains(charge) || !listed.contains(charge));
     }
     standard.append(&mut variants);
     standard
+}
+
+fn imply(price: &mut DraftPrice) {
+    let all_cached = price.charges.contains_key(&Charge::Tokens(TokenBucket::CacheRead));
+    for (wider, narrower) in WIDER {
+        let by_cached = all_cached && matches!(narrower, Charge::Tokens(_));
+        if let Some(steps) = price.charges.get(wider).cloned().filter(|_| !by_cached) {
+            price.charges.entry(*narrower).or_insert(steps);
+        }
+    }
 }
