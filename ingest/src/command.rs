@@ -14,6 +14,7 @@ use weir_store::migrations::Topology;
 use crate::config::{IngestConfig, KEYS};
 use crate::migrate::migrate;
 use crate::prices::{self, PricesTask};
+use crate::reprice;
 use crate::serve::serve;
 
 /// The subcommand that brings the tables up to date.
@@ -28,6 +29,7 @@ enum Task {
     Serve(Box<IngestConfig>),
     Migrate { clickhouse: ClickHouseConfig, log: LogConfig },
     Prices(PricesTask),
+    Reprice(Box<reprice::Task>),
 }
 
 impl Settings {
@@ -49,6 +51,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Task::Prices(task) => prices::run(&task, &SystemClock, &mut std::io::stdout().lock()),
+        Task::Reprice(task) => task.run().await,
     }
 }
 
@@ -56,6 +59,7 @@ fn command_line() -> CommandLine {
     CommandLine::new(Binary::Ingest, KEYS, "Takes gateway logs in, prices every request and stores it")
         .subcommand(Command::new(MIGRATE).about("creates or updates the tables in ClickHouse, and ends"))
         .subcommand(prices::command())
+        .subcommand(reprice::Request::command())
 }
 
 impl Task {
@@ -65,6 +69,7 @@ impl Task {
         };
         match name.as_str() {
             MIGRATE => Ok(Self::migrate(reader)?),
+            reprice::COMMAND => Ok(Self::Reprice(Box::new(reprice::Task::new(&matches, reader)?))),
             // Clap knows no other subcommand.
             _ => Ok(Self::Prices(PricesTask::new(&matches, reader)?)),
         }

@@ -16,6 +16,7 @@ pub mod normalize;
 pub mod pipeline;
 pub mod price;
 mod prices;
+pub mod reprice;
 mod serve;
 pub mod sink;
 mod text;

@@ -10,3 +10,4 @@ mod logpush;
 mod outage;
 mod prices;
 mod query_api;
+mod reprice;

@@ -22,6 +22,8 @@ pub use announcer::{Announcer, connect_bus};
 pub use error::SinkError;
 pub use insert::Rows;
 pub use publisher::Publisher;
+pub(crate) use publisher::stream_config;
+
 pub use store::Store;
 #[cfg(test)]
 pub(crate) use submit::Inbox;

@@ -267,7 +267,8 @@ async fn send(context: jetstream::Context, message: Option<Message>) -> Result<(
     context.send_publish(subject, publish).await?.await.map(drop)
 }
 
-fn stream_config() -> stream::Config {
+/// The usage stream, for whoever has to create it.
+pub(crate) fn stream_config() -> stream::Config {
     stream::Config {
         name: bus::USAGE_STREAM.to_owned(),
         subjects: vec![bus::USAGE_SUBJECTS.to_owned()],

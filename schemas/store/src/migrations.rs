@@ -12,6 +12,7 @@ pub const ALL: &[Migration] = &[
         name: "tokens_and_money",
         source: include_str!("../migrations/0002_tokens_and_money.sql"),
     },
+    Migration { version: 3, name: "reprice", source: include_str!("../migrations/0003_reprice.sql") },
 ];
 
 /// The table that records what was applied. Created before anything else.

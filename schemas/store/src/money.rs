@@ -1,11 +1,13 @@
 //! Money in ClickHouse: `Decimal(38, 18)` travels as a 128-bit integer of 1e-18 USD. The one conversion, both ways.
 
+use std::fmt;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use weir_event::Usd;
 
 /// An amount as ClickHouse's `Decimal(38, 18)` holds it: a whole number of 1e-18 USD.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ScaledUsd(i128);
 
@@ -22,6 +24,25 @@ impl ScaledUsd {
     #[must_use]
     pub const fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
+    }
+
+    /// The difference, exact, held at the ends of 128 bits too.
+    #[must_use]
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+/// In dollars, with all its digits and no more: `-0.005385`.
+impl fmt::Display for ScaledUsd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DECIMALS: usize = Usd::SCALE as usize;
+        let one = 10_u128.pow(Usd::SCALE);
+        let (whole, part) = (self.0.unsigned_abs() / one, self.0.unsigned_abs() % one);
+        let decimals = format!("{part:0DECIMALS$}");
+        let decimals = decimals.trim_end_matches('0');
+        let point = if decimals.is_empty() { "" } else { "." };
+        f.pad_integral(self.0 >= 0, "", &format!("{whole}{point}{decimals}"))
     }
 }
 
@@ -64,10 +85,12 @@ mod tests {
             let usd: Usd = text.parse().unwrap();
             assert_eq!(ScaledUsd::from(usd), ScaledUsd(scaled), "{text}");
             assert_eq!(Usd::try_from(ScaledUsd(scaled)), Ok(usd), "{text}");
+            assert_eq!(ScaledUsd(scaled).to_string(), text);
         }
         for beyond in [LIMIT, -LIMIT, i128::MAX, i128::MIN] {
             assert_eq!(Usd::try_from(ScaledUsd(beyond)), Err(UsdRangeError(beyond)));
         }
+        assert_eq!(ScaledUsd(i128::MIN).to_string(), "-170141183460469231731.687303715884105728");
     }
 
     proptest! {
@@ -76,6 +99,7 @@ mod tests {
             let (a, b) = (Usd::try_from(ScaledUsd(a)).unwrap(), Usd::try_from(ScaledUsd(b)).unwrap());
             let sum = ScaledUsd::from(a).saturating_add(b.into());
             prop_assert_eq!(Usd::try_from(sum).ok(), a.checked_add(b));
+            prop_assert_eq!(sum.saturating_sub(b.into()), ScaledUsd::from(a));
         }
 
         #[test]

@@ -1,0 +1,121 @@
+//! Tells the aggregator which minutes were changed.
+
+use std::time::Duration;
+
+use async_nats::ConnectOptions;
+use async_nats::jetstream::{self, Context};
+use clickhouse::query::RowCursor;
+use weir_event::bus::{self, DirtyMessage};
+use weir_event::{Scope, Timestamp};
+use weir_service::config::NatsConfig;
+
+use super::apply::Batch;
+use super::error::{MarkError, RepriceError};
+use super::table::{MinuteRow, Table};
+use crate::sink::stream_config;
+
+/// How long NATS may take for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Publishes [`DirtyMessage`]s.
+pub(super) struct Marker {
+    config: NatsConfig,
+    bus: Option<Context>,
+    marked: u64,
+}
+
+/// Minutes of one tenant, on their way into a message.
+#[derive(Default)]
+struct Gathered {
+    account_id: String,
+    gateway_id: String,
+    minutes: Vec<Timestamp>,
+}
+
+impl Marker {
+    pub(super) const fn new(config: NatsConfig) -> Self {
+        Self { config, bus: None, marked: 0 }
+    }
+
+    /// How many minutes NATS has taken.
+    pub(super) const fn marked(&self) -> u64 {
+        self.marked
+    }
+
+    /// Marks the minutes of a batch. Marked twice, they are computed twice, and come out the same.
+    pub(super) async fn mark_batch(
+        &mut self,
+        table: &Table,
+        run: &str,
+        batch: &Batch,
+    ) -> Result<(), RepriceError> {
+        const MINUTES: &str = "SELECT DISTINCT account_id, gateway_id, \
+                toInt64(toUnixTimestamp(toStartOfMinute(created_at))) * 1000 AS minute_ms \
+            FROM cost_revisions WHERE run = ? AND batch = ? \
+                AND created_at BETWEEN fromUnixTimestamp64Milli(?, 'UTC') AND fromUnixTimestamp64Milli(?, 'UTC') \
+            ORDER BY account_id, gateway_id, minute_ms";
+        let query =
+            table.client.query(MINUTES).bind(run).bind(batch.number).bind(batch.first).bind(batch.last);
+        self.mark(query.fetch().map_err(RepriceError::clickhouse("read minutes"))?).await
+    }
+
+    /// Marks minutes, which come sorted by tenant.
+    pub(super) async fn mark(&mut self, mut minutes: RowCursor<MinuteRow>) -> Result<(), RepriceError> {
+        let mut gathered = Gathered::default();
+        while let Some(row) = minutes.next().await.map_err(RepriceError::clickhouse("read minutes"))? {
+            if !gathered.has_room_for(&row) {
+                self.publish(std::mem::take(&mut gathered)).await.map_err(RepriceError::NotMarked)?;
+            }
+            gathered.add(row)?;
+        }
+        self.publish(gathered).await.map_err(RepriceError::NotMarked)
+    }
+
+    async fn publish(&mut self, gathered: Gathered) -> Result<(), MarkError> {
+        let minutes = gathered.minutes.len() as u64;
+        let Some(message) = gathered.into_message() else {
+            return Ok(());
+        };
+        let payload = serde_json::to_vec(&message).expect("plain data always prints as JSON");
+        let bus = match &self.bus {
+            Some(bus) => bus,
+            None => self.bus.insert(connect(&self.config).await?),
+        };
+        bus.publish(bus::DIRTY_SUBJECT, payload.into()).await?.await?;
+        self.marked += minutes;
+        Ok(())
+    }
+}
+
+impl Gathered {
+    fn has_room_for(&self, row: &MinuteRow) -> bool {
+        let same = self.account_id == row.account_id && self.gateway_id == row.gateway_id;
+        self.minutes.is_empty() || (same && self.minutes.len() < bus::MINUTES_PER_MESSAGE_MAX)
+    }
+
+    fn add(&mut self, row: MinuteRow) -> Result<(), RepriceError> {
+        self.minutes.push(Timestamp::from_millis(row.minute_ms)?);
+        (self.account_id, self.gateway_id) = (row.account_id, row.gateway_id);
+        Ok(())
+    }
+
+    /// `None` if there are none, or if they are of a tenant that nobody can ask for, because its name is none.
+    fn into_message(self) -> Option<DirtyMessage> {
+        let scope =
+            Scope { account_id: self.account_id.parse().ok()?, gateway_id: self.gateway_id.parse().ok()? };
+        (!self.minutes.is_empty()).then_some(DirtyMessage { scope, minutes: self.minutes })
+    }
+}
+
+/// Gives up at once where NATS is away: whoever runs the command is there to see it.
+async fn connect(config: &NatsConfig) -> Result<Context, MarkError> {
+    let options = ConnectOptions::new().name("weir-reprice").connection_timeout(ANSWER_TIMEOUT);
+    let options = match &config.token {
+        Some(token) => options.token(token.expose().to_owned()),
+        None => options,
+    };
+    let mut context = jetstream::new(options.connect(config.url.as_str()).await?);
+    context.set_timeout(ANSWER_TIMEOUT);
+    context.get_or_create_stream(stream_config()).await?;
+    Ok(context)
+}
