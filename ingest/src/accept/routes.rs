@@ -115,6 +115,9 @@ impl Intake {
             ),
             Err(error) => tracing::warn!(batch, sender, error = chain(error), "push not taken"),
         }
+        if let Ok(Tally { sealed: sealed @ 1.., .. }) = &result {
+            tracing::warn!(batch, sender, sealed, "records have fields that could not be decrypted");
+        }
         Ok(result?)
     }
 }
