@@ -13,6 +13,7 @@ use weir_service::telemetry::chain;
 use crate::accept::{ChunkLimits, PushLimits};
 use crate::decode::PrivateKeys;
 use crate::price::{PriceBook, load_book};
+use crate::redact::{self, Redactor};
 use crate::sink::GroupLimits;
 
 /// The price files, for everything that prices.
@@ -55,6 +56,10 @@ pub const KEYS: &[Key] = &[
         "the most bytes of records that wait to be written or are being written",
     )
     .default("128MiB"),
+    redact::KEYS[0],
+    redact::KEYS[1],
+    redact::KEYS[2],
+    redact::KEYS[3],
 ];
 
 /// What ingest runs with.
@@ -80,6 +85,8 @@ pub struct IngestConfig {
     pub group: GroupLimits,
     /// For one statement.
     pub write_timeout: Duration,
+    /// What is kept of texts.
+    pub redactor: Redactor,
     /// Where the tables are.
     pub clickhouse: ClickHouseConfig,
     /// Where the bus is.
@@ -102,6 +109,7 @@ impl IngestConfig {
         let group = read_group(&mut reader);
         let write_timeout =
             reader.get_in("ingest.write_timeout", Duration::from_millis(100)..=Duration::from_mins(10));
+        let redactor = redact::read(&mut reader);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
         reader.finish(|reader| {
             let config = Self {
@@ -115,6 +123,7 @@ impl IngestConfig {
                 push: push?,
                 group: group?,
                 write_timeout: write_timeout?,
+                redactor: redactor?,
                 clickhouse: clickhouse?,
                 nats: nats?,
                 log: log?,
@@ -212,6 +221,59 @@ mod tests {
         assert_eq!((config.listen.port(), config.ops_listen.port(), config.tokens.len()), (8787, 9091, 2));
         let error = read(&[], &[]).unwrap_err();
         assert!(error.contains("ingest.tokens (not set): has no token"), "{error}");
+    }
+
+    #[test]
+    fn where_nothing_is_said_texts_are_redacted() {
+        let policies = |setting: Option<&str>| {
+            let mut variables = vec![TOKENS];
+            variables.extend(setting.map(|text| ("WEIR_INGEST_PAYLOAD_POLICIES", text)));
+            let redactor = read(&[], &variables).unwrap().redactor;
+            let scope = |text: &str| {
+                let (account, gateway) = text.split_once('/').unwrap();
+                weir_event::Scope {
+                    account_id: account.parse().unwrap(),
+                    gateway_id: gateway.parse().unwrap(),
+                }
+            };
+            ["acc/gw", "acc/other", "x/gw"].map(|text| redactor.policy_of(&scope(text)).name())
+        };
+        assert_eq!(policies(None), ["redact"; 3]);
+        assert_eq!(policies(Some("acc/gw=none,acc/*=heads")), ["none", "heads", "redact"]);
+        assert_eq!(policies(Some("*/gw=store")), ["store", "redact", "store"]);
+    }
+
+    #[test]
+    fn every_mistake_in_redaction_is_told_at_once() {
+        let told = |text: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            let error = read(&["--config", file.path().to_str().unwrap()], &[TOKENS]).unwrap_err();
+            error.replace(file.path().to_str().unwrap(), "weir.toml")
+        };
+        let error = told(concat!(
+            "[ingest]\npayload_policies = ['acc/*=keep', 'acc']\npayload_head_characters = 0\n",
+            "redact_rules = ['email', 'password']\n",
+            "redact_patterns = ['x=(', 'email=e', 'n=a{1,2}b', 'n=c', 'star=a*']\n",
+        ));
+        for expected in [
+            r#"ingest.payload_policies (weir.toml:2): "acc/*=keep" is not account/gateway=policy, such as acc/*=none; policies are store, redact, heads and none"#,
+            r#"ingest.payload_policies (weir.toml:2): "acc" is not account/gateway=policy"#,
+            "ingest.payload_head_characters (weir.toml:3): 0 is not between 1 and 1000000",
+            r#"ingest.redact_rules (weir.toml:4): "password" is not api_key, bearer, jwt, card or email"#,
+            r#"ingest.redact_patterns (weir.toml:5): "x" is no regular expression that can be used: unclosed group"#,
+            r#"ingest.redact_patterns (weir.toml:5): "email" is the name of another rule"#,
+            r#"ingest.redact_patterns (weir.toml:5): "n" is the name of another rule"#,
+            r#"ingest.redact_patterns (weir.toml:5): "star" matches the empty text"#,
+        ] {
+            assert!(error.contains(expected), "{expected}\n{error}");
+        }
+        let error = told("[ingest]\npayload_policies = ['*/*=store', 'acc/gw=none']\n");
+        assert!(error.contains("entry 2 is never reached: one before it is for all gateways"), "{error}");
+        let error = told("[ingest]\nredact_rules = []\n");
+        assert!(error.contains("ingest.redact_rules (weir.toml:2): has no rule, but"), "{error}");
+        let fine = [TOKENS, ("WEIR_INGEST_PAYLOAD_POLICIES", "*/*=store")];
+        assert!(read(&[], &fine).unwrap().redactor.rules().name(0) == "api_key");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Takes gateway logs in, prices every request, and stores it; tells the aggregator.
 //!
-//! The stages are folders in the order of the flow: [`accept`] → [`decode`] → [`normalize`] → [`price`] → [`sink`].
+//! The stages are folders in the order of the flow: [`accept`] → [`decode`] → [`normalize`] → [`price`] → [`redact`] →
+//! [`sink`].
 //! [`pipeline`] runs the pure middle of it; [`run`] is the process.
 //!
 //! What always holds: a 2xx means that every record of the push is committed in ClickHouse, once; one bad record
@@ -16,6 +17,7 @@ pub mod normalize;
 pub mod pipeline;
 pub mod price;
 mod prices;
+pub mod redact;
 pub mod reprice;
 mod serve;
 pub mod sink;

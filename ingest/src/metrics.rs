@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use weir_service::metrics::{MetricName, Metrics};
 
+use crate::redact::{Outcome, Rules, Tally};
 use crate::sink::Receipt;
 
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ enum IngestMetric {
     WriteSeconds,
     WriteEvents,
     UsageMessagesDropped,
+    RedactedRecords,
+    Redactions,
 }
 
 /// What became of a push.
@@ -68,6 +71,20 @@ struct DropLabels {
     reason: DropReason,
 }
 
+/// What was done to the texts of records, by the policy of their gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PolicyLabels {
+    policy: &'static str,
+    result: Outcome,
+}
+
+/// A rule's name is Weir's or the operator's: as many as are configured.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RuleLabels {
+    rule: String,
+    policy: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RecordLabels {
     source: &'static str,
@@ -89,6 +106,8 @@ pub struct IngestMetrics {
     write_seconds: Histogram,
     write_events: Histogram,
     usage_messages_dropped: Family<DropLabels, Counter>,
+    redacted_records: Family<PolicyLabels, Counter>,
+    redactions: Family<RuleLabels, Counter>,
 }
 
 impl IngestMetrics {
@@ -105,6 +124,8 @@ impl IngestMetrics {
             write_seconds: metrics.register(IngestMetric::WriteSeconds, seconds),
             write_events: metrics.register(IngestMetric::WriteEvents, events),
             usage_messages_dropped: metrics.register(IngestMetric::UsageMessagesDropped, Family::default()),
+            redacted_records: metrics.register(IngestMetric::RedactedRecords, Family::default()),
+            redactions: metrics.register(IngestMetric::Redactions, Family::default()),
         }
     }
 
@@ -151,6 +172,18 @@ impl IngestMetrics {
         self.usage_messages_dropped.get_or_create(&DropLabels { reason }).inc_by(count as u64);
     }
 
+    /// Counts what was done to the texts of a batch, as it came in: a record that comes twice is counted twice.
+    pub(crate) fn redacted(&self, tally: &Tally, rules: &Rules) {
+        for (policy, result, count) in tally.records() {
+            let labels = PolicyLabels { policy: policy.name(), result };
+            self.redacted_records.get_or_create(&labels).inc_by(count);
+        }
+        for (rule, policy, count) in tally.places() {
+            let labels = RuleLabels { rule: rules.name(rule).to_owned(), policy: policy.name() };
+            self.redactions.get_or_create(&labels).inc_by(count);
+        }
+    }
+
     fn records(&self, source: &'static str, result: RecordResult, count: u64) {
         self.records.get_or_create(&RecordLabels { source, result }).inc_by(count);
     }
@@ -166,6 +199,8 @@ impl MetricName for IngestMetric {
             Self::WriteSeconds => "ingest_write_seconds",
             Self::WriteEvents => "ingest_write_events",
             Self::UsageMessagesDropped => "ingest_usage_messages_dropped",
+            Self::RedactedRecords => "ingest_redacted_records",
+            Self::Redactions => "ingest_redactions",
         }
     }
 
@@ -178,6 +213,10 @@ impl MetricName for IngestMetric {
             Self::WriteSeconds => "time from taking a group of batches to having it committed",
             Self::WriteEvents => "events in one write",
             Self::UsageMessagesDropped => "usage messages that were not published, by reason",
+            Self::RedactedRecords => {
+                "records as they came in, by their gateway's policy for texts and the most it did"
+            }
+            Self::Redactions => "places in texts that were blanked, by rule and policy",
         }
     }
 }

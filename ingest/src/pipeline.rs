@@ -1,16 +1,16 @@
-//! The pure middle of ingest: decode, normalize, price. No I/O, so a chunk can be worked on by any thread.
+//! The pure middle of ingest: decode, normalize, price, redact. No I/O, so a chunk can be worked on by any thread.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sha2::{Digest, Sha256};
 use weir_event::{GatewayId, Timestamp, UsageEvent};
 
 use crate::accept::{Chunk, Origin, RawRecord};
-use crate::decode::{
-    AiGatewayLog, Closed, Content, DecodeError, Decoded, PrivateKeys, decode, redact, redact_around,
-};
+use crate::decode::{AiGatewayLog, Closed, Content, DecodeError, Decoded, PrivateKeys, decode};
 use crate::normalize::{normalize, normalize_ai_gateway};
 use crate::price::{PriceBook, PricedEvent};
+use crate::redact::{Letter, Redactor, Tally};
 
 /// How far an event's start may be ahead of this server's clock: a day is no skew, it is a wrong clock or unit, and
 /// such a row would be the newest one for as long.
@@ -33,6 +33,8 @@ pub struct Batch {
     pub sealed_letters: Vec<DeadLetter>,
     /// Neither.
     pub ignored: u64,
+    /// What was done to their texts.
+    pub redaction: Tally,
 }
 
 /// A record that could not be taken in, or not in full.
@@ -48,7 +50,8 @@ pub struct DeadLetter {
     pub reason: &'static str,
     /// The reason in words.
     pub detail: String,
-    /// The record with its secrets blanked; only its beginning where it was too long.
+    /// The record with its secrets blanked, as far as the gateway's policy keeps it; only its beginning where it was too
+    /// long.
     pub raw: Vec<u8>,
 }
 
@@ -57,19 +60,23 @@ pub struct DeadLetter {
 pub struct Pipeline {
     book: PriceBook,
     keys: PrivateKeys,
+    redactor: Redactor,
 }
 
 /// What a record became.
 enum Taken {
-    Event(Box<PricedEvent>, Option<DeadLetter>),
+    Event(Box<PricedEvent>, Option<SealedLetter>),
     Nothing,
 }
 
+/// A letter whose record is still to be put into it, with the places that stay as they are: what is encrypted.
+struct SealedLetter(DeadLetter, Vec<Range<usize>>);
+
 impl Pipeline {
-    /// Prices come from `book`.
+    /// Prices come from `book`; texts are redacted as where nothing is configured.
     #[must_use]
     pub fn new(book: PriceBook) -> Self {
-        Self { book, keys: PrivateKeys::default() }
+        Self { book, keys: PrivateKeys::default(), redactor: Redactor::default() }
     }
 
     /// The same, and encrypted logs are opened with `keys`.
@@ -78,21 +85,54 @@ impl Pipeline {
         Self { keys, ..self }
     }
 
+    /// The same, and `redactor` says what is kept of texts.
+    #[must_use]
+    pub fn with_redactor(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
+    }
+
+    /// What is kept of texts.
+    #[must_use]
+    pub const fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// Works a chunk through. A record that cannot be taken in becomes a dead letter; its neighbours do not notice.
     #[must_use]
     pub fn prepare(&self, chunk: &Chunk, origin: &Origin) -> Batch {
         let mut batch = Batch::new(origin.clone());
         for record in chunk.records() {
             match self.record(&record, origin) {
-                Ok(Taken::Event(event, sealed_letter)) => {
+                Ok(Taken::Event(mut event, sealed_letter)) => {
+                    self.redactor.apply(&mut event, &mut batch.redaction);
                     batch.events.push(*event);
-                    batch.sealed_letters.extend(sealed_letter);
+                    if let Some(SealedLetter(mut letter, places)) = sealed_letter {
+                        letter.raw = self.kept_of(&record, &letter, &places, &mut batch);
+                        batch.sealed_letters.push(letter);
+                    }
                 }
                 Ok(Taken::Nothing) => batch.ignored += 1,
-                Err(error) => batch.dead_letters.push(DeadLetter::of(&record, origin, &error)),
+                Err(error) => {
+                    let mut letter = DeadLetter::of(&record, origin, &error);
+                    letter.raw = self.kept_of(&record, &letter, &[], &mut batch);
+                    batch.dead_letters.push(letter);
+                }
             }
         }
         batch
+    }
+
+    /// What a letter keeps of its record, but for what is encrypted in it.
+    fn kept_of(
+        &self,
+        record: &RawRecord<'_>,
+        letter: &DeadLetter,
+        sealed: &[Range<usize>],
+        batch: &mut Batch,
+    ) -> Vec<u8> {
+        let (account_id, gateway_id) = (&batch.origin.account_id, letter.gateway_id.as_ref());
+        let letter = Letter { account_id, gateway_id, record: record.bytes, sealed };
+        self.redactor.letter(letter, &mut batch.redaction)
     }
 
     /// A defect on the way is this record's, not its neighbours': it is caught, and the record kept as its witness.
@@ -115,14 +155,14 @@ impl Pipeline {
                 is_not_ahead(log.logged_at, origin)?;
                 let scope = origin.scope(log.gateway.clone()).ok_or(DecodeError::NoGateway)?;
                 let log = log.open(&self.keys);
-                let letter = DeadLetter::of_sealed(record, &scope.gateway_id, &log);
+                let letter = SealedLetter::of(record, &scope.gateway_id, &log);
                 Ok(self.price(normalize_ai_gateway(log, &scope, origin.source), letter))
             }
             Decoded::Ignored(_) => Ok(Taken::Nothing),
         }
     }
 
-    fn price(&self, event: UsageEvent, sealed_letter: Option<DeadLetter>) -> Taken {
+    fn price(&self, event: UsageEvent, sealed_letter: Option<SealedLetter>) -> Taken {
         Taken::Event(Box::new(PricedEvent::new(event, &self.book)), sealed_letter)
     }
 }
@@ -139,7 +179,14 @@ impl Batch {
     /// Of no record yet.
     #[must_use]
     pub fn new(origin: Origin) -> Self {
-        Self { origin, events: Vec::new(), dead_letters: Vec::new(), sealed_letters: Vec::new(), ignored: 0 }
+        Self {
+            origin,
+            events: Vec::new(),
+            dead_letters: Vec::new(),
+            sealed_letters: Vec::new(),
+            ignored: 0,
+            redaction: Tally::default(),
+        }
     }
 
     /// How many records it was made of. A sealed letter is no record of its own.
@@ -155,6 +202,7 @@ impl Batch {
 }
 
 impl DeadLetter {
+    /// Without its record.
     fn of(record: &RawRecord<'_>, origin: &Origin, error: &DecodeError) -> Self {
         let digest = record.cut_from.unwrap_or_else(|| Sha256::digest(record.bytes).into());
         Self {
@@ -163,32 +211,31 @@ impl DeadLetter {
             position: record.position,
             reason: error.reason(),
             detail: error.to_string(),
-            raw: redact(record.bytes),
+            raw: Vec::new(),
         }
     }
+}
 
+impl SealedLetter {
     /// The letter of a record with fields that stay closed. Their envelopes are kept as they came: the key in them is
     /// wrapped, and nothing could be opened without it.
-    fn of_sealed(
-        record: &RawRecord<'_>,
-        gateway_id: &GatewayId,
-        log: &AiGatewayLog<Content>,
-    ) -> Option<Self> {
+    fn of(record: &RawRecord<'_>, gateway_id: &GatewayId, log: &AiGatewayLog<Content>) -> Option<Self> {
         let mut closed: Vec<&Closed> = log.closed().collect();
         if closed.is_empty() {
             return None;
         }
         closed.sort_by_key(|field| field.place.start);
-        let places: Vec<_> = closed.iter().map(|field| field.place.clone()).collect();
+        let places = closed.iter().map(|field| field.place.clone()).collect();
         let detail: Vec<_> = closed.iter().map(|field| format!("{}: {}", field.name, field.error)).collect();
-        Some(Self {
+        let letter = DeadLetter {
             digest: hex::encode(log.digest),
             gateway_id: Some(gateway_id.clone()),
             position: record.position,
             reason: UNDECRYPTABLE,
             detail: detail.join("; "),
-            raw: redact_around(record.bytes, &places),
-        })
+            raw: Vec::new(),
+        };
+        Some(Self(letter, places))
     }
 }
 

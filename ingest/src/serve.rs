@@ -47,7 +47,11 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
         private_keys = config.private_keys.len(),
         "prices and private keys are read"
     );
-    let pipeline = Arc::new(Pipeline::new(config.price_book).with_private_keys(config.private_keys));
+    let pipeline = Arc::new(
+        Pipeline::new(config.price_book)
+            .with_private_keys(config.private_keys)
+            .with_redactor(config.redactor),
+    );
     let pushes = Pushes::new(config.push, SystemClock::shared(), pipeline, sink, ingest_metrics.clone());
     http::spawn(&lifecycle, "intake", listener, accept::routes(config.tokens, pushes, ingest_metrics));
     Ok(lifecycle.run().await)

@@ -10,4 +10,5 @@ mod logpush;
 mod outage;
 mod prices;
 mod query_api;
+mod redact;
 mod reprice;

@@ -211,6 +211,7 @@ impl Pushes {
             tally.received += received;
             let batch = self.pipeline.prepare(&chunk, origin);
             self.metrics.ignored(source, batch.ignored);
+            self.metrics.redacted(&batch.redaction, self.pipeline.redactor().rules());
             tally.ignored += batch.ignored;
             if batch.events.is_empty() && batch.dead_letters.is_empty() {
                 continue;

@@ -15,7 +15,6 @@ mod keys;
 pub(crate) mod lenient;
 mod message;
 mod record;
-mod redact;
 mod salvage;
 mod trace;
 
@@ -27,5 +26,4 @@ pub use error::DecodeError;
 pub use headers::TracedHeaders;
 pub use keys::{KeyFileError, PrivateKeys};
 pub use record::{Decoded, IgnoreReason, decode};
-pub use redact::{redact, redact_around};
 pub use trace::{Identity, TraceRecord};

@@ -17,6 +17,7 @@ mod money;
 mod names;
 mod quota;
 mod scope;
+mod texts;
 mod time;
 mod tokens;
 mod units;
@@ -33,6 +34,7 @@ pub use names::{
 };
 pub use quota::{QuotaRatios, QuotaTool, Ratio, RatioError};
 pub use scope::{AccountId, GatewayId, Scope, ScopeError};
+pub use texts::Texts;
 pub use time::{Timestamp, TimestampError};
 pub use tokens::{TokenBucket, Tokens, TokensError};
 pub use units::{Units, UnitsError};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weir_event::{CostSource, CustomCost, Unit, UnpricedReason, UsageEvent, Usd};
+use weir_event::{CostSource, CustomCost, Texts, Unit, UnpricedReason, UsageEvent, Usd};
 
 use crate::bill::Bill;
 use crate::billable::Billable;
@@ -118,6 +118,11 @@ impl PricedEvent {
     #[must_use]
     pub const fn quota(&self) -> Option<Quota> {
         self.quota
+    }
+
+    /// The texts of the event: what may still change when the cost is settled.
+    pub const fn texts_mut(&mut self) -> Texts<'_> {
+        self.event.texts_mut()
     }
 
     /// The event and its cost, taken apart.

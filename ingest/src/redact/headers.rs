@@ -1,8 +1,9 @@
-//! Blanks secrets in a record that is kept as it came: secrets never enter, not even with what cannot be read.
+//! Blanks the secrets of headers in a record that is kept as it came: they never enter, not even with what cannot be
+//! read, and whatever the gateway's policy is.
 //!
 //! The record may be no JSON at all, so this looks at bytes: a name between quotes that speaks of a secret, a colon,
 //! and a text between quotes. The rule for names is Cloudflare's own. What is inside a body (its quotes are escaped) is
-//! the caller's text and stays.
+//! the caller's text: the rules are for that.
 
 use std::ops::Range;
 
@@ -15,8 +16,7 @@ const SECRET_PARTS: [&[u8]; 6] = [b"auth", b"cookie", b"jwt", b"key", b"secret",
 const NAME_BYTES_MAX: usize = 64;
 
 /// A copy of the record with its secrets blanked. Takes time in proportion to its length.
-#[must_use]
-pub fn redact(record: &[u8]) -> Vec<u8> {
+fn blank(record: &[u8]) -> Vec<u8> {
     let mut copy = Vec::with_capacity(record.len());
     let mut rest = record;
     while let Some(quote) = memchr(b'"', rest) {
@@ -36,18 +36,20 @@ pub fn redact(record: &[u8]) -> Vec<u8> {
 }
 
 /// The same, but for the places that are to stay as they are: they are in order and do not overlap. What is encrypted has
-/// members with telling names, and would be lost with them.
-#[must_use]
-pub fn redact_around(record: &[u8], places: &[Range<usize>]) -> Vec<u8> {
+/// members with telling names, and would be lost with them. Gives these places in the copy as well.
+pub(super) fn blank_around(record: &[u8], places: &[Range<usize>]) -> (Vec<u8>, Vec<Range<usize>>) {
     let mut copy = Vec::with_capacity(record.len());
     let mut begin = 0;
-    for place in places {
-        copy.extend(redact(&record[begin..place.start]));
-        copy.extend_from_slice(&record[place.clone()]);
+    let kept = |place: &Range<usize>| {
+        copy.extend(blank(&record[begin..place.start]));
         begin = place.end;
-    }
-    copy.extend(redact(&record[begin..]));
-    copy
+        let start = copy.len();
+        copy.extend_from_slice(&record[place.clone()]);
+        start..copy.len()
+    };
+    let kept = places.iter().map(kept).collect();
+    copy.extend(blank(&record[begin..]));
+    (copy, kept)
 }
 
 /// If a secret's name begins here: how far it is to its value, and how long that is.
@@ -85,7 +87,7 @@ mod tests {
     use super::*;
 
     fn check(record: &str, expected: &str) {
-        assert_eq!(String::from_utf8(redact(record.as_bytes())).unwrap(), expected);
+        assert_eq!(String::from_utf8(blank(record.as_bytes())).unwrap(), expected);
     }
 
     #[test]
@@ -122,18 +124,19 @@ mod tests {
         let record = r#"{"token":"a","sealed":{"key":"b"},"more":{"key":"c"}}"#;
         let place = record.find(r#"{"key":"b"#).unwrap();
         let kept = place..place + r#"{"key":"b"}"#.len();
-        let copy = redact_around(record.as_bytes(), std::slice::from_ref(&kept));
+        let (copy, places) = blank_around(record.as_bytes(), std::slice::from_ref(&kept));
         let expected = r#"{"token":"REDACTED","sealed":{"key":"b"},"more":{"key":"REDACTED"}}"#;
         assert_eq!(String::from_utf8(copy).unwrap(), expected);
-        assert_eq!(redact_around(record.as_bytes(), &[]), redact(record.as_bytes()));
+        assert_eq!(places.into_iter().map(|place| &expected[place]).collect::<Vec<_>>(), [&record[kept]]);
+        assert_eq!(blank_around(record.as_bytes(), &[]), (blank(record.as_bytes()), Vec::new()));
     }
 
     proptest! {
         #[test]
         fn no_bytes_panic_and_nothing_but_values_changes(bytes: Vec<u8>, secret in "[a-z]{8,20}") {
-            prop_assert!(redact(&bytes).len() <= bytes.len() * REDACTED.len() + 1);
+            prop_assert!(blank(&bytes).len() <= bytes.len() * REDACTED.len() + 1);
             let record = [&bytes[..], br#"{"authorization":""#, secret.as_bytes(), br#""}"#].concat();
-            let copy = redact(&record);
+            let copy = blank(&record);
             prop_assert!(!copy.windows(secret.len()).any(|window| window == secret.as_bytes()) || bytes.contains(&b'"'));
         }
     }
