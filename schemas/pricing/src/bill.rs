@@ -31,6 +31,8 @@ pub(crate) struct Level<'b> {
 pub(crate) struct Line<'b> {
     pub(crate) charge: Charge,
     pub(crate) count: u64,
+    /// How many are billed: more than were counted where the price has a minimum.
+    pub(crate) billed: u64,
     /// `None` where nothing prices it.
     pub(crate) price: Option<LinePrice<'b>>,
     /// `None` where nothing prices it, or where it is more than an amount can be.
@@ -97,8 +99,9 @@ impl<'b> Bill<'b> {
 
     fn line(&self, charge: Charge, count: u64) -> Line<'b> {
         let price = self.price_of(charge);
-        let amount = price.and_then(|price| price.rate.times(count));
-        Line { charge, count, price, amount }
+        let billed = price.map_or(count, |price| price.level.entry.billed(charge, count));
+        let amount = price.and_then(|price| price.rate.times(billed));
+        Line { charge, count, billed, price, amount }
     }
 
     /// The price of a charge: its own, from the most particular level that has it; else that of the nearest stand-in.

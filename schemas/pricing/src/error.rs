@@ -68,6 +68,12 @@ pub enum EntryError {
         /// Which one.
         charge: crate::Charge,
     },
+    /// Only units have a minimum.
+    #[error("{charge} takes no such minimum: units do, from 1 to 1000000000000")]
+    Minimum {
+        /// Which one.
+        charge: crate::Charge,
+    },
     /// A charge has two prices.
     #[error("{charge} has two prices")]
     TwoPrices {

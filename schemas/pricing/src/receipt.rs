@@ -48,16 +48,18 @@ pub struct ReceiptPrice {
     pub edition: String,
 }
 
-/// One charge: count x rate = amount.
+/// One charge: billed x rate = amount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReceiptLine {
     /// What was charged: a word of the price book, or `tokens_in` and `tokens_out` of a custom cost.
     pub charge: &'static str,
-    /// How many.
+    /// How many there were.
     pub count: u64,
+    /// How many are billed: more than there were where the price has a minimum.
+    pub billed: u64,
     /// At which price; `None` where there is none: a unit is then not billed, and a bucket leaves the cost unknown.
     pub rate: Option<ReceiptRate>,
-    /// Count times price, in US dollars.
+    /// What is billed times the price, in US dollars.
     pub amount: Option<Usd>,
 }
 
@@ -156,7 +158,13 @@ impl ReceiptPrice {
 impl ReceiptLine {
     fn of(line: &Line<'_>) -> Self {
         let rate = line.price.map(|price| ReceiptRate::of(line.charge, price));
-        Self { charge: line.charge.as_str(), count: line.count, rate, amount: line.amount }
+        Self {
+            charge: line.charge.as_str(),
+            count: line.count,
+            billed: line.billed,
+            rate,
+            amount: line.amount,
+        }
     }
 
     fn custom((charge, count, price, amount): crate::cost::CustomLine) -> Self {
@@ -169,7 +177,7 @@ impl ReceiptLine {
             service_tier: None,
             from: None,
         };
-        Self { charge, count, rate: Some(rate), amount }
+        Self { charge, count, billed: count, rate: Some(rate), amount }
     }
 }
 
@@ -210,6 +218,9 @@ impl fmt::Display for Receipt {
 impl fmt::Display for ReceiptLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<18} {:>9}", self.charge, self.count)?;
+        if self.billed != self.count {
+            write!(f, " billed as {}", self.billed)?;
+        }
         let Some(rate) = &self.rate else {
             let is_tokens = self.charge.parse().is_ok_and(|charge| matches!(charge, Charge::Tokens(_)));
             return f.write_str(if is_tokens { " x no price" } else { " not billed" });

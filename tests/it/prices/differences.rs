@@ -53,14 +53,6 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         holds: |q| is_unpriced(q, UnpricedReason::NoPrice) && q.theirs == Some(Usd::ZERO),
     },
     Difference {
-        reason: "Groq bills at least 10 seconds of audio: they do, a price file has no minimum",
-        holds: |q| {
-            let ms = q.case.units.get(Unit::AudioInputMs);
-            let longer = with_audio(q.case, GROQ_MS_MIN);
-            q.case.provider == "groq" && (1..GROQ_MS_MIN).contains(&ms) && q.theirs == amount(&longer, q.book)
-        },
-    },
-    Difference {
         reason: "a price per hour of audio in no direction: they bill what is spoken too, we bill what is read",
         holds: |q| {
             let [read, spoken] = [Unit::AudioInputMs, Unit::AudioOutputMs].map(|unit| q.case.units.get(unit));
@@ -78,9 +70,6 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         },
     },
 ];
-
-/// The shortest transcription that Groq bills.
-const GROQ_MS_MIN: u64 = 10_000;
 
 /// Providers with amounts of more than 12 decimals: the import names them.
 const WITH_ROUNDED_AMOUNTS: &[&str] = &["huggingface-together", "openrouter"];

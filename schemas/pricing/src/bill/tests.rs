@@ -260,6 +260,29 @@ fn what_is_billed_apart_from_tokens_is_billed() {
 }
 
 #[test]
+fn a_minimum_is_billed_where_there_is_anything_to_bill() {
+    let book = book(
+        r#"minimum = { audio_input_ms = 10000 }
+        [[model.price]]
+        per_million = { text_output = "1" }
+        per_hour = { audio_input_ms = "0.36" }"#,
+    );
+    // 10 seconds are 0.001.
+    for (ms, expected) in [(1, "0.001"), (9_999, "0.001"), (10_000, "0.001"), (20_000, "0.002")] {
+        assert_eq!(Ask::default().with(Unit::AudioInputMs, ms).said(&book), expected, "{ms} ms");
+    }
+    assert_eq!(ask(&[(Bucket::UncachedInput, 0), (Bucket::TextOutput, 1)]).said(&book), "0.000001");
+    let lines = Ask::default().with(Unit::AudioInputMs, 4_000).receipt(&book).lines;
+    assert_eq!(lines[0].to_string(), "audio_input_ms          4000 billed as 10000 x 0.36 / 3600000 = 0.001");
+    for wrong in ["{ text_output = 5 }", "{ requests = 2 }", "{ audio_input_ms = 0 }"] {
+        let text = format!(
+            "provider = \"p\"\n[[model]]\nid = \"m\"\nmatch = [\"m\"]\nminimum = {wrong}\n[[model.price]]\nper_million = {{ text_output = \"1\" }}"
+        );
+        assert!(PriceBook::parse(&[("p.toml", &text)]).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn output_counted_in_units_is_not_missed_as_tokens() {
     let book = book(
         r#"[[model.price]]

@@ -1,10 +1,10 @@
 //! From a price file to a sheet that makes sense: every text becomes what it means, or an error that names the place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use regex::bytes::RegexBuilder;
-use weir_event::Timestamp;
+use weir_event::{Timestamp, Units};
 
 use crate::book::entry::{ContextBound, ContextTier, DaySpan, Entry, Model, Rates, Window};
 use crate::book::file::{self, Amounts, File, Match};
@@ -52,16 +52,20 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn model(&mut self, model: file::Model, name: &str) -> Result<Model, EntryError> {
-        let file::Model { id, matches, except, price } = model;
+        let file::Model { id, matches, except, minimum, price } = model;
         let empties = [("id", id.is_empty()), ("match", matches.is_empty()), ("price", price.is_empty())];
         if let Some((field, _)) = empties.into_iter().find(|(_, empty)| *empty) {
             return Err(EntryError::Empty { field });
         }
+        let minimums = minimums(minimum.unwrap_or_default())?;
         Ok(Model {
             file: Arc::clone(&self.file),
             matches: matches.into_iter().map(pattern).collect::<Result<_, _>>()?,
             except: except.unwrap_or_default().into_iter().map(pattern).collect::<Result<_, _>>()?,
-            entries: price.into_iter().map(|price| self.entry(price, &id)).collect::<Result<_, _>>()?,
+            entries: price
+                .into_iter()
+                .map(|price| Ok(Entry { minimums: Arc::clone(&minimums), ..self.entry(price, &id)? }))
+                .collect::<Result<_, EntryError>>()?,
             id: name.to_owned(),
         })
     }
@@ -83,7 +87,14 @@ impl Reader<'_> {
             return Err(EntryError::Empty { field: "a price" });
         }
         let window = window(price.from.as_deref(), price.until.as_deref(), price.hours_utc, price.weekdays)?;
-        Ok(Entry { id, window, service_tier: service_tier.map(Into::into), base, tiers })
+        Ok(Entry {
+            id,
+            window,
+            service_tier: service_tier.map(Into::into),
+            base,
+            tiers,
+            minimums: Arc::default(),
+        })
     }
 
     fn price_id(&mut self, model: &str, from: Option<&str>, tier: Option<&str>) -> Arc<str> {
@@ -121,6 +132,15 @@ fn pattern(rule: Match) -> Result<Pattern, EntryError> {
             Pattern::Regex(regex.map_err(|error| EntryError::Regex(Box::new(error)))?)
         }
     })
+}
+
+/// Tokens have none: nobody bills tokens that were not used, and a slip here would bill every request too much.
+fn minimums(counts: BTreeMap<String, u64>) -> Result<Arc<[(Charge, u64)]>, EntryError> {
+    let checked = counts.into_iter().map(|(word, count)| match word.parse()? {
+        charge @ Charge::Unit(_) if (1..=Units::COUNT_MAX).contains(&count) => Ok((charge, count)),
+        charge => Err(EntryError::Minimum { charge }),
+    });
+    checked.collect()
 }
 
 fn context_tier(tier: file::Tier) -> Result<ContextTier, EntryError> {

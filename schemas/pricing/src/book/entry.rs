@@ -33,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) base: Rates,
     /// The highest bound last.
     pub(crate) tiers: Vec<ContextTier>,
+    /// What a request is billed for at least, of charges that it has at all.
+    pub(crate) minimums: Arc<[(Charge, u64)]>,
 }
 
 /// When an entry is in force.
@@ -100,6 +102,12 @@ impl Entry {
             (Some(own), Some(wanted)) => own.eq_ignore_ascii_case(wanted),
             (None, Some(_)) | (Some(_), None) => false,
         }
+    }
+
+    /// How many are billed where so many were counted.
+    pub(crate) fn billed(&self, charge: Charge, count: u64) -> u64 {
+        let minimum = self.minimums.iter().find(|(own, _)| *own == charge);
+        minimum.map_or(count, |(_, minimum)| count.max(*minimum))
     }
 
     /// The tier that a request of this size falls in; `None` is the base price.

@@ -23,6 +23,7 @@ pub(crate) struct Model {
     #[serde(rename = "match")]
     pub(crate) matches: Vec<Match>,
     pub(crate) except: Option<Vec<Match>>,
+    pub(crate) minimum: Option<BTreeMap<String, u64>>,
     pub(crate) price: Vec<Price>,
 }
 

@@ -26,6 +26,8 @@ pub(super) struct DraftModel {
     pub(super) comments: Vec<String>,
     pub(super) patterns: Vec<Pattern>,
     pub(super) except: Vec<Pattern>,
+    /// What a request is billed for at least.
+    pub(super) minimum: Option<(Charge, u64)>,
     pub(super) prices: Vec<DraftPrice>,
 }
 
@@ -130,6 +132,9 @@ impl DraftModel {
         line(text, &format!("match = {}", list(self.patterns.iter().map(Pattern::render))));
         if !self.except.is_empty() {
             line(text, &format!("except = {}", list(self.except.iter().map(Pattern::render))));
+        }
+        if let Some((charge, count)) = self.minimum {
+            line(text, &format!("minimum = {{ {charge} = {count} }}"));
         }
         for price in &self.prices {
             price.render(text);

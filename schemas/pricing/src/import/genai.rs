@@ -9,9 +9,12 @@ mod matching;
 mod prices;
 mod variants;
 
+use weir_event::Unit;
+
 use super::draft::{DraftFile, DraftModel, Pattern};
 use super::json::Json;
 use super::{ImportError, Report};
+use crate::Charge;
 
 /// Keys of a provider that say nothing about prices. Usage is read by Weir's own decoders.
 const PROVIDER_KEYS_IGNORED: &[&str] = &[
@@ -85,6 +88,13 @@ fn convert_provider(json: &Json, report: &mut Report) -> Result<DraftFile, Impor
     Ok(file)
 }
 
+/// What the package's code knows and its data does not say: Groq bills at least 10 seconds of a transcription.
+fn minimum(provider: &str, model: &str) -> Option<(Charge, u64)> {
+    const GROQ_MS_MIN: u64 = 10_000;
+    let is_groqs = provider == "groq" && ["whisper-large-v3", "whisper-large-v3-turbo"].contains(&model);
+    is_groqs.then_some((Charge::Unit(Unit::AudioInputMs), GROQ_MS_MIN))
+}
+
 fn convert_model(
     provider: &str,
     json: &Json,
@@ -92,7 +102,7 @@ fn convert_model(
 ) -> Result<Option<DraftModel>, ImportError> {
     let id = text(json, "id", provider)?;
     let path = format!("{provider}/{id}");
-    let mut model = DraftModel { id: id.to_owned(), ..DraftModel::default() };
+    let mut model = DraftModel { id: id.to_owned(), minimum: minimum(provider, id), ..DraftModel::default() };
     let (mut standard, mut variants) = (None, None);
     for (key, value) in json.object(&path)? {
         match key.as_str() {

@@ -87,10 +87,10 @@ fn json_has_amounts_as_decimal_strings() {
         "created_at": "2024-09-30T09:45:41.328Z",
         "service_tier": "Batch",
         "lines": [
-            { "charge": "uncached_input", "count": 15, "rate": input, "amount": "0.000075" },
-            { "charge": "text_output", "count": 354, "rate": output, "amount": "0.002655" },
-            { "charge": "reasoning", "count": 1, "rate": thought, "amount": "0.0000075" },
-            { "charge": "web_searches", "count": 2, "rate": null, "amount": null }
+            { "charge": "uncached_input", "count": 15, "billed": 15, "rate": input, "amount": "0.000075" },
+            { "charge": "text_output", "count": 354, "billed": 354, "rate": output, "amount": "0.002655" },
+            { "charge": "reasoning", "count": 1, "billed": 1, "rate": thought, "amount": "0.0000075" },
+            { "charge": "web_searches", "count": 2, "billed": 2, "rate": null, "amount": null }
         ],
         "price": { "id": "azure-openai/m@2024-05-13+batch", "file": "mine.toml", "edition": book.edition().as_str() },
         "total": "0.0027375",
