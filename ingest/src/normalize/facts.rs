@@ -4,7 +4,7 @@ use weir_event::{Flag, Flags, TokenBucket, Tokens, Unit, Units, Usd};
 use weir_service::telemetry::chain;
 
 use super::answer::Answer;
-use super::api::{Api, CHAT, OCR, SPEECH, Usage};
+use super::api::{Api, CHAT, KEPT, OCR, SPEECH, Usage};
 use super::question::Question;
 use super::route::Route;
 use crate::decode::MetricsLine;
@@ -51,6 +51,8 @@ impl Facts {
             match answer.usage(api) {
                 Some(Ok(usage)) => (usage, None),
                 Some(Err(error)) => (Usage::default(), Some(chain(&error))),
+                // The worker counts whatever it reads, also what was counted when it was made.
+                None if *api == KEPT => (Usage::default(), None),
                 None => {
                     let tokens = metrics.map(|line| measured_tokens(line, &route, question.stream));
                     (Usage { tokens: tokens.unwrap_or_default(), ..Usage::default() }, None)
@@ -147,4 +149,36 @@ fn measured_tokens(line: &MetricsLine, route: &Route, stream: Option<bool>) -> T
         }
     }
     tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_again_is_not_counted_again() {
+        let check = |path: &str, expected: (Option<u64>, Option<u64>)| {
+            let line = MetricsLine {
+                model: "gpt-4o".to_owned(),
+                tokens_in: 100,
+                tokens_out: 50,
+                cached: false,
+                status_code: 200,
+            };
+            let usage = Facts::of(Call {
+                route: Route::of(&format!("https://gw.example/openai/v1/{path}")),
+                model: None,
+                request: None,
+                response: None,
+                success: true,
+                cached: false,
+                metrics: Some(&line),
+            })
+            .usage;
+            assert_eq!((usage.tokens.total_in(), usage.tokens.total_out()), expected, "{path}");
+        };
+        check("chat/completions", (Some(100), Some(50)));
+        check("chat/completions/chatcmpl-1", (None, None));
+        check("responses/resp_1", (None, None));
+    }
 }
