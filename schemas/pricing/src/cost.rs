@@ -11,6 +11,8 @@ use crate::quota::{Quota, quota_of};
 
 /// The provider whose requested models are names of deployments.
 const AZURE: &str = "azure-openai";
+/// The provider whose prices are those of the id that was called: it says from which regions a model is served.
+const BEDROCK: &str = "aws-bedrock";
 
 /// What an event cost, with where the figure comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,8 +140,9 @@ impl PricedEvent {
 ///
 /// The model that answered is what ran, so it is what is priced. The model that was asked for stands in where the
 /// answer names none, and where the answer's name has no price but only dates or numbers the name that was asked for;
-/// never on Azure, where that is the name of a deployment, which may be anything. The price is the one in force when
-/// the call ended.
+/// never on Azure, where that is the name of a deployment, which may be anything. On Bedrock the id that was asked for
+/// comes first, where it has a price: the same model costs less from anywhere than from one region, and its answer names
+/// no region. The price is the one in force when the call ended.
 #[must_use]
 pub fn price(billable: &Billable<'_>, book: &PriceBook) -> Cost {
     if let Some(amount) = billable.provided_cost {
@@ -220,6 +223,12 @@ pub(crate) fn models<'a>(
 ) -> Result<(&'a str, Found), UnpricedReason> {
     let provider = billable.provider.ok_or(UnpricedReason::NoProvider)?;
     let requested = billable.model_requested.filter(|_| provider != AZURE);
+    if let Some(id) = requested.filter(|_| provider == BEDROCK) {
+        let found = book.find(provider, id);
+        if !found.is_empty() {
+            return Ok((id, found));
+        }
+    }
     let Some(returned) = billable.model else {
         let requested = requested.ok_or(UnpricedReason::NoModel)?;
         return Ok((requested, book.find(provider, requested)));

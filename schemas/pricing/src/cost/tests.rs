@@ -136,6 +136,25 @@ fn the_name_of_an_azure_deployment_prices_nothing() {
 }
 
 #[test]
+fn bedrock_prices_the_id_that_was_called() {
+    let check = |returned: &str, requested: &str, expected: (&str, &str)| {
+        let buckets = [(Bucket::UncachedInput, 1_000_000), (Bucket::TextOutput, 0)];
+        let mut event = event("aws-bedrock", returned, "2026-01-01T00:00:00Z", &buckets);
+        event.model_requested = Some(requested.to_owned());
+        let (amount, id) = computed(&event);
+        assert_eq!((amount.as_str(), id.trim_start_matches("aws-bedrock/")), expected, "{requested}");
+    };
+    let sonnet = "claude-sonnet-4-5-20250929";
+    let regional = ("3.3", "regional.anthropic.claude-sonnet-4-5-20250929-v1:0");
+    let global = ("3", "global.anthropic.claude-sonnet-4-5-20250929-v1:0");
+    check(sonnet, "global.anthropic.claude-sonnet-4-5-20250929-v1:0", global);
+    check(sonnet, "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", regional);
+    check(sonnet, "anthropic.claude-sonnet-4-5-20250929-v1:0", regional);
+    // An id of the caller's own says nothing.
+    check(sonnet, "application-inference-profile/abc123", regional);
+}
+
+#[test]
 fn models_that_share_a_beginning_do_not_share_a_price() {
     let book =
         book(&model("gpt-4o-mini", r#"["gpt-4o-mini"]"#, r#"per_million = { uncached_input = "0.15" }"#));
