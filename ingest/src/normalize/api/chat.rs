@@ -2,7 +2,8 @@
 //! Text completions report the same usage.
 //!
 //! `prompt_tokens` includes cached and audio input, `completion_tokens` includes reasoning and audio output: both are
-//! taken apart here, so that no token is counted twice. Two providers add reasoning on top: see `xai` and `perplexity`.
+//! taken apart here, so that no token is counted twice. Three providers add reasoning on top: see `xai`, `perplexity` and
+//! `google_chat`.
 
 use serde::Deserialize;
 use weir_event::{TokenBucket, Unit};
@@ -72,6 +73,8 @@ pub(super) enum Reasoning {
     OnTop,
     /// On top of `completion_tokens`, and left out of the total.
     Beside,
+    /// On top of `completion_tokens` where it is told by the total alone, else as a part of it.
+    Hidden,
 }
 
 /// Takes what any answer of this kind says.
@@ -121,8 +124,11 @@ impl WireUsage {
         let prompt = self.prompt_tokens.map(|Count(count)| count);
         let completion = self.completion_tokens.map(|Count(count)| count);
         let output = taken(self.completion_tokens_details).unwrap_or_default();
-        let reasoning = part(output.reasoning_tokens).or(part(self.reasoning_tokens));
-        let on_top = on_top(reported, [prompt, completion, reasoning, part(self.total_tokens)]);
+        let total = part(self.total_tokens);
+        let reasoning = part(output.reasoning_tokens)
+            .or(part(self.reasoning_tokens))
+            .or_else(|| hidden(reported, [prompt, completion, total]));
+        let on_top = on_top(reported, [prompt, completion, reasoning, total]);
 
         let input = taken(self.prompt_tokens_details).unwrap_or_default();
         let cached = part(input.cached_tokens)
@@ -158,10 +164,19 @@ impl WireUsage {
     }
 }
 
+/// What the total has beyond the prompt and the completion, where that is reasoning.
+fn hidden(reported: Reasoning, counts: [Option<u64>; 3]) -> Option<u64> {
+    let [Some(prompt), Some(completion), Some(total)] = counts else {
+        return None;
+    };
+    let more = total.checked_sub(prompt.saturating_add(completion))?;
+    (reported == Reasoning::Hidden && more > 0).then_some(more)
+}
+
 /// Whether reasoning comes on top of the completion: the total tells, where there is one that fits.
 fn on_top(reported: Reasoning, counts: [Option<u64>; 4]) -> bool {
     let by_default = match reported {
-        Reasoning::Within => false,
+        Reasoning::Within | Reasoning::Hidden => false,
         Reasoning::OnTop => true,
         Reasoning::Beside => return true,
     };

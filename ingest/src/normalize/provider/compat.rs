@@ -1,7 +1,7 @@
 //! Cloudflare's endpoint for all providers: `OpenAI`'s API, with the provider before the model's name.
 
 use super::{Call, Chosen, Provider, by_path, by_segment, grok, perplexity};
-use crate::normalize::api::CHAT;
+use crate::normalize::api::{CHAT, GOOGLE_CHAT};
 
 pub(super) const PROVIDER: Provider = Provider { name: "compat", also: &[], hosts: &[], call };
 
@@ -18,6 +18,7 @@ fn by_model(model: &str) -> Option<Chosen<'_>> {
     let api = match provider.name {
         "grok" => &grok::API,
         "perplexity-ai" => &perplexity::API,
+        "google-ai-studio" | "google-vertex-ai" => &GOOGLE_CHAT,
         _ => &CHAT,
     };
     let charge = (provider.call)("chat/completions").charge;

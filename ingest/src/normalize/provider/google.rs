@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use weir_event::RequestType;
 
 use super::{Call, Provider, by_path, percent_decoded};
-use crate::normalize::api::{ANTHROPIC, Api, CHAT, GEMINI, VERTEX_PREDICT};
+use crate::normalize::api::{ANTHROPIC, Api, CHAT, GEMINI, GOOGLE_CHAT, VERTEX_PREDICT};
 
 pub(super) const AI_STUDIO: Provider = Provider {
     name: "google-ai-studio",
@@ -36,7 +36,9 @@ fn call(path: &str) -> Call<'_> {
     }
     .unwrap_or_default();
     if method.is_empty() {
-        return by_path(path);
+        let call = by_path(path);
+        let api = if *call.api == CHAT { &GOOGLE_CHAT } else { call.api };
+        return Call { api, ..call };
     }
     let (request_type, api) =
         match resource.split_once("publishers/").and_then(|(_, rest)| rest.split('/').next()) {
@@ -83,8 +85,8 @@ mod tests {
         );
         let imagen = Some("imagen-4.0-generate-001");
         check("v1beta/models/imagen-4.0-generate-001:predict", imagen, RequestType::Image, &VERTEX_PREDICT);
-        check("v1beta/openai/chat/completions", None, RequestType::Chat, &CHAT);
-        check("v1beta/models", None, RequestType::Other, &CHAT);
+        check("v1beta/openai/chat/completions", None, RequestType::Chat, &GOOGLE_CHAT);
+        check("v1beta/models", None, RequestType::Other, &GOOGLE_CHAT);
     }
 
     #[test]
@@ -124,6 +126,6 @@ mod tests {
             RequestType::Embedding,
             &VERTEX_PREDICT,
         );
-        check("endpoints/openapi/chat/completions", None, RequestType::Chat, &CHAT);
+        check("endpoints/openapi/chat/completions", None, RequestType::Chat, &GOOGLE_CHAT);
     }
 }

@@ -170,6 +170,11 @@ fn the_requested_model_may_name_the_provider() {
         Some("workers-ai/@cf/meta/llama-3.1-8b-instruct"),
         (Some("workers-ai"), Some("@cf/meta/llama-3.1-8b-instruct"), chat),
     );
+    check(
+        compat,
+        Some("google-ai-studio/gemini-2.5-flash"),
+        (Some("google-ai-studio"), Some("gemini-2.5-flash"), "Google's chat completions"),
+    );
     check(compat, Some("grok/grok-4"), (Some("grok"), Some("grok-4"), "xAI's chat completions"));
     check(compat, Some("dynamic/my-route"), (None, Some("dynamic/my-route"), chat));
     check(compat, Some("gpt-4o"), (None, Some("gpt-4o"), chat));
