@@ -53,6 +53,8 @@ struct WireUsage<'a> {
     server_tool_use: Option<Lenient<WireTools>>,
     service_tier: Option<Lenient<String>>,
     speed: Option<Lenient<String>>,
+    /// Where it ran: anywhere (`global`), on older models unsaid (`not_available`), or in one place, which costs more.
+    inference_geo: Option<Lenient<String>>,
     /// A list; each element has a kind, and the counts of a run.
     #[serde(borrow)]
     iterations: Option<&'a RawValue>,
@@ -120,8 +122,19 @@ fn usage(json: &str) -> Result<Usage, UsageError> {
         usage.set_unit(Unit::CodeExecutions, part(tools.code_execution_requests))?;
     }
     let is_fast = taken(wire.speed).is_some_and(|speed| speed == "fast");
-    usage.service_tier = if is_fast { Some("fast".to_owned()) } else { taken(wire.service_tier) };
+    let tier = if is_fast { Some("fast".to_owned()) } else { taken(wire.service_tier) };
+    usage.service_tier = tier_in(tier, taken(wire.inference_geo));
     Ok(usage)
+}
+
+/// The tier, with the place that it was bound to: `us`, `fast-us`.
+fn tier_in(tier: Option<String>, place: Option<String>) -> Option<String> {
+    let place = place.filter(|place| !["global", "not_available", ""].contains(&place.as_str()));
+    match (tier.filter(|tier| tier != "standard"), place) {
+        (Some(tier), Some(place)) => Some(format!("{tier}-{place}")),
+        (None, Some(place)) => Some(place),
+        (tier, None) => tier,
+    }
 }
 
 fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, UsageError> {
@@ -275,6 +288,11 @@ mod tests {
         check(r#"{"server_tool_use":null,"service_tier":"batch"}"#, 0, 0, Some("batch"));
         check(r#"{"service_tier":"standard","speed":"fast"}"#, 0, 0, Some("fast"));
         check(r#"{"service_tier":"priority","speed":"standard"}"#, 0, 0, Some("priority"));
+        check(r#"{"service_tier":"standard","inference_geo":"us"}"#, 0, 0, Some("us"));
+        check(r#"{"speed":"fast","inference_geo":"us"}"#, 0, 0, Some("fast-us"));
+        check(r#"{"service_tier":"batch","inference_geo":"global"}"#, 0, 0, Some("batch"));
+        check(r#"{"inference_geo":"not_available"}"#, 0, 0, None);
+        check(r#"{"inference_geo":null}"#, 0, 0, None);
     }
 
     #[test]

@@ -136,6 +136,20 @@ fn the_name_of_an_azure_deployment_prices_nothing() {
 }
 
 #[test]
+fn a_place_of_its_own_costs_more_or_is_unknown() {
+    let buckets = [(Bucket::UncachedInput, 1_000_000), (Bucket::TextOutput, 0)];
+    let check = |tier: &str, expected: (&str, &str)| {
+        let mut event = event("anthropic", "claude-opus-4-6", "2026-11-01T00:00:00Z", &buckets);
+        event.service_tier = Some(tier.to_owned());
+        let (amount, id) = computed(&event);
+        assert_eq!((amount.as_str(), id.as_str()), expected, "{tier}");
+    };
+    check("standard", ("5", "anthropic/claude-opus-4-6@2026-03-13"));
+    check("us", ("5.5", "anthropic/claude-opus-4-6+us"));
+    check("eu", ("unpriced", "no_tier_price"));
+}
+
+#[test]
 fn bedrock_prices_the_id_that_was_called() {
     let check = |returned: &str, requested: &str, expected: (&str, &str)| {
         let buckets = [(Bucket::UncachedInput, 1_000_000), (Bucket::TextOutput, 0)];

@@ -100,11 +100,12 @@ fn weekdays(json: &Json) -> Option<Vec<&'static str>> {
     json.list("weekdays").ok()?.iter().map(day).collect()
 }
 
-/// `{"fast": 2.0, "us": 1.1}`: how much more the tokens cost; only the speed is a service tier of an event.
+/// `{"fast": 2.0, "us": 1.1}`: how much more the tokens cost at that speed, or bound to that place. Both are service tiers
+/// of an event.
 fn multipliers(row: &mut Row<'_>, json: &Json, report: &mut Report) {
     for (name, value) in json.object("provider_specific_entry").unwrap_or_default() {
-        let fast = value.number().filter(|_| name == "fast");
-        if !fast.is_some_and(|multiplier| row.set_multiple("fast", multiplier)) {
+        let multiplier = value.number().filter(|_| ["fast", "us"].contains(&name.as_str()));
+        if !multiplier.is_some_and(|multiplier| row.set_multiple(name, multiplier)) {
             report.not_understood(format!("provider_specific_entry.{name}"), row.key());
         }
     }
