@@ -58,6 +58,29 @@ pub(super) static KEPT: Api = Api {
     usage: |_| Ok(Usage::default()),
 };
 
+/// Every one of them.
+#[cfg(any(test, fuzzing))]
+pub(super) const ALL: &[&Api] = &[
+    &ANTHROPIC,
+    &BEDROCK,
+    &CHAT,
+    &COHERE,
+    &EMBEDDINGS,
+    &GEMINI,
+    &GOOGLE_CHAT,
+    &IMAGES,
+    &KEPT,
+    &OCR,
+    &PERPLEXITY_CHAT,
+    &REPLICATE,
+    &RESPONSES,
+    &SPEECH,
+    &TRANSCRIPTION,
+    &VERTEX_PREDICT,
+    &WORKERS_AI,
+    &XAI_CHAT,
+];
+
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)

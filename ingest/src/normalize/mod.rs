@@ -15,6 +15,9 @@ mod answer;
 mod api;
 mod event;
 mod facts;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod metadata;
 mod provider;
 mod question;

@@ -81,7 +81,8 @@ const fn compatible(
     Provider { name, also, hosts, call: by_path }
 }
 
-const PROVIDERS: &[Provider] = &[
+/// Every provider that has a name.
+pub(super) const PROVIDERS: &[Provider] = &[
     anthropic::PROVIDER,
     bedrock::PROVIDER,
     azure_openai::PROVIDER,

@@ -5,19 +5,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::normalize::answer::Answer;
 
-const APIS: [&Api; 10] = [
-    &ANTHROPIC,
-    &BEDROCK,
-    &CHAT,
-    &COHERE,
-    &EMBEDDINGS,
-    &GEMINI,
-    &REPLICATE,
-    &RESPONSES,
-    &VERTEX_PREDICT,
-    &WORKERS_AI,
-];
-
 /// What answers are made of. In any order it makes bodies that are nearly right.
 const PIECES: [&str; 46] = [
     "data: ",
@@ -70,7 +57,7 @@ const PIECES: [&str; 46] = [
 
 /// Reads a body in every API. That it ends, and says something that can be stored, is the claim.
 fn read_in_every_api(body: &str) {
-    for api in APIS {
+    for api in ALL {
         let answer = Answer::read(body, api);
         if let Some(Ok(usage)) = answer.usage(api) {
             assert!(usage.tokens.iter().all(|(_, count)| count <= weir_event::Tokens::BUCKET_MAX));
@@ -117,4 +104,12 @@ fn a_long_body_is_read_in_one_go() {
             read_in_every_api(&format!("{start}{body}"));
         }
     }
+}
+
+#[test]
+fn no_name_is_that_of_two() {
+    let mut names: Vec<_> = ALL.iter().map(|api| api.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), ALL.len());
 }
