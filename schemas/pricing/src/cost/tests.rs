@@ -136,6 +136,48 @@ fn the_name_of_an_azure_deployment_prices_nothing() {
 }
 
 #[test]
+fn searches_and_sound_are_billed_at_prices_of_their_own() {
+    let check = |model: &str, units: &[(Unit, u64)], buckets: &[(Bucket, u64)], expected: &str| {
+        let known = [(Bucket::UncachedInput, 0), (Bucket::TextOutput, 0)];
+        let buckets: Vec<_> = known.iter().chain(buckets).copied().collect();
+        let mut event = event("openai", model, "2026-11-01T00:00:00Z", &buckets);
+        for (unit, count) in units {
+            event.units.set(*unit, *count).unwrap();
+        }
+        assert_eq!(computed(&event).0, expected, "{model}");
+    };
+    let searches = [(Unit::WebSearches, 3), (Unit::FileSearches, 2)];
+    for model in
+        ["gpt-4.1-2025-04-14", "gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18", "o4-mini-2025-04-16", "gpt-5"]
+    {
+        check(model, &searches, &[], "0.035");
+    }
+    check("gpt-4o-search-preview-2025-03-11", &[(Unit::WebSearches, 1)], &[], "0.025");
+    check("gpt-4o-mini-search-preview", &[(Unit::WebSearches, 1)], &[], "0.025");
+    check("gpt-5-search-api-2025-10-14", &[(Unit::WebSearches, 1)], &[], "0.01");
+    let sound = [(Bucket::AudioInput, 1_000_000), (Bucket::AudioOutput, 1_000_000)];
+    check("gpt-4o-audio-preview-2024-12-17", &[], &sound, "120");
+    check("gpt-4o-mini-audio-preview", &[], &sound, "30");
+    check("ft:gpt-4o-mini-2024-07-18:acme::1", &[], &[(Bucket::CacheRead, 1_000_000)], "0.15");
+    check("ft:gpt-4o-2024-11-20:acme::1", &[], &[(Bucket::CacheRead, 1_000_000)], "1.875");
+}
+
+#[test]
+fn embeddings_lack_no_output() {
+    for (provider, model) in [
+        ("mistral", "mistral-embed"),
+        ("openai", "text-embedding-3-small"),
+        ("google-ai-studio", "gemini-embedding-001"),
+        ("cohere", "embed-v4.0"),
+        ("voyage", "voyage-3.5"),
+    ] {
+        let embedding = event(provider, model, "2026-11-01T00:00:00Z", &[(Bucket::UncachedInput, 1_000_000)]);
+        let (amount, why) = computed(&embedding);
+        assert_ne!(amount, "unpriced", "{model}: {why}");
+    }
+}
+
+#[test]
 fn a_place_of_its_own_costs_more_or_is_unknown() {
     let buckets = [(Bucket::UncachedInput, 1_000_000), (Bucket::TextOutput, 0)];
     let check = |tier: &str, expected: (&str, &str)| {
