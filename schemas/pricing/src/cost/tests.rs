@@ -196,6 +196,7 @@ fn bedrock_prices_the_id_that_was_called() {
     let check = |returned: &str, requested: &str, expected: (&str, &str)| {
         let buckets = [(Bucket::UncachedInput, 1_000_000), (Bucket::TextOutput, 0)];
         let mut event = event("aws-bedrock", returned, "2026-01-01T00:00:00Z", &buckets);
+        event.model = event.model.filter(|name| !name.is_empty());
         event.model_requested = Some(requested.to_owned());
         let (amount, id) = computed(&event);
         assert_eq!((amount.as_str(), id.trim_start_matches("aws-bedrock/")), expected, "{requested}");
@@ -206,6 +207,10 @@ fn bedrock_prices_the_id_that_was_called() {
     check(sonnet, "global.anthropic.claude-sonnet-4-5-20250929-v1:0", global);
     check(sonnet, "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", regional);
     check(sonnet, "anthropic.claude-sonnet-4-5-20250929-v1:0", regional);
+    // Where a region has a price of its own, that is the one.
+    check("", "amazon.nova-pro-v1:0", ("0.8", "amazon.nova-pro-v1:0"));
+    check("", "us.amazon.nova-pro-v1:0", ("0.8", "amazon.nova-pro-v1:0"));
+    check("", "eu.amazon.nova-pro-v1:0", ("1.05", "eu.amazon.nova-pro-v1:0"));
     // An id of the caller's own says nothing.
     check(sonnet, "application-inference-profile/abc123", regional);
 }
