@@ -223,13 +223,15 @@ pub(crate) fn models<'a>(
 ) -> Result<(&'a str, Found), UnpricedReason> {
     let provider = billable.provider.ok_or(UnpricedReason::NoProvider)?;
     let requested = billable.model_requested.filter(|_| provider != AZURE);
+    let requested = requested.map(|name| without_resource(provider, name));
+    let returned = billable.model.map(|name| without_resource(provider, name));
     if let Some(id) = requested.filter(|_| provider == BEDROCK) {
         let found = book.find(provider, id);
         if !found.is_empty() {
             return Ok((id, found));
         }
     }
-    let Some(returned) = billable.model else {
+    let Some(returned) = returned else {
         let requested = requested.ok_or(UnpricedReason::NoModel)?;
         return Ok((requested, book.find(provider, requested)));
     };
@@ -240,6 +242,13 @@ pub(crate) fn models<'a>(
         }
         _ => Ok((returned, found)),
     }
+}
+
+/// Google's APIs for `OpenAI`'s clients name a model by where it is: `models/gemini-2.5-pro`, `google/gemini-2.5-pro`.
+fn without_resource<'a>(provider: &str, name: &'a str) -> &'a str {
+    const GOOGLE: [&str; 2] = ["google-ai-studio", "google-vertex-ai"];
+    let bare = ["models/", "google/"].iter().find_map(|place| name.strip_prefix(place));
+    bare.filter(|_| GOOGLE.contains(&provider)).unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -99,6 +99,20 @@ fn the_requested_model_stands_in_only_where_the_answer_names_none() {
 }
 
 #[test]
+fn google_names_a_model_by_where_it_is() {
+    let buckets = [(Bucket::UncachedInput, 1_000_000), (Bucket::TextOutput, 0)];
+    let check = |provider: &str, model: &str, expected: Option<&str>| {
+        let event = event(provider, model, "2026-01-01T00:00:00Z", &buckets);
+        let cost = cost(&event, &PriceBook::builtin());
+        assert_eq!(cost.amount().map(|amount| amount.to_string()).as_deref(), expected, "{provider} {model}");
+    };
+    check("google-vertex-ai", "google/gemini-2.5-flash", Some("0.3"));
+    check("google-ai-studio", "models/gemini-2.5-flash", Some("0.3"));
+    check("google-ai-studio", "gemini-2.5-flash", Some("0.3"));
+    check("openai", "models/gpt-4o", None);
+}
+
+#[test]
 fn the_requested_model_stands_in_where_the_answer_only_numbers_it() {
     let book = book(
         &(model("m", r#"["m"]"#, r#"per_million = { uncached_input = "1" }"#)
