@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use weir_event::{TokenBucket, Unit};
 
-use super::usage::{Count, Part, elements, part, plus};
+use super::usage::{Count, Part, elements, part, part_count, plus};
 use super::{ANTHROPIC, Api, CHAT, Usage, UsageError};
 use crate::decode::lenient::{Lenient, taken};
 use crate::normalize::answer::{Answer, Members};
@@ -93,7 +93,7 @@ fn take(wire: &WireAnswer<'_>, answer: &mut Answer) {
 impl WireAnswer<'_> {
     /// What the members of a whole answer come to.
     fn usage(&self) -> Option<String> {
-        let count = |field: &Part| field.as_ref().and_then(|Lenient(count)| count.map(|Count(count)| count));
+        let count = |field: &Part| field.as_ref().and_then(|Lenient(count)| count.as_ref().map(part_count));
         if let Some(input) = count(&self.input_text_token_count) {
             let results = self.results.map(elements).unwrap_or_default();
             let counts = results.iter().map(|result| {

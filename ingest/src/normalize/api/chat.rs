@@ -100,7 +100,8 @@ fn ends(choices: &str, answer: &mut Answer) -> bool {
         return false;
     };
     choices.into_iter().fold(true, |_, choice| {
-        answer.choice(part(choice.index).unwrap_or(0), taken(choice.finish_reason).is_some())
+        let index = taken(choice.index).map_or(0, |Count(index)| index);
+        answer.choice(index, taken(choice.finish_reason).is_some())
     })
 }
 

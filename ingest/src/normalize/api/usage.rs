@@ -40,12 +40,18 @@ pub(in crate::normalize) enum UsageError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::normalize) struct Count(pub(in crate::normalize) u64);
 
-/// A count that only takes part in another: one of an unexpected type is as good as missing.
-pub(super) type Part = Option<Lenient<Count>>;
+/// A count that only takes part in another: one of an unexpected type is as good as missing. A number that counts
+/// nothing (below zero, or broken) is no reason to believe the rest: it stands for more than any whole has.
+pub(super) type Part = Option<Lenient<Number>>;
 
 /// The count, where there is one.
 pub(super) fn part(field: Part) -> Option<u64> {
-    taken(field).map(|Count(count)| count)
+    taken(field).as_ref().map(part_count)
+}
+
+/// The count of a part that is a number.
+pub(super) fn part_count(number: &Number) -> u64 {
+    whole_count(number).unwrap_or(u64::MAX)
 }
 
 /// The sum of two counts; one that was not reported adds nothing. A sum beyond all numbers is no less beyond all measure.
@@ -64,9 +70,12 @@ pub(super) fn elements(list: &RawValue) -> Vec<&RawValue> {
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = Number::deserialize(deserializer)?;
-        let count = number.as_u64().or_else(|| number.as_f64().and_then(without_fraction));
-        count.map(Self).ok_or_else(|| D::Error::custom("not a count"))
+        whole_count(&number).map(Self).ok_or_else(|| D::Error::custom("not a count"))
     }
+}
+
+fn whole_count(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| number.as_f64().and_then(without_fraction))
 }
 
 /// Seconds as providers write them, a number or one in quotes, in whole milliseconds.
@@ -132,6 +141,25 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_that_counts_nothing_spoils_the_whole() {
+        let of = |json: &str| part(serde_json::from_str(json).unwrap());
+        for (json, expected) in
+            [("5", Some(5)), ("5.0", Some(5)), ("null", None), ("\"5\"", None), ("{}", None)]
+        {
+            assert_eq!(of(json), expected, "{json}");
+        }
+        for json in ["-5", "0.5", "-0.5", "18446744073709551616"] {
+            let split = Usage::default().split(
+                "prompt_tokens",
+                Some(100),
+                TokenBucket::UncachedInput,
+                &[(TokenBucket::CacheRead, of(json))],
+            );
+            assert_eq!(split, Err(UsageError::PartsExceedWhole { whole: "prompt_tokens" }), "{json}");
+        }
+    }
 
     #[test]
     fn a_count_is_a_whole_number_however_it_is_written() {
