@@ -9,12 +9,14 @@ use weir_event::Source;
 use weir_ingest::accept::{ChunkLimits, LineReader, Origin};
 use weir_ingest::pipeline::Pipeline;
 use weir_ingest::price::PriceBook;
+use weir_ingest::redact::{BuiltIn, Policies, PolicyEntry, Redactor, Rules};
+use weir_service::config::Value as _;
 
 use super::sample::Batch;
 
 const LIMITS: ChunkLimits = ChunkLimits { lines_max: 2_000, bytes_max: 4 << 20, line_bytes_max: 16 << 20 };
 
-/// Gunzip to price.
+/// Gunzip to price, or to what is stored.
 pub(crate) struct Weir {
     pipeline: Pipeline,
     origin: Origin,
@@ -24,7 +26,17 @@ pub(crate) struct Weir {
 pub(crate) struct Receiver;
 
 impl Weir {
-    pub(crate) fn new() -> Self {
+    /// Up to the price, and texts kept as they came.
+    pub(crate) fn to_price() -> Self {
+        let all = PolicyEntry::from_text("*/*=store").unwrap();
+        let rules = Rules::new(&BuiltIn::ALL, Vec::new()).unwrap();
+        let redactor = Redactor::new(Policies::new(vec![all]), rules, Redactor::HEAD_CHARACTERS);
+        let weir = Self::to_row();
+        Self { pipeline: weir.pipeline.with_redactor(redactor), ..weir }
+    }
+
+    /// As it is set by default: up to the price, and every rule of redaction.
+    pub(crate) fn to_row() -> Self {
         let origin = Origin {
             account_id: "acc".parse().unwrap(),
             gateway_id: "gw".parse().ok(),
