@@ -1,6 +1,7 @@
 //! What the process can be asked to do, and the settings of each: to serve, or one of the subcommands, which do their
 //! work and end.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Command;
@@ -50,9 +51,19 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             tracing::info!(applied, database = clickhouse.database, "tables are up to date");
             Ok(ExitCode::SUCCESS)
         }
-        Task::Prices(task) => prices::run(&task, &SystemClock, &mut std::io::stdout().lock()),
+        Task::Prices(task) => {
+            let done = prices::run(&task, &SystemClock, &mut std::io::stdout().lock());
+            Ok(done.unwrap_or_else(|error| tell(&error)))
+        }
         Task::Reprice(task) => task.run().await,
     }
+}
+
+/// A command without a log says on standard error what went wrong.
+fn tell(error: &anyhow::Error) -> ExitCode {
+    // Nobody is left to tell if the terminal is gone.
+    let _ = writeln!(std::io::stderr(), "error: {}", telemetry::chain(error.as_ref()));
+    ExitCode::FAILURE
 }
 
 fn command_line() -> CommandLine {
