@@ -37,7 +37,7 @@ fuzz_target!(|input: (u8, &str)| {
         r#"{{"EventTimestampMs":1790000000000,"Event":{{"Request":{{"URL":"https://m/{path}"}},"Response":{{"Status":200}}}},"Logs":[{{"Message":["Response:",{{"body":{}}}]}}]}}"#,
         json(body)
     );
-    let raw = RawRecord { position: 1, bytes: record.as_bytes(), cut_from: None };
+    let raw = RawRecord::whole(1, record.as_bytes());
     if let Ok(Decoded::Trace(trace)) = decode(&raw) {
         let event = normalize(*trace, &scope, Source::Logpush);
         if event.usage_json.is_none() {

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 use weir_event::Source;
-use weir_ingest::accept::{ChunkLimits, LineReader, Origin};
+use weir_ingest::accept::{ChunkLimits, Form, LineReader, Origin};
 use weir_ingest::decode::PrivateKeys;
 use weir_ingest::pipeline::{Batch, Pipeline};
 use weir_ingest::price::PriceBook;
@@ -32,6 +32,7 @@ static ORIGIN: LazyLock<Origin> = LazyLock::new(|| Origin {
     account_id: "acc".parse().unwrap(),
     gateway_id: None,
     source: Source::Logpush,
+    form: Form::Logpush,
     batch: "fuzz".to_owned(),
     received_at_ms: 1_795_000_000_000,
 });

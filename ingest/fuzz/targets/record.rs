@@ -23,7 +23,7 @@ fuzz_target!(|text: &str| {
             r#"{{"EventTimestampMs":1790000000000,"Event":{{"Request":{{"URL":{}}}}},"Logs":[{{"Message":{message}}}]}}"#,
             json(request)
         );
-        let raw = RawRecord { position: 1, bytes: record.as_bytes(), cut_from: None };
+        let raw = RawRecord::whole(1, record.as_bytes());
         if let Ok(Decoded::Trace(trace)) = decode(&raw) {
             let event = normalize(*trace, &scope, Source::Logpush);
             assert!(event.created_at >= event.started_at);

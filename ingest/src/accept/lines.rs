@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use super::RawRecord;
+use super::{Attributes, RawRecord};
 
 /// How much of a line that is too long is kept, in bytes: enough to see what it was.
 const KEPT_OF_TOO_LONG_BYTES: usize = 65_536;
@@ -33,6 +33,7 @@ struct Line {
     position: u64,
     range: Range<usize>,
     cut_from: Option<[u8; 32]>,
+    attributes: Option<Attributes>,
 }
 
 /// Reads chunks of lines. Empty lines are passed over; the last line needs no line end.
@@ -50,7 +51,15 @@ impl Chunk {
             position: line.position,
             bytes: &self.bytes[line.range.clone()],
             cut_from: line.cut_from,
+            attributes: line.attributes.as_ref(),
         })
+    }
+
+    /// Adds a record that did not come as a line, such as a message of its own.
+    pub fn push(&mut self, position: u64, bytes: &[u8], attributes: Option<Attributes>) {
+        let begin = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        self.lines.push(Line { position, range: begin..self.bytes.len(), cut_from: None, attributes });
     }
 
     /// Bytes of its lines.
@@ -121,7 +130,7 @@ impl<R: BufRead> LineReader<R> {
         }
         let range = begin..begin + chunk.bytes[begin..].trim_ascii_end().len();
         if !range.is_empty() {
-            chunk.lines.push(Line { position: self.position, range, cut_from });
+            chunk.lines.push(Line { position: self.position, range, cut_from, attributes: None });
         }
         Ok(true)
     }

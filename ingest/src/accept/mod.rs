@@ -13,5 +13,5 @@ mod routes;
 
 pub use lines::{Chunk, ChunkLimits, LineReader};
 pub use push::{PushError, PushLimits, Pushes, Tally};
-pub use record::{Origin, RawRecord};
+pub use record::{Attributes, Form, Origin, RawRecord};
 pub use routes::routes;

@@ -15,7 +15,7 @@ use weir_event::{AccountId, GatewayId, Source};
 use weir_service::clock::SharedClock;
 
 use super::body::{self, BodyTooLong, Encoding, Part};
-use super::{ChunkLimits, LineReader, Origin};
+use super::{ChunkLimits, Form, LineReader, Origin};
 use crate::metrics::{IngestMetrics, PushResult};
 use crate::pipeline::Pipeline;
 use crate::sink::{Pending, Receipt, Sink, SinkError};
@@ -126,7 +126,7 @@ impl Pushes {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let received_at_ms = self.clock.now_ms();
         let batch = format!("{received_at_ms}-{}-{number}", std::process::id());
-        Origin { account_id, gateway_id, source, batch, received_at_ms }
+        Origin { account_id, gateway_id, source, form: Form::Logpush, batch, received_at_ms }
     }
 
     /// Takes a push in. Returns when every record in it is committed.

@@ -1,4 +1,6 @@
-//! What intake hands on: the bytes of a record, and where they came from.
+//! What intake hands on: the bytes of a record, what came beside them, and where they came from.
+
+use std::collections::BTreeMap;
 
 use weir_event::{AccountId, GatewayId, Scope, Source};
 
@@ -11,6 +13,32 @@ pub struct RawRecord<'a> {
     pub bytes: &'a [u8],
     /// SHA-256 of the whole line, where that was too long and `bytes` is only its beginning.
     pub cut_from: Option<[u8; 32]>,
+    /// What the transport says of it, where it was a message of its own.
+    pub attributes: Option<&'a Attributes>,
+}
+
+/// What came beside a record: the attributes of a CloudEvent in binary mode, from the headers of an HTTP request or of a
+/// Kafka message. Names are lower-case and without the transport's prefix (`ce-`, `ce_`): `id`, `source`, `type`, `time`.
+/// The content type is `datacontenttype`, as in CloudEvents' JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes(BTreeMap<String, String>);
+
+/// In which forms the records of a source may be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// What Cloudflare Logpush delivers: Workers trace events and logs of the AI Gateway, told apart by content.
+    #[default]
+    Logpush,
+    /// Any of those below, told apart by content.
+    Events,
+    /// Weir's own events.
+    Canonical,
+    /// CloudEvents with any of the other forms as their data.
+    CloudEvents,
+    /// Rows as Cloudflare's AI Gateway Logs API gives them.
+    CloudflareLog,
+    /// Rows of new-api's log.
+    NewApiLog,
 }
 
 /// Where a push came from, and when.
@@ -22,10 +50,39 @@ pub struct Origin {
     pub gateway_id: Option<GatewayId>,
     /// The door it came in through.
     pub source: Source,
+    /// How its records are written.
+    pub form: Form,
     /// Names the push, for dead letters and logs.
     pub batch: String,
     /// When it came in, in epoch milliseconds.
     pub received_at_ms: i64,
+}
+
+impl<'a> RawRecord<'a> {
+    /// A whole record, with nothing beside it.
+    #[must_use]
+    pub const fn whole(position: u64, bytes: &'a [u8]) -> Self {
+        Self { position, bytes, cut_from: None, attributes: None }
+    }
+}
+
+impl Attributes {
+    /// The value of `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Every name and its value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl FromIterator<(String, String)> for Attributes {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
 }
 
 impl Origin {

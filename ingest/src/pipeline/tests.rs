@@ -9,7 +9,7 @@ use weir_event::{Source, Timestamp};
 use weir_store::{LogRow, PayloadRow};
 
 use super::*;
-use crate::accept::{ChunkLimits, LineReader};
+use crate::accept::{ChunkLimits, Form, LineReader};
 
 const LIMITS: ChunkLimits = ChunkLimits { lines_max: 1_000, bytes_max: 1 << 20, line_bytes_max: 1 << 16 };
 
@@ -24,6 +24,7 @@ fn origin() -> Origin {
         account_id: "acc".parse().unwrap(),
         gateway_id: Some("gw".parse().unwrap()),
         source: Source::Logpush,
+        form: Form::Logpush,
         batch: "test".to_owned(),
         received_at_ms: NOW_MS,
     }

@@ -59,7 +59,7 @@ fn event(position: u64, value: &RawValue) -> anyhow::Result<UsageEvent> {
             serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(value.get()))?;
         return Ok(wire.into_event(scope, Source::Import)?);
     }
-    let record = RawRecord { position, bytes: value.get().as_bytes(), cut_from: None };
+    let record = RawRecord::whole(position, value.get().as_bytes());
     match decode(&record)? {
         Decoded::Trace(trace) => Ok(normalize(*trace, &scope, Source::Import)),
         // There are no private keys here: what is encrypted has no usage to explain.

@@ -63,7 +63,7 @@ mod tests {
     use weir_event::Source;
 
     use super::*;
-    use crate::accept::{ChunkLimits, LineReader, Origin};
+    use crate::accept::{ChunkLimits, Form, LineReader, Origin};
     use crate::pipeline::Pipeline;
     use crate::price::PriceBook;
 
@@ -75,6 +75,7 @@ mod tests {
             account_id: "acc".parse().unwrap(),
             gateway_id: None,
             source: Source::Logpush,
+            form: Form::Logpush,
             batch: "test".to_owned(),
             received_at_ms: 1_790_000_000_000,
         };

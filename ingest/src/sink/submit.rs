@@ -97,13 +97,13 @@ impl Sink {
         (sink, Inbox { submissions, closed: close })
     }
 
-    /// Hands a batch in that was made of `bytes` bytes of records, and waits for room. For threads of a runtime that may
-    /// block.
+    /// The same for threads of a runtime that may block.
     pub fn submit_blocking(&self, batch: Batch, bytes: usize) -> Result<Pending, SinkError> {
         Handle::current().block_on(self.submit(batch, bytes))
     }
 
-    async fn submit(&self, batch: Batch, bytes: usize) -> Result<Pending, SinkError> {
+    /// Hands a batch in that was made of `bytes` bytes of records, and waits for room.
+    pub async fn submit(&self, batch: Batch, bytes: usize) -> Result<Pending, SinkError> {
         let mut closed = self.closed.clone();
         let source = batch.origin.source.as_str();
         let records = batch.records_to_store();
@@ -131,7 +131,12 @@ impl Sink {
 }
 
 impl Pending {
-    /// Waits until the batch is committed. For threads that may block.
+    /// Waits until the batch is committed.
+    pub async fn wait(self) -> Result<Receipt, SinkError> {
+        self.outcome.await.unwrap_or(Err(SinkError::Stopped))
+    }
+
+    /// The same for threads that may block.
     pub fn wait_blocking(self) -> Result<Receipt, SinkError> {
         self.outcome.blocking_recv().unwrap_or(Err(SinkError::Stopped))
     }
@@ -177,7 +182,7 @@ mod tests {
     use weir_service::metrics::Metrics;
 
     use super::*;
-    use crate::accept::Origin;
+    use crate::accept::{Form, Origin};
 
     const LIMITS: GroupLimits =
         GroupLimits { waiting_max: 16, events_max: 100, bytes_max: 100 << 10, pending_bytes_max: 100 << 10 };
@@ -192,6 +197,7 @@ mod tests {
             account_id: "acc".parse().unwrap(),
             gateway_id: None,
             source: Source::Logpush,
+            form: Form::Logpush,
             batch: "test".to_owned(),
             received_at_ms: 0,
         })

@@ -6,7 +6,7 @@ use std::io::{BufReader, Read};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use weir_event::Source;
-use weir_ingest::accept::{ChunkLimits, LineReader, Origin};
+use weir_ingest::accept::{ChunkLimits, Form, LineReader, Origin};
 use weir_ingest::pipeline::Pipeline;
 use weir_ingest::price::PriceBook;
 use weir_ingest::redact::{BuiltIn, Policies, PolicyEntry, Redactor, Rules};
@@ -41,6 +41,7 @@ impl Weir {
             account_id: "acc".parse().unwrap(),
             gateway_id: "gw".parse().ok(),
             source: Source::Logpush,
+            form: Form::Logpush,
             batch: "bench".to_owned(),
             received_at_ms: i64::MAX,
         };

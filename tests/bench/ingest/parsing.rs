@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use weir_event::Source;
-use weir_ingest::accept::{ChunkLimits, LineReader, Origin};
+use weir_ingest::accept::{ChunkLimits, Form, LineReader, Origin};
 use weir_ingest::pipeline::Pipeline;
 use weir_ingest::price::PriceBook;
 
@@ -22,6 +22,7 @@ pub(crate) fn measure(round: &Round) -> (Duration, Duration) {
         account_id: "acc".parse().unwrap(),
         gateway_id: Some("gw".parse().unwrap()),
         source: Source::Logpush,
+        form: Form::Logpush,
         batch: "bench".to_owned(),
         received_at_ms: i64::MAX,
     };

@@ -7,7 +7,7 @@ use clickhouse::Client;
 use futures_util::future::join_all;
 use harness::System;
 use weir_event::{Source, Timestamp};
-use weir_ingest::accept::{ChunkLimits, LineReader, Origin};
+use weir_ingest::accept::{ChunkLimits, Form, LineReader, Origin};
 use weir_ingest::pipeline::Pipeline;
 use weir_ingest::price::{PriceBook, PricedEvent};
 use weir_local::Weir;
@@ -124,6 +124,7 @@ fn prepare(batch: &str) -> Vec<PricedEvent> {
         account_id: "acc".parse().unwrap(),
         gateway_id: Some("gw".parse().unwrap()),
         source: Source::Logpush,
+        form: Form::Logpush,
         batch: "bench".to_owned(),
         received_at_ms: i64::MAX,
     };

@@ -6,7 +6,7 @@ use super::*;
 use crate::decode::{Decoded, decode};
 
 fn try_log(json: &str) -> Result<Decoded, DecodeError> {
-    decode(&RawRecord { position: 1, bytes: json.as_bytes(), cut_from: None })
+    decode(&RawRecord::whole(1, json.as_bytes()))
 }
 
 fn log(json: &str) -> AiGatewayLog<Field> {

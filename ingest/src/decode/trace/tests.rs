@@ -7,7 +7,7 @@ use crate::accept::RawRecord;
 use crate::decode::{Decoded, decode};
 
 fn trace(json: &str) -> TraceRecord {
-    match decode(&RawRecord { position: 1, bytes: json.as_bytes(), cut_from: None }).unwrap() {
+    match decode(&RawRecord::whole(1, json.as_bytes())).unwrap() {
         Decoded::Trace(trace) => *trace,
         other => panic!("{other:?}"),
     }
@@ -99,9 +99,7 @@ fn a_flood_of_arguments_or_lines_is_read_as_its_beginning() {
 
 #[test]
 fn an_error_names_the_field_and_repeats_no_value() {
-    let reason = |json: &str| {
-        decode(&RawRecord { position: 1, bytes: json.as_bytes(), cut_from: None }).unwrap_err().to_string()
-    };
+    let reason = |json: &str| decode(&RawRecord::whole(1, json.as_bytes())).unwrap_err().to_string();
     let secret = r#"{"eventTimestamp":"Bearer sk-secret"}"#;
     assert_eq!(reason(secret), "eventTimestamp has an unexpected type, at column 36");
     let nested = r#"{"EventTimestampMs":1790000000000,"Event":{"Request":"Bearer sk-secret"}}"#;
