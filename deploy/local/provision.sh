@@ -3,7 +3,8 @@
 #
 #   provision.sh [TARGET...]      the default is `all`
 #
-#   tools   a C++ compiler and make (librdkafka is built from source); installed with apt where that is possible
+#   tools   a C++ compiler, make and perl (librdkafka and its OpenSSL are built from source); installed with apt where that
+#           is possible
 #   chdb    the embedded ClickHouse engine, libchdb                        needs npm
 #   nats    nats-server, unless a recent one is on PATH                    needs go
 #   kafka   Apache Kafka as jars, and a check of java                      needs mvn, java 17
@@ -59,8 +60,10 @@ provision_tools() {
   local absent=()
   command -v c++ >/dev/null || absent+=(g++)
   command -v make >/dev/null || absent+=(make)
+  # OpenSSL's build wants modules that the smallest perl of some systems lacks.
+  perl -MIPC::Cmd -MFindBin -MFile::Compare -e 1 2>/dev/null || absent+=(perl)
   if [ "${#absent[@]}" -eq 0 ]; then
-    say "tools: a C++ compiler and make are there"
+    say "tools: a C++ compiler, make and perl are there"
   elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     say "tools: installing ${absent[*]} with apt-get"
     apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y "${absent[@]}" >/dev/null
