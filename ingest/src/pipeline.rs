@@ -8,7 +8,7 @@ use weir_event::{GatewayId, Timestamp, UsageEvent};
 
 use crate::accept::{Chunk, Origin, RawRecord};
 use crate::decode::{AiGatewayLog, Closed, Content, DecodeError, Decoded, PrivateKeys, decode};
-use crate::normalize::{normalize, normalize_ai_gateway};
+use crate::normalize::{Arrival, normalize, normalize_ai_gateway, normalize_event};
 use crate::price::{PriceBook, PricedEvent};
 use crate::redact::{Letter, Redactor, Tally};
 
@@ -145,7 +145,7 @@ impl Pipeline {
         if record.cut_from.is_some() {
             return Err(DecodeError::TooLong);
         }
-        match decode(record)? {
+        match decode(record, origin.form)? {
             Decoded::Trace(trace) => {
                 is_not_ahead(trace.started_at, origin)?;
                 let scope = origin.scope(None).ok_or(DecodeError::NoGateway)?;
@@ -157,6 +157,12 @@ impl Pipeline {
                 let log = log.open(&self.keys);
                 let letter = SealedLetter::of(record, &scope.gateway_id, &log);
                 Ok(self.price(normalize_ai_gateway(log, &scope, origin.source), letter))
+            }
+            Decoded::Event(wire) => {
+                let scope = origin.scope(None).ok_or(DecodeError::NoGateway)?;
+                let event = normalize_event(wire, &Arrival::of(record, origin, &scope))?;
+                is_not_ahead(event.created_at, origin)?;
+                Ok(self.price(event, None))
             }
             Decoded::Ignored(_) => Ok(Taken::Nothing),
         }

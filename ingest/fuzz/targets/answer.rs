@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use weir_event::{Scope, Source};
-use weir_ingest::accept::RawRecord;
+use weir_ingest::accept::{Form, RawRecord};
 use weir_ingest::decode::{Decoded, decode};
 use weir_ingest::normalize::normalize;
 
@@ -38,7 +38,7 @@ fuzz_target!(|input: (u8, &str)| {
         json(body)
     );
     let raw = RawRecord::whole(1, record.as_bytes());
-    if let Ok(Decoded::Trace(trace)) = decode(&raw) {
+    if let Ok(Decoded::Trace(trace)) = decode(&raw, Form::Logpush) {
         let event = normalize(*trace, &scope, Source::Logpush);
         if event.usage_json.is_none() {
             assert!(event.tokens.is_empty(), "tokens come from usage");

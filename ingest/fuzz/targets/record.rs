@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use weir_event::{Scope, Source};
-use weir_ingest::accept::RawRecord;
+use weir_ingest::accept::{Form, RawRecord};
 use weir_ingest::decode::{Decoded, decode};
 use weir_ingest::normalize::normalize;
 
@@ -24,7 +24,7 @@ fuzz_target!(|text: &str| {
             json(request)
         );
         let raw = RawRecord::whole(1, record.as_bytes());
-        if let Ok(Decoded::Trace(trace)) = decode(&raw) {
+        if let Ok(Decoded::Trace(trace)) = decode(&raw, Form::Logpush) {
             let event = normalize(*trace, &scope, Source::Logpush);
             assert!(event.created_at >= event.started_at);
         }

@@ -1,7 +1,10 @@
 //! Why a record cannot be decoded: what `dead_letters.reason` and `detail` say.
 
 use serde_json::error::Category;
+use weir_event::wire::WireError;
 use weir_event::{ScopeError, TimestampError};
+
+use crate::text::{NAME_MAX, shorten};
 
 /// Why a record goes to the dead letters. No message repeats a value of the record: it may be a secret, or long.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +22,42 @@ pub enum DecodeError {
         field: String,
         /// Where it ends, from 1.
         column: usize,
+    },
+    /// Nested deeper than anything that is read here.
+    #[error("nested deeper than {} levels", super::event::DEPTH_MAX)]
+    TooDeep,
+    /// A field that the form does not have: most often a misspelt one, whose value would be lost.
+    #[error("{field} is not a field of this form")]
+    UnknownField {
+        /// Its path.
+        field: String,
+    },
+    /// A field that the form always has is not there.
+    #[error("there is no {field}")]
+    MissingField {
+        /// Its path.
+        field: String,
+    },
+    /// A field is there twice, so that it is not clear which is meant.
+    #[error("{field} is there twice")]
+    DuplicateField {
+        /// Its path.
+        field: String,
+    },
+    /// A field of the right type has a value that it cannot have.
+    #[error("{field} has a value that it cannot have")]
+    InvalidValue {
+        /// Its path.
+        field: String,
+    },
+    /// It does not make sense as a whole.
+    #[error(transparent)]
+    Event(WireError),
+    /// Which of the forms it is in cannot be told.
+    #[error("it has the fields of {found}, so its form cannot be told")]
+    UnknownForm {
+        /// The forms that it could be in, or `no known form`.
+        found: String,
     },
     /// Nothing says when it happened.
     #[error("there is no time in {looked_in}")]
@@ -61,6 +100,13 @@ impl DecodeError {
         match self {
             Self::Malformed { .. } => "malformed_json",
             Self::UnexpectedType { .. } => "unexpected_type",
+            Self::TooDeep => "too_deep",
+            Self::UnknownField { .. } => "unknown_field",
+            Self::MissingField { .. } => "missing_field",
+            Self::DuplicateField { .. } => "duplicate_field",
+            Self::InvalidValue { .. } => "invalid_value",
+            Self::Event(error) => reason_of(error),
+            Self::UnknownForm { .. } => "unknown_form",
             Self::NoTimestamp { .. } => "no_timestamp",
             Self::NoGateway => "no_gateway",
             Self::Gateway(_) => "invalid_gateway",
@@ -74,11 +120,53 @@ impl DecodeError {
     pub(super) fn of_json(error: &serde_json::Error, path: impl FnOnce() -> String) -> Self {
         let column = error.column();
         match error.classify() {
-            Category::Data => {
-                let field = Some(path()).filter(|path| !matches!(path.as_str(), "" | "." | "?"));
-                Self::UnexpectedType { field: field.unwrap_or_else(|| "the record".to_owned()), column }
-            }
+            Category::Data => Self::of_data(&error.to_string(), &path(), column),
             Category::Syntax | Category::Eof | Category::Io => Self::Malformed { column },
+        }
+    }
+
+    /// Serde tells what is wrong in words alone.
+    fn of_data(message: &str, path: &str, column: usize) -> Self {
+        // A name that is none of those which a map may have is no part of the path.
+        let (path, is_name) = path.strip_suffix(".?").map_or((path, false), |map| (map, true));
+        let parent = Some(path.to_owned()).filter(|path| !matches!(path.as_str(), "" | "." | "?"));
+        let field = || parent.clone().unwrap_or_else(|| "the record".to_owned());
+        // The name stands in backticks, and is not always a part of the path.
+        let named = || {
+            let name = message.split('`').nth(1).unwrap_or_default();
+            let parent = parent.as_deref().filter(|parent| !parent.ends_with(name));
+            let whole = parent.map_or_else(|| name.to_owned(), |parent| format!("{parent}.{name}"));
+            shorten(whole, NAME_MAX)
+        };
+        match message {
+            message if message.starts_with("unknown field") => Self::UnknownField { field: named() },
+            message if is_name && message.starts_with("unknown variant") => {
+                Self::UnknownField { field: named() }
+            }
+            message if message.starts_with("missing field") => Self::MissingField { field: named() },
+            message if message.starts_with("duplicate field") => Self::DuplicateField { field: named() },
+            message if message.starts_with("invalid type") => Self::UnexpectedType { field: field(), column },
+            // Out of its range, or not of its vocabulary.
+            _ => Self::InvalidValue { field: field() },
+        }
+    }
+}
+
+impl From<WireError> for DecodeError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Missing { field } => Self::MissingField { field: field.to_owned() },
+            error => Self::Event(error),
+        }
+    }
+}
+
+const fn reason_of(error: &WireError) -> &'static str {
+    match error {
+        WireError::Missing { .. } | WireError::EmptyEventId => "missing_field",
+        WireError::Tokens(_) | WireError::Units(_) => "impossible_usage",
+        WireError::EndsBeforeStart | WireError::TokenHash | WireError::NegativePrice { .. } => {
+            "invalid_value"
         }
     }
 }

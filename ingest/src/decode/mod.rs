@@ -1,6 +1,6 @@
 //! Stage 2: from the bytes of a record to what its source says, in the source's own terms.
 //!
-//! In: one [`RawRecord`](crate::accept::RawRecord). Out: a [`Decoded`], or a [`DecodeError`] that says why the record
+//! In: one [`RawRecord`](crate::accept::RawRecord), and the [`Form`](crate::accept::Form) that its source writes in. Out: a [`Decoded`], or a [`DecodeError`] that says why the record
 //! goes to the dead letters. A log of the AI Gateway may be encrypted in part: it is opened in a second step, with the
 //! private keys, and what stays closed says why. Nothing is interpreted here (which provider, how many tokens): that is
 //! the next stage. A record never takes its neighbours down, and never panics, whatever its bytes are.
@@ -10,6 +10,7 @@ mod console;
 mod decrypt;
 mod envelope;
 mod error;
+mod event;
 mod headers;
 mod keys;
 pub(crate) mod lenient;
@@ -23,6 +24,7 @@ pub use console::{Console, LoggedBody, MetricsLine};
 pub use decrypt::DecryptError;
 pub use envelope::{Field, MemberError, Sealed};
 pub use error::DecodeError;
+pub use event::EventRecord;
 pub use headers::TracedHeaders;
 pub use keys::{KeyFileError, PrivateKeys};
 pub use record::{Decoded, IgnoreReason, decode};

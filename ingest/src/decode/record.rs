@@ -1,4 +1,4 @@
-//! Which kind of record it is: told by its content, never by the path that it came in through.
+//! Which kind of record it is: told by its content, among the forms that its source may write in.
 
 use memchr::memmem;
 use serde::de::IgnoredAny;
@@ -7,9 +7,10 @@ use weir_event::Dialect;
 use super::ai_gateway::{AiGatewayLog, WireLog};
 use super::envelope::Field;
 use super::error::DecodeError;
+use super::event::{EventRecord, decode_event};
 use super::message::{Message, RawMessage, TextMessage};
 use super::trace::{TraceRecord, WireTrace};
-use crate::accept::RawRecord;
+use crate::accept::{Form, RawRecord};
 
 /// What a record turned out to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,8 @@ pub enum Decoded {
     Trace(Box<TraceRecord>),
     /// A log of Cloudflare's AI Gateway, as it was delivered: perhaps encrypted in part.
     AiGateway(Box<AiGatewayLog<Field>>),
+    /// An event that its producer wrote as one.
+    Event(EventRecord),
     /// Nothing to store, and nothing wrong.
     Ignored(IgnoreReason),
 }
@@ -31,21 +34,39 @@ pub enum IgnoreReason {
     NotARequest,
 }
 
-/// Decodes one record.
-pub fn decode(record: &RawRecord<'_>) -> Result<Decoded, DecodeError> {
-    let of_json = |error| DecodeError::of_json(&error, || path_in::<WireTrace<RawMessage<'_>>>(record.bytes));
-    if !record.bytes.trim_ascii_start().starts_with(b"{") {
-        // Serde would take a list for the fields in order.
-        serde_json::from_slice::<IgnoredAny>(record.bytes).map_err(of_json)?;
-        return Err(DecodeError::UnexpectedType { field: "the record".to_owned(), column: 1 });
+/// Decodes one record of a source that writes in `form`.
+pub fn decode(record: &RawRecord<'_>, form: Form) -> Result<Decoded, DecodeError> {
+    is_object(record.bytes)?;
+    match form {
+        Form::Logpush => decode_logpush(record),
+        Form::Events | Form::Canonical | Form::CloudEvents | Form::CloudflareLog | Form::NewApiLog => {
+            decode_event(record, form).map(Decoded::Event)
+        }
     }
+}
+
+/// Serde would take a list for the fields in order.
+pub(super) fn is_object(bytes: &[u8]) -> Result<(), DecodeError> {
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        return Ok(());
+    }
+    serde_json::from_slice::<IgnoredAny>(bytes).map_err(|error| DecodeError::of_json(&error, String::new))?;
+    Err(DecodeError::UnexpectedType { field: "the record".to_owned(), column: 1 })
+}
+
+/// Reads a record as a `T`; what is wrong with it is told with its place.
+pub(super) fn read<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
+    serde_json::from_slice(bytes).map_err(|error| DecodeError::of_json(&error, || path_in::<T>(bytes)))
+}
+
+fn decode_logpush(record: &RawRecord<'_>) -> Result<Decoded, DecodeError> {
     // Logpush delivers texts. If this is no such record, or a broken one, the second reading tells.
     if memmem::find(record.bytes, br#""Message""#).is_some()
         && let Ok(wire) = serde_json::from_slice::<WireTrace<TextMessage<'_>>>(record.bytes)
     {
         return decoded(wire, record);
     }
-    decoded(serde_json::from_slice::<WireTrace<RawMessage<'_>>>(record.bytes).map_err(of_json)?, record)
+    decoded(read::<WireTrace<RawMessage<'_>>>(record.bytes)?, record)
 }
 
 fn decoded<'a, M: Message<'a>>(wire: WireTrace<M>, record: &RawRecord<'_>) -> Result<Decoded, DecodeError> {
@@ -62,8 +83,7 @@ fn decoded<'a, M: Message<'a>>(wire: WireTrace<M>, record: &RawRecord<'_>) -> Re
 }
 
 fn decode_ai_gateway(record: &RawRecord<'_>) -> Result<Decoded, DecodeError> {
-    let wire: WireLog<'_> = serde_json::from_slice(record.bytes)
-        .map_err(|error| DecodeError::of_json(&error, || path_in::<WireLog<'_>>(record.bytes)))?;
+    let wire: WireLog<'_> = read(record.bytes)?;
     if wire.has_nothing() {
         return Ok(Decoded::Ignored(IgnoreReason::NotALog));
     }

@@ -13,6 +13,7 @@
 mod ai_gateway;
 mod answer;
 mod api;
+mod arrival;
 mod event;
 mod facts;
 #[cfg(fuzzing)]
@@ -26,4 +27,5 @@ mod route;
 mod testing;
 
 pub use ai_gateway::normalize_ai_gateway;
+pub use arrival::{Arrival, normalize_event};
 pub use event::normalize;

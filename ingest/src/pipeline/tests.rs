@@ -1,6 +1,7 @@
 //! Every example event through the real stages to the row that is stored.
 
 mod ai_gateway;
+mod events;
 
 use std::io::BufReader;
 

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use serde_json::value::RawValue;
-use weir_event::{Scope, Source, UsageEvent, wire::WireEvent};
+use weir_event::{Scope, Source, UsageEvent};
 use weir_pricing::{Billable, PriceBook, receipt};
 
-use crate::accept::RawRecord;
-use crate::decode::{Decoded, PrivateKeys, decode};
-use crate::normalize::{normalize, normalize_ai_gateway};
+use crate::accept::{Form, RawRecord};
+use crate::decode::{Decoded, IgnoreReason, PrivateKeys, decode};
+use crate::normalize::{Arrival, normalize, normalize_ai_gateway, normalize_event};
 
 /// Which events to explain.
 #[derive(Debug)]
@@ -49,23 +49,22 @@ impl Explain {
     }
 }
 
-/// The event of a record as a gateway logs it, or of the published form of an event, which alone has an `event_id`.
+/// The event of a record as a gateway logs it, or as a producer writes it.
 fn event(position: u64, value: &RawValue) -> anyhow::Result<UsageEvent> {
     // The prices of an event are the same whosever it is.
     let scope = Scope { account_id: "explained".parse()?, gateway_id: "explained".parse()? };
-    let object: serde_json::Value = serde_json::from_str(value.get())?;
-    if object.get("event_id").is_some() {
-        let wire: WireEvent =
-            serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(value.get()))?;
-        return Ok(wire.into_event(scope, Source::Import)?);
-    }
     let record = RawRecord::whole(position, value.get().as_bytes());
-    match decode(&record)? {
+    let mut decoded = decode(&record, Form::Logpush)?;
+    if matches!(decoded, Decoded::Ignored(IgnoreReason::NotALog)) {
+        decoded = decode(&record, Form::Canonical)?;
+    }
+    match decoded {
         Decoded::Trace(trace) => Ok(normalize(*trace, &scope, Source::Import)),
         // There are no private keys here: what is encrypted has no usage to explain.
         Decoded::AiGateway(log) => {
             Ok(normalize_ai_gateway(log.open(&PrivateKeys::default()), &scope, Source::Import))
         }
+        Decoded::Event(event) => Ok(normalize_event(event, &Arrival::of_import(&scope))?),
         Decoded::Ignored(reason) => bail!("is not about a request: {reason:?}"),
     }
 }
@@ -120,7 +119,7 @@ mod tests {
         };
         check("", "there is no event");
         check("{", "event 1 is not JSON");
-        check(r#"{"event_id": "1", "kind": "consume"}"#, "missing field `started_at`");
+        check(r#"{"event_id": "1", "kind": "consume"}"#, "there is no success");
         check("{}", "event 1");
     }
 }

@@ -20,9 +20,11 @@ use crate::{
     reason = "the names are those of UsageEvent, which documents them; the schema describes each"
 )]
 pub struct WireEvent {
-    pub event_id: String,
+    /// Required. It is absent only where what carries the event names it: a CloudEvent's envelope, a message's place.
+    pub event_id: Option<String>,
     pub kind: EventKind,
-    pub started_at: Timestamp,
+    /// Required. It is absent only where what carries the event says the time.
+    pub started_at: Option<Timestamp>,
     pub created_at: Option<Timestamp>,
     pub duration_ms: Option<u64>,
     pub time_to_first_token_ms: Option<u64>,
@@ -79,6 +81,12 @@ pub struct WireCustomCost {
 /// Why a well-formed event does not make sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
+    /// A field that every event has is not there, and nothing stood in for it.
+    #[error("there is no {field}")]
+    Missing {
+        /// Which.
+        field: &'static str,
+    },
     /// Nothing would tell it from other events.
     #[error("event_id is empty")]
     EmptyEventId,
@@ -105,7 +113,9 @@ pub enum WireError {
 impl WireEvent {
     /// The canonical event, for the scope of the route that it came in on.
     pub fn into_event(self, scope: Scope, source: Source) -> Result<UsageEvent, WireError> {
-        if self.event_id.is_empty() {
+        let event_id = self.event_id.as_deref().ok_or(WireError::Missing { field: "event_id" })?;
+        let started_at = self.started_at.ok_or(WireError::Missing { field: "started_at" })?;
+        if event_id.is_empty() {
             return Err(WireError::EmptyEventId);
         }
         if self.token_hash.as_deref().is_some_and(|hash| !is_sha256(hash)) {
@@ -113,8 +123,8 @@ impl WireEvent {
         }
         let created_at = self
             .created_at
-            .unwrap_or_else(|| self.started_at.saturating_add_millis(self.duration_ms.unwrap_or(0)));
-        if created_at < self.started_at {
+            .unwrap_or_else(|| started_at.saturating_add_millis(self.duration_ms.unwrap_or(0)));
+        if created_at < started_at {
             return Err(WireError::EndsBeforeStart);
         }
         let mut tokens = Tokens::default();
@@ -126,17 +136,15 @@ impl WireEvent {
             units.set(*unit, *count)?;
         }
         let custom_cost = self.custom_cost.as_ref().map(WireCustomCost::checked).transpose()?;
-        let natural_key: [&[u8]; 3] = [
-            scope.account_id.as_str().as_bytes(),
-            scope.gateway_id.as_str().as_bytes(),
-            self.event_id.as_bytes(),
-        ];
+        let natural_key: [&[u8]; 3] =
+            [scope.account_id.as_str().as_bytes(), scope.gateway_id.as_str().as_bytes(), event_id.as_bytes()];
         let derived = Derived {
-            id: EventId::derive(self.started_at, &natural_key),
+            id: EventId::derive(started_at, &natural_key),
+            started_at,
             created_at,
             duration_ms: self
                 .duration_ms
-                .or_else(|| self.created_at.map(|created_at| created_at.millis_since(self.started_at))),
+                .or_else(|| self.created_at.map(|created_at| created_at.millis_since(started_at))),
             tokens,
             units,
             custom_cost,
@@ -151,11 +159,11 @@ impl WireEvent {
             scope,
             source,
             dialect: Dialect::Canonical,
-            event_id: Some(self.event_id),
+            event_id: self.event_id,
             request_id: self.request_id,
             ray_id: self.ray_id,
             kind: self.kind,
-            started_at: self.started_at,
+            started_at: derived.started_at,
             created_at: derived.created_at,
             duration_ms: derived.duration_ms,
             time_to_first_token_ms: self.time_to_first_token_ms,
@@ -226,6 +234,7 @@ fn is_sha256(text: &str) -> bool {
 /// What follows from the fields that a producer gave.
 struct Derived {
     id: EventId,
+    started_at: Timestamp,
     created_at: Timestamp,
     duration_ms: Option<u64>,
     tokens: Tokens,

@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::accept::Form;
 use crate::decode::{Decoded, decode};
 
 fn try_log(json: &str) -> Result<Decoded, DecodeError> {
-    decode(&RawRecord::whole(1, json.as_bytes()))
+    decode(&RawRecord::whole(1, json.as_bytes()), Form::Logpush)
 }
 
 fn log(json: &str) -> AiGatewayLog<Field> {

@@ -3,11 +3,11 @@
 use weir_event::Dialect;
 
 use super::*;
-use crate::accept::RawRecord;
+use crate::accept::{Form, RawRecord};
 use crate::decode::{Decoded, decode};
 
 fn trace(json: &str) -> TraceRecord {
-    match decode(&RawRecord::whole(1, json.as_bytes())).unwrap() {
+    match decode(&RawRecord::whole(1, json.as_bytes()), Form::Logpush).unwrap() {
         Decoded::Trace(trace) => *trace,
         other => panic!("{other:?}"),
     }
@@ -99,7 +99,8 @@ fn a_flood_of_arguments_or_lines_is_read_as_its_beginning() {
 
 #[test]
 fn an_error_names_the_field_and_repeats_no_value() {
-    let reason = |json: &str| decode(&RawRecord::whole(1, json.as_bytes())).unwrap_err().to_string();
+    let reason =
+        |json: &str| decode(&RawRecord::whole(1, json.as_bytes()), Form::Logpush).unwrap_err().to_string();
     let secret = r#"{"eventTimestamp":"Bearer sk-secret"}"#;
     assert_eq!(reason(secret), "eventTimestamp has an unexpected type, at column 36");
     let nested = r#"{"EventTimestampMs":1790000000000,"Event":{"Request":"Bearer sk-secret"}}"#;

@@ -36,8 +36,14 @@ fn nonsense_is_refused() {
     let early = Some("2026-01-02T03:04:05.677Z".parse().unwrap());
     let wire = WireEvent { created_at: early, ..minimal() };
     assert_eq!(wire.into_event(scope(), Source::Http), Err(WireError::EndsBeforeStart));
-    let wire = WireEvent { event_id: String::new(), ..minimal() };
+    let wire = WireEvent { event_id: Some(String::new()), ..minimal() };
     assert_eq!(wire.into_event(scope(), Source::Http), Err(WireError::EmptyEventId));
+    for (wire, field) in [
+        (WireEvent { event_id: None, ..minimal() }, "event_id"),
+        (WireEvent { started_at: None, ..minimal() }, "started_at"),
+    ] {
+        assert_eq!(wire.into_event(scope(), Source::Http), Err(WireError::Missing { field }));
+    }
     let huge = Some(BTreeMap::from([(TokenBucket::TextOutput, u64::MAX)]));
     let wire = WireEvent { tokens: huge, ..minimal() };
     assert!(matches!(wire.into_event(scope(), Source::Http), Err(WireError::Tokens(_))));
