@@ -1,37 +1,52 @@
 //! The body of a push as a blocking reader: off the network, decompressed, and never longer than it may be.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
 use tokio::sync::mpsc;
+
+use super::encoding::{Encoding, START_BYTES};
 
 /// How much is read at once, in bytes.
 const BUFFER_BYTES: usize = 65_536;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// What goes from the connection to the reader. Only [`Part::End`] ends a body: a channel that just closes is a
-/// connection that broke, and the lines of a broken body must not look like a whole one.
+/// connection that broke, and the records of a broken body must not look like all of them.
 #[derive(Debug)]
 pub(super) enum Part {
     Data(Bytes),
     End,
 }
 
-/// How a body is encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
-    /// As the header says, or as the first two bytes of a body without one show.
-    Gzip,
-    /// Not stated: gzip if it looks like it.
-    Detect,
+/// Why a body cannot be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It is not what its encoding says.
+    #[error("the body cannot be read as {encoding}")]
+    Encoding {
+        /// What it was read as.
+        encoding: &'static str,
+        /// What is wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// It is longer than it may be.
+    #[error("the body has more than {limit} bytes when decompressed")]
+    TooLong {
+        /// The limit.
+        limit: u64,
+    },
+    /// There is no end to it.
+    #[error("the body was not received in full")]
+    Incomplete,
 }
 
-/// The body turned out to be longer than it may be. Travels inside an [`io::Error`].
-#[derive(Debug, thiserror::Error)]
-#[error("the body has more than {limit} bytes when decompressed")]
-pub(super) struct BodyTooLong {
-    pub(super) limit: u64,
+/// A reader of the decompressed body. Blocks while it waits for the connection. Its errors are [`BodyError`]s.
+pub(super) struct Body {
+    inner: Box<dyn Read>,
+    encoding: Encoding,
+    left: u64,
+    limit: u64,
 }
 
 struct PartReader {
@@ -40,43 +55,51 @@ struct PartReader {
     ended: bool,
 }
 
-struct Limited<R> {
-    inner: R,
-    left: u64,
-    limit: u64,
+impl Body {
+    /// Reads at most `limit` decompressed bytes. What is encoded in no stated way may be compressed all the same.
+    pub(super) fn reader(
+        parts: mpsc::Receiver<Part>,
+        encoding: Option<Encoding>,
+        limit: u64,
+    ) -> io::Result<impl BufRead> {
+        let mut parts = PartReader { parts, current: Bytes::new(), ended: false };
+        let start = parts.start()?;
+        let encoding = encoding.unwrap_or_else(|| Encoding::of_start(&start));
+        let raw = BufReader::with_capacity(BUFFER_BYTES, parts);
+        let inner = encoding.reader(&start, raw).map_err(|source| BodyError::of(encoding, source))?;
+        Ok(BufReader::with_capacity(BUFFER_BYTES, Self { inner, encoding, left: limit, limit }))
+    }
 }
 
-impl Encoding {
-    /// Reads a `Content-Encoding` header; `None` for an encoding that is not taken.
-    pub(super) fn of(header: Option<&str>) -> Option<Self> {
-        match header.map(str::trim) {
-            None | Some("" | "identity") => Some(Self::Detect),
-            Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
-                Some(Self::Gzip)
-            }
-            Some(_) => None,
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer).map_err(|source| BodyError::of(self.encoding, source))?;
+        self.left = self.left.checked_sub(length as u64).ok_or(BodyError::TooLong { limit: self.limit })?;
+        Ok(length)
+    }
+}
+
+impl BodyError {
+    /// What went wrong below: the parts end without an end, and all else comes from the decompressor.
+    fn of(encoding: Encoding, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::ConnectionAborted => Self::Incomplete,
+            _ => Self::Encoding { encoding: encoding.name(), source },
         }
     }
 }
 
-/// A reader of the decompressed body. Blocks while it waits for the connection.
-pub(super) fn reader(
-    parts: mpsc::Receiver<Part>,
-    encoding: Encoding,
-    limit: u64,
-) -> io::Result<BufReader<impl Read>> {
-    let mut parts = PartReader { parts, current: Bytes::new(), ended: false };
-    let gzip = encoding == Encoding::Gzip || parts.begins_with(&GZIP_MAGIC)?;
-    let raw = BufReader::with_capacity(BUFFER_BYTES, parts);
-    let body: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
-    Ok(BufReader::with_capacity(BUFFER_BYTES, Limited { inner: body, left: limit, limit }))
+impl From<BodyError> for io::Error {
+    fn from(error: BodyError) -> Self {
+        Self::other(error)
+    }
 }
 
 impl PartReader {
-    /// Looks at the first bytes, however small the parts are that they come in.
-    fn begins_with(&mut self, start: &[u8]) -> io::Result<bool> {
-        while self.current.len() < start.len() && self.receive()? {}
-        Ok(self.current.starts_with(start))
+    /// The first bytes, however small the parts are that they come in.
+    fn start(&mut self) -> io::Result<Bytes> {
+        while self.current.len() < START_BYTES && self.receive()? {}
+        Ok(self.current.slice(..self.current.len().min(START_BYTES)))
     }
 
     /// Waits for the next part; false at the end.
@@ -88,7 +111,7 @@ impl PartReader {
             Some(Part::Data(data)) if self.current.is_empty() => self.current = data,
             Some(Part::Data(data)) => self.current = [self.current.as_ref(), &data].concat().into(),
             Some(Part::End) => self.ended = true,
-            None => return Err(io::ErrorKind::ConnectionAborted.into()),
+            None => return Err(io::Error::new(io::ErrorKind::ConnectionAborted, BodyError::Incomplete)),
         }
         Ok(!self.ended)
     }
@@ -99,17 +122,6 @@ impl Read for PartReader {
         while self.current.is_empty() && self.receive()? {}
         let length = self.current.len().min(buffer.len());
         buffer[..length].copy_from_slice(&self.current.split_to(length));
-        Ok(length)
-    }
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(length as u64)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::FileTooLarge, BodyTooLong { limit: self.limit }))?;
         Ok(length)
     }
 }
@@ -129,7 +141,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn read(data: &[u8], encoding: Encoding, limit: u64, end: bool) -> io::Result<String> {
+    fn read(data: &[u8], encoding: Option<Encoding>, limit: u64, end: bool) -> io::Result<String> {
         read_in_parts_of(1, data, encoding, limit, end).and_then(|text| {
             let other = read_in_parts_of(7, data, encoding, limit, end)?;
             assert_eq!(text, other, "the parts that a body comes in do not matter");
@@ -140,7 +152,7 @@ mod tests {
     fn read_in_parts_of(
         size: usize,
         data: &[u8],
-        encoding: Encoding,
+        encoding: Option<Encoding>,
         limit: u64,
         end: bool,
     ) -> io::Result<String> {
@@ -153,46 +165,37 @@ mod tests {
         }
         drop(sender);
         let mut text = String::new();
-        reader(parts, encoding, limit)?.read_to_string(&mut text)?;
+        Body::reader(parts, encoding, limit)?.read_to_string(&mut text)?;
         Ok(text)
     }
 
     #[test]
-    fn plain_and_gzip_bodies_read_the_same_with_or_without_the_header() {
-        assert_eq!(read(b"hello", Encoding::Detect, 5, true).unwrap(), "hello");
-        assert_eq!(read(&gzip("hello"), Encoding::Detect, 5, true).unwrap(), "hello");
-        assert_eq!(read(&gzip("hello"), Encoding::Gzip, 5, true).unwrap(), "hello");
-        assert_eq!(read(b"", Encoding::Detect, 5, true).unwrap(), "");
-    }
-
-    #[test]
-    fn every_member_of_a_gzip_body_is_read() {
-        let two = [gzip("one\n"), gzip("two\n")].concat();
-        assert_eq!(read(&two, Encoding::Gzip, 100, true).unwrap(), "one\ntwo\n");
+    fn plain_and_compressed_bodies_read_the_same_with_or_without_the_header() {
+        let zstd = zstd::encode_all(&b"hello"[..], 1).unwrap();
+        assert_eq!(read(b"hello", None, 5, true).unwrap(), "hello");
+        assert_eq!(read(&gzip("hello"), None, 5, true).unwrap(), "hello");
+        assert_eq!(read(&gzip("hello"), Some(Encoding::Gzip), 5, true).unwrap(), "hello");
+        assert_eq!(read(&zstd, None, 5, true).unwrap(), "hello");
+        assert_eq!(read(&zstd, Some(Encoding::Zstd), 5, true).unwrap(), "hello");
+        assert_eq!(read(b"", None, 5, true).unwrap(), "");
     }
 
     #[test]
     fn the_limit_is_on_the_decompressed_size() {
         let bomb = gzip(&"0".repeat(1_000_000));
         assert!(bomb.len() < 10_000);
-        let error = read(&bomb, Encoding::Gzip, 10_000, true).unwrap_err();
+        let error = read(&bomb, Some(Encoding::Gzip), 10_000, true).unwrap_err();
         assert_eq!(error.to_string(), "the body has more than 10000 bytes when decompressed");
     }
 
     #[test]
-    fn a_body_that_breaks_off_is_an_error() {
-        let gzipped = gzip("hello");
-        assert!(read(b"hello", Encoding::Detect, 5, false).is_err());
-        assert!(read(&gzipped, Encoding::Gzip, 5, false).is_err());
-        assert!(read(&gzipped[..gzipped.len() - 3], Encoding::Gzip, 5, true).is_err());
-        assert!(read(b"not gzip", Encoding::Gzip, 5, true).is_err());
-    }
-
-    #[test]
-    fn other_encodings_are_refused() {
-        assert_eq!(Encoding::of(Some("GZIP")), Some(Encoding::Gzip));
-        assert_eq!(Encoding::of(None), Some(Encoding::Detect));
-        assert_eq!(Encoding::of(Some("br")), None);
-        assert_eq!(Encoding::of(Some("gzip, gzip")), None);
+    fn a_body_that_breaks_off_is_told_from_one_that_is_not_what_it_says() {
+        let told = |data: &[u8], encoding, end| read(data, encoding, 5, end).unwrap_err().to_string();
+        let incomplete = "the body was not received in full";
+        assert_eq!(told(b"hello", None, false), incomplete);
+        assert_eq!(told(&gzip("hello"), Some(Encoding::Gzip), false), incomplete);
+        assert_eq!(told(b"", Some(Encoding::Zstd), false), incomplete);
+        assert_eq!(told(b"not gzip", Some(Encoding::Gzip), true), "the body cannot be read as gzip");
+        assert_eq!(told(b"", Some(Encoding::Zstd), true), "the body cannot be read as zstd");
     }
 }

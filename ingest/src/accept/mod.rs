@@ -6,11 +6,13 @@
 //! trouble of our own with a 503 and `Retry-After`, so that the sender comes back.
 
 mod body;
+mod encoding;
 mod lines;
 mod push;
 mod record;
 mod routes;
 
+pub use body::BodyError;
 pub use lines::{Chunk, ChunkLimits, LineReader};
 pub use push::{PushError, PushLimits, Pushes, Tally};
 pub use record::{Attributes, Form, Origin, RawRecord};

@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use weir_event::{AccountId, GatewayId, Source};
 use weir_service::clock::SharedClock;
 
-use super::body::{self, BodyTooLong, Encoding, Part};
+use super::body::{Body, BodyError, Part};
+use super::encoding::Encoding;
 use super::{ChunkLimits, Form, LineReader, Origin};
 use crate::metrics::{IngestMetrics, PushResult};
 use crate::pipeline::Pipeline;
@@ -62,24 +63,9 @@ pub struct Tally {
 /// Why a push was not taken in. Records that were committed before the trouble are no harm: they have their ids.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
-    /// The body is not what its encoding says.
-    #[error("the body cannot be read as {expected}")]
-    Encoding {
-        /// `gzip`, or the connection's own framing.
-        expected: &'static str,
-        /// What is wrong.
-        #[source]
-        source: io::Error,
-    },
-    /// More bytes than a body may have.
-    #[error("the body has more than {limit} bytes when decompressed")]
-    TooLong {
-        /// The limit.
-        limit: u64,
-    },
-    /// The connection broke, or was silent for too long.
-    #[error("the body was not received in full")]
-    Incomplete,
+    /// The body cannot be read to its end.
+    #[error(transparent)]
+    Body(BodyError),
     /// Too many others are being read.
     #[error("too many pushes at once")]
     Busy,
@@ -133,7 +119,7 @@ impl Pushes {
     pub(super) async fn take<S, B, E>(
         &self,
         origin: Origin,
-        encoding: Encoding,
+        encoding: Option<Encoding>,
         body: S,
     ) -> Result<Tally, PushError>
     where
@@ -149,7 +135,7 @@ impl Pushes {
     async fn take_in_turn<S, B, E>(
         &self,
         origin: Origin,
-        encoding: Encoding,
+        encoding: Option<Encoding>,
         body: S,
     ) -> Result<Tally, PushError>
     where
@@ -197,15 +183,15 @@ impl Pushes {
     fn read(
         &self,
         origin: &Origin,
-        encoding: Encoding,
+        encoding: Option<Encoding>,
         parts: mpsc::Receiver<Part>,
     ) -> Result<Tally, PushError> {
-        let reader = body::reader(parts, encoding, self.limits.body_bytes_max).map_err(classify)?;
+        let reader = Body::reader(parts, encoding, self.limits.body_bytes_max)?;
         let mut lines = LineReader::new(reader, self.limits.chunk);
         let source = origin.source.as_str();
         let mut tally = Tally::default();
         let mut pending: VecDeque<Pending> = VecDeque::new();
-        while let Some(chunk) = lines.next_chunk().map_err(classify)? {
+        while let Some(chunk) = lines.next_chunk()? {
             let received = chunk.records().count() as u64;
             self.metrics.received(source, received);
             tally.received += received;
@@ -261,7 +247,7 @@ impl PushError {
     pub const fn is_ours(&self) -> bool {
         match self {
             Self::Busy | Self::Sink(_) | Self::Reader => true,
-            Self::Encoding { .. } | Self::TooLong { .. } | Self::Incomplete => false,
+            Self::Body(_) => false,
         }
     }
 }
@@ -271,14 +257,10 @@ const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-fn classify(error: io::Error) -> PushError {
-    if let Some(too_long) = error.get_ref().and_then(|inner| inner.downcast_ref::<BodyTooLong>()) {
-        return PushError::TooLong { limit: too_long.limit };
-    }
-    match error.kind() {
-        io::ErrorKind::ConnectionAborted => PushError::Incomplete,
-        // What is left comes from the decompressor: every other reader only passes bytes on.
-        _ => PushError::Encoding { expected: "gzip", source: error },
+impl From<io::Error> for PushError {
+    /// What the reader of a body tells.
+    fn from(error: io::Error) -> Self {
+        Self::Body(error.downcast().unwrap_or(BodyError::Incomplete))
     }
 }
 
@@ -319,7 +301,7 @@ mod tests {
     async fn take(pushes: &Pushes, body: &'static str) -> Result<Tally, PushError> {
         let body = stream::iter([Ok::<_, Infallible>(Bytes::from_static(body.as_bytes()))]);
         let origin = pushes.origin("acc".parse().unwrap(), Some("gw".parse().unwrap()), Source::Logpush);
-        pushes.take(origin, Encoding::Detect, body).await
+        pushes.take(origin, None, body).await
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use bytes::Buf;
 use futures_util::Stream;
 use serde_json::json;
 use warp::http::StatusCode;
-use warp::http::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE};
+use warp::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE};
 use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
@@ -15,7 +15,8 @@ use weir_event::{ScopeError, Source};
 use weir_service::auth::{AuthError, BearerTokens};
 use weir_service::telemetry::chain;
 
-use super::body::Encoding;
+use super::body::BodyError;
+use super::encoding::Encoding;
 use super::push::{PushError, Pushes, Tally};
 use crate::metrics::{IngestMetrics, PushResult};
 
@@ -29,7 +30,7 @@ enum RequestError {
     Auth(#[from] AuthError),
     #[error("path")]
     Scope(#[from] ScopeError),
-    #[error("content-encoding takes gzip or none")]
+    #[error("the content encoding is not one of {}", Encoding::ACCEPTED)]
     Encoding,
     #[error("push")]
     Push(#[from] PushError),
@@ -97,7 +98,8 @@ impl Intake {
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
         let sender = self.tokens.authenticate(text(AUTHORIZATION))?.label;
         let gateway = path.gateway.map(|gateway| gateway.parse()).transpose()?;
-        let encoding = Encoding::of(text(CONTENT_ENCODING)).ok_or(RequestError::Encoding)?;
+        let encoding = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
+        let encoding = Encoding::of_header(encoding).map_err(|()| RequestError::Encoding)?;
         let origin = self.pushes.origin(path.account.parse()?, gateway, Source::Logpush);
         let batch = origin.batch.clone();
         let result = self.pushes.take(origin, encoding, body).await;
@@ -128,8 +130,8 @@ impl RequestError {
             Self::Auth(_) => StatusCode::UNAUTHORIZED,
             Self::Scope(_) => StatusCode::NOT_FOUND,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Push(PushError::Encoding { .. } | PushError::Incomplete) => StatusCode::BAD_REQUEST,
-            Self::Push(PushError::TooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Push(PushError::Body(BodyError::TooLong { .. })) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Push(PushError::Body(_)) => StatusCode::BAD_REQUEST,
             Self::Push(PushError::Busy | PushError::Sink(_) | PushError::Reader) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -152,6 +154,9 @@ impl RequestError {
         let headers = response.headers_mut();
         if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if matches!(self, Self::Encoding) {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(Encoding::ACCEPTED));
         }
         if self.status() == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
