@@ -3,12 +3,16 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use tokio::sync::mpsc;
 
 use super::encoding::{Encoding, START_BYTES};
 
 /// How much is read at once, in bytes.
 const BUFFER_BYTES: usize = 65_536;
+
+/// A body as it comes off the network.
+pub(super) type Incoming = BoxStream<'static, io::Result<Bytes>>;
 
 /// What goes from the connection to the reader. Only [`Part::End`] ends a body: a channel that just closes is a
 /// connection that broke, and the records of a broken body must not look like all of them.

@@ -1,40 +1,9 @@
-//! Splits a stream of bytes into lines, and lines into chunks of bounded size.
+//! Splits a stream of bytes into lines, each of them a record.
 
 use std::io::{self, BufRead};
-use std::ops::Range;
 
-use sha2::{Digest, Sha256};
-
-use super::{Attributes, RawRecord};
-
-/// How much of a line that is too long is kept, in bytes: enough to see what it was.
-const KEPT_OF_TOO_LONG_BYTES: usize = 65_536;
-
-/// When a chunk is full. It may exceed `bytes_max` by one line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChunkLimits {
-    /// Lines in a chunk.
-    pub lines_max: usize,
-    /// Bytes in a chunk.
-    pub bytes_max: usize,
-    /// Bytes in a line.
-    pub line_bytes_max: usize,
-}
-
-/// Some consecutive lines, in one piece of memory.
-#[derive(Debug, Default)]
-pub struct Chunk {
-    bytes: Vec<u8>,
-    lines: Vec<Line>,
-}
-
-#[derive(Debug)]
-struct Line {
-    position: u64,
-    range: Range<usize>,
-    cut_from: Option<[u8; 32]>,
-    attributes: Option<Attributes>,
-}
+use super::nesting::Nesting;
+use super::{Chunk, ChunkLimits};
 
 /// Reads chunks of lines. Empty lines are passed over; the last line needs no line end.
 #[derive(Debug)]
@@ -42,97 +11,60 @@ pub struct LineReader<R> {
     reader: R,
     limits: ChunkLimits,
     position: u64,
-}
-
-impl Chunk {
-    /// The records, in order.
-    pub fn records(&self) -> impl Iterator<Item = RawRecord<'_>> {
-        self.lines.iter().map(|line| RawRecord {
-            position: line.position,
-            bytes: &self.bytes[line.range.clone()],
-            cut_from: line.cut_from,
-            attributes: line.attributes.as_ref(),
-        })
-    }
-
-    /// Adds a record that did not come as a line, such as a message of its own.
-    pub fn push(&mut self, position: u64, bytes: &[u8], attributes: Option<Attributes>) {
-        let begin = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        self.lines.push(Line { position, range: begin..self.bytes.len(), cut_from: None, attributes });
-    }
-
-    /// Bytes of its lines.
-    #[must_use]
-    pub fn len_bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
-    fn is_full(&self, limits: &ChunkLimits) -> bool {
-        self.lines.len() >= limits.lines_max || self.bytes.len() >= limits.bytes_max
-    }
+    /// Whether a record goes on with the next line while its brackets are open.
+    joins: bool,
 }
 
 impl<R: BufRead> LineReader<R> {
     /// Reads lines from `reader`.
-    pub fn new(reader: R, limits: ChunkLimits) -> Self {
-        Self { reader, limits, position: 0 }
+    pub const fn new(reader: R, limits: ChunkLimits) -> Self {
+        Self { reader, limits, position: 0, joins: false }
+    }
+
+    /// The same behind so many `lines`. Where it `joins`, a record may be printed over several lines: it ends with the one
+    /// in which its brackets are closed. A line that breaks off within a string is the last one of its record; one that
+    /// breaks off elsewhere takes those behind it along.
+    pub(super) const fn behind(lines: u64, joins: bool, reader: R, limits: ChunkLimits) -> Self {
+        Self { reader, limits, position: lines, joins }
     }
 
     /// The next chunk, `None` at the end. Blocks while it waits for bytes.
     pub fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        let mut chunk = Chunk::default();
-        while !chunk.is_full(&self.limits) {
-            if !self.read_line(&mut chunk)? {
-                break;
-            }
-        }
-        Ok((!chunk.lines.is_empty()).then_some(chunk))
+        let limits = self.limits;
+        Chunk::fill(&limits, |chunk| self.read_record(chunk))
     }
 
-    /// Adds a line to the chunk; false at the end.
-    fn read_line(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
-        let begin = chunk.bytes.len();
-        let mut is_there = false;
-        // Beyond the limit a line is counted on and hashed, not held.
-        let mut whole: Option<Sha256> = None;
+    /// Adds a record, or nothing for an empty line; false at the end.
+    fn read_record(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
+        let position = self.position + 1;
+        let mut draft = chunk.begin(self.limits.line_bytes_max);
+        let mut nesting = Nesting::default();
         loop {
             let available = self.reader.fill_buf()?;
             if available.is_empty() {
                 break;
             }
-            is_there = true;
+            self.position = self.position.max(position);
             let line_end = memchr::memchr(b'\n', available);
             let part = &available[..line_end.unwrap_or(available.len())];
-            let room = self.limits.line_bytes_max - (chunk.bytes.len() - begin);
-            if let Some(hasher) = &mut whole {
-                hasher.update(part);
-            } else if part.len() > room {
-                let start = Sha256::new_with_prefix(&chunk.bytes[begin..]);
-                whole = Some(start.chain_update(part));
-                chunk.bytes.extend_from_slice(&part[..room]);
-            } else {
-                chunk.bytes.extend_from_slice(part);
+            chunk.extend_text(&mut draft, part);
+            if self.joins {
+                nesting.follow(part);
             }
             let used = part.len() + usize::from(line_end.is_some());
             self.reader.consume(used);
-            if line_end.is_some() {
+            if line_end.is_none() {
+                continue;
+            }
+            if !nesting.is_open() || nesting.is_in_string() {
                 break;
             }
+            chunk.extend(&mut draft, b"\n");
+            self.position += 1;
         }
-        if !is_there {
-            return Ok(false);
-        }
-        self.position += 1;
-        let cut_from = whole.map(|hasher| hasher.finalize().into());
-        if cut_from.is_some() {
-            chunk.bytes.truncate(begin + KEPT_OF_TOO_LONG_BYTES.min(self.limits.line_bytes_max));
-        }
-        let range = begin..begin + chunk.bytes[begin..].trim_ascii_end().len();
-        if !range.is_empty() {
-            chunk.lines.push(Line { position: self.position, range, cut_from, attributes: None });
-        }
-        Ok(true)
+        let is_there = self.position >= position;
+        chunk.end_text(draft, position);
+        Ok(is_there)
     }
 }
 
@@ -141,6 +73,7 @@ mod tests {
     use std::io::{BufReader, Cursor};
 
     use proptest::prelude::*;
+    use sha2::{Digest, Sha256};
 
     use super::*;
 

@@ -5,15 +5,22 @@
 //! record is never the push's fault; what is wrong with the push (token, encoding, size) is told with a 4xx, and
 //! trouble of our own with a 503 and `Retry-After`, so that the sender comes back.
 
+mod array;
 mod body;
+mod chunk;
 mod encoding;
+mod events;
+mod framing;
 mod lines;
+mod nesting;
 mod push;
 mod record;
 mod routes;
 
 pub use body::BodyError;
-pub use lines::{Chunk, ChunkLimits, LineReader};
+pub use chunk::{Chunk, ChunkLimits};
+pub use framing::{Framing, RecordReader};
+pub use lines::LineReader;
 pub use push::{PushError, PushLimits, Pushes, Tally};
 pub use record::{Attributes, Form, Origin, RawRecord};
 pub use routes::routes;

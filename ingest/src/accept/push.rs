@@ -1,22 +1,21 @@
 //! Takes one push in: reads it chunk by chunk, and is done when the last chunk is committed.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, BufRead};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Buf;
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use weir_event::{AccountId, GatewayId, Source};
 use weir_service::clock::SharedClock;
 
-use super::body::{Body, BodyError, Part};
+use super::body::{Body, BodyError, Incoming, Part};
 use super::encoding::Encoding;
-use super::{ChunkLimits, Form, LineReader, Origin};
+use super::{ChunkLimits, Form, Framing, Origin, RecordReader};
 use crate::metrics::{IngestMetrics, PushResult};
 use crate::pipeline::Pipeline;
 use crate::sink::{Pending, Receipt, Sink, SinkError};
@@ -77,6 +76,15 @@ pub enum PushError {
     Reader,
 }
 
+/// A push whose sender is let in, with its body still to be read.
+pub(super) struct Push {
+    pub(super) origin: Origin,
+    /// As the sender says; `None` if that is to be found out.
+    pub(super) encoding: Option<Encoding>,
+    pub(super) framing: Framing,
+    pub(super) body: Incoming,
+}
+
 /// Takes pushes in.
 #[derive(Clone)]
 pub struct Pushes {
@@ -108,65 +116,50 @@ impl Pushes {
 
     /// Where the next push comes from, with a name of its own.
     #[must_use]
-    pub fn origin(&self, account_id: AccountId, gateway_id: Option<GatewayId>, source: Source) -> Origin {
+    pub fn origin(
+        &self,
+        account_id: AccountId,
+        gateway_id: Option<GatewayId>,
+        source: Source,
+        form: Form,
+    ) -> Origin {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let received_at_ms = self.clock.now_ms();
         let batch = format!("{received_at_ms}-{}-{number}", std::process::id());
-        Origin { account_id, gateway_id, source, form: Form::Logpush, batch, received_at_ms }
+        Origin { account_id, gateway_id, source, form, batch, received_at_ms }
     }
 
     /// Takes a push in. Returns when every record in it is committed.
-    pub(super) async fn take<S, B, E>(
-        &self,
-        origin: Origin,
-        encoding: Option<Encoding>,
-        body: S,
-    ) -> Result<Tally, PushError>
-    where
-        S: Stream<Item = Result<B, E>> + Send,
-        B: Buf,
-    {
+    pub(super) async fn take(&self, push: Push) -> Result<Tally, PushError> {
         let unanswered = Unanswered(Some(&self.metrics));
-        let result = self.take_in_turn(origin, encoding, body).await;
+        let result = self.take_in_turn(push).await;
         unanswered.answered();
         result
     }
 
-    async fn take_in_turn<S, B, E>(
-        &self,
-        origin: Origin,
-        encoding: Option<Encoding>,
-        body: S,
-    ) -> Result<Tally, PushError>
-    where
-        S: Stream<Item = Result<B, E>> + Send,
-        B: Buf,
-    {
+    async fn take_in_turn(&self, push: Push) -> Result<Tally, PushError> {
         let turn = timeout(self.limits.turn_timeout, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
             return Err(PushError::Busy);
         };
+        let Push { origin, encoding, framing, body } = push;
         let (parts, receiver) = mpsc::channel(PARTS_WAITING_MAX);
         let this = self.clone();
         let reader = tokio::task::spawn_blocking(move || {
             // The reader works on when the sender leaves, and its turn lasts as long as it does.
             let _turn = turn;
-            this.read(&origin, encoding, receiver)
+            let body = Body::reader(receiver, encoding, this.limits.body_bytes_max)?;
+            this.read(&origin, RecordReader::new(body, framing, this.limits.chunk)?)
         });
         // Its error is the reader's too: without an end the reader says that the body is incomplete.
         let _ = self.forward(body, parts).await;
         reader.await.map_err(|_| PushError::Reader)?
     }
 
-    async fn forward<S, B, E>(&self, body: S, parts: mpsc::Sender<Part>) -> Result<(), ()>
-    where
-        S: Stream<Item = Result<B, E>> + Send,
-        B: Buf,
-    {
-        let mut body = std::pin::pin!(body);
+    async fn forward(&self, mut body: Incoming, parts: mpsc::Sender<Part>) -> Result<(), ()> {
         loop {
             let part = match timeout(self.limits.idle_timeout, body.next()).await {
-                Ok(Some(Ok(mut data))) => Part::Data(data.copy_to_bytes(data.remaining())),
+                Ok(Some(Ok(data))) => Part::Data(data),
                 Ok(None) => Part::End,
                 Ok(Some(Err(_))) | Err(_) => return Err(()),
             };
@@ -179,19 +172,12 @@ impl Pushes {
         }
     }
 
-    /// Reads a body to its end, on a thread that may block.
-    fn read(
-        &self,
-        origin: &Origin,
-        encoding: Option<Encoding>,
-        parts: mpsc::Receiver<Part>,
-    ) -> Result<Tally, PushError> {
-        let reader = Body::reader(parts, encoding, self.limits.body_bytes_max)?;
-        let mut lines = LineReader::new(reader, self.limits.chunk);
+    /// Takes the records of a body in, to its end, on a thread that may block.
+    fn read(&self, origin: &Origin, mut records: RecordReader<impl BufRead>) -> Result<Tally, PushError> {
         let source = origin.source.as_str();
         let mut tally = Tally::default();
         let mut pending: VecDeque<Pending> = VecDeque::new();
-        while let Some(chunk) = lines.next_chunk()? {
+        while let Some(chunk) = records.next_chunk()? {
             let received = chunk.records().count() as u64;
             self.metrics.received(source, received);
             tally.received += received;
@@ -266,8 +252,6 @@ impl From<io::Error> for PushError {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use bytes::Bytes;
     use futures_util::stream;
     use weir_service::clock::SystemClock;
@@ -299,9 +283,10 @@ mod tests {
     }
 
     async fn take(pushes: &Pushes, body: &'static str) -> Result<Tally, PushError> {
-        let body = stream::iter([Ok::<_, Infallible>(Bytes::from_static(body.as_bytes()))]);
-        let origin = pushes.origin("acc".parse().unwrap(), Some("gw".parse().unwrap()), Source::Logpush);
-        pushes.take(origin, None, body).await
+        let (account, gateway) = ("acc".parse().unwrap(), Some("gw".parse().unwrap()));
+        let origin = pushes.origin(account, gateway, Source::Logpush, Form::Logpush);
+        let body = stream::iter([Ok(Bytes::from_static(body.as_bytes()))]).boxed();
+        pushes.take(Push { origin, encoding: None, framing: Framing::Lines, body }).await
     }
 
     #[tokio::test]

@@ -1,13 +1,16 @@
 //! The HTTP routes of intake.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Buf;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use serde_json::json;
 use warp::http::StatusCode;
-use warp::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE};
+use warp::http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
@@ -15,9 +18,11 @@ use weir_event::{ScopeError, Source};
 use weir_service::auth::{AuthError, BearerTokens};
 use weir_service::telemetry::chain;
 
-use super::body::BodyError;
+use super::body::{BodyError, Incoming};
 use super::encoding::Encoding;
-use super::push::{PushError, Pushes, Tally};
+use super::events::{self, EventsError};
+use super::push::{Push, PushError, Pushes, Tally};
+use super::{Form, Framing};
 use crate::metrics::{IngestMetrics, PushResult};
 
 /// How long a sender is asked to wait before it comes back, in seconds.
@@ -32,6 +37,8 @@ enum RequestError {
     Scope(#[from] ScopeError),
     #[error("the content encoding is not one of {}", Encoding::ACCEPTED)]
     Encoding,
+    #[error("events")]
+    Events(#[from] EventsError),
     #[error("push")]
     Push(#[from] PushError),
 }
@@ -45,9 +52,12 @@ struct Intake {
 
 /// What the path of a push names, not checked yet.
 struct Path {
+    source: Source,
     account: String,
     gateway: Option<String>,
 }
+
+type Parameters = Vec<(String, String)>;
 
 /// Every route of intake. What matches none is answered with 404 or 405.
 pub fn routes(
@@ -56,31 +66,52 @@ pub fn routes(
     metrics: IngestMetrics,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
     let intake = Intake { tokens: Arc::new(tokens), pushes, metrics };
-    let gateway = warp::path!("v1" / "logpush" / String / String)
-        .map(|account, gateway| Path { account, gateway: Some(gateway) });
-    let account = warp::path!("v1" / "logpush" / String).map(|account| Path { account, gateway: None });
-    gateway
-        .or(account)
+    let logpush = warp::path!("v1" / "logpush" / String / String).map(|account, gateway| Path {
+        source: Source::Logpush,
+        account,
+        gateway: Some(gateway),
+    });
+    let logpush_account = warp::path!("v1" / "logpush" / String).map(|account| Path {
+        source: Source::Logpush,
+        account,
+        gateway: None,
+    });
+    let events = warp::path!("v1" / "events" / String / String).map(|account, gateway| Path {
+        source: Source::Http,
+        account,
+        gateway: Some(gateway),
+    });
+    logpush
+        .or(logpush_account)
+        .unify()
+        .or(events)
         .unify()
         .and(warp::post())
+        .and(warp::query::<Parameters>())
         .and(warp::header::headers_cloned())
         .and(warp::body::stream())
-        .then(move |path, headers, body| {
+        .then(move |path, parameters, headers, body| {
             let intake = intake.clone();
-            async move { intake.logpush(path, headers, body).await }
+            async move { intake.answer(path, parameters, headers, incoming(body)).await }
         })
         .recover(unmatched)
         .unify()
 }
 
+fn incoming<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>> + Send + 'static) -> Incoming {
+    let part = |part: Result<B, _>| part.map(|mut data| data.copy_to_bytes(data.remaining()));
+    body.map(move |result| part(result).map_err(io::Error::other)).boxed()
+}
+
 impl Intake {
-    async fn logpush<B: Buf>(
+    async fn answer(
         self,
         path: Path,
+        parameters: Parameters,
         headers: HeaderMap,
-        body: impl Stream<Item = Result<B, warp::Error>> + Send,
+        body: Incoming,
     ) -> Response {
-        let result = self.take(path, &headers, body).await;
+        let result = self.take(path, &parameters, &headers, body).await;
         self.metrics.push(match &result {
             Ok(_) => PushResult::Stored,
             Err(RequestError::Push(error)) if error.is_ours() => PushResult::Failed,
@@ -89,38 +120,50 @@ impl Intake {
         result.map_or_else(RequestError::into_response, |tally| warp::reply::json(&tally).into_response())
     }
 
-    async fn take<B: Buf>(
+    async fn take(
         &self,
         path: Path,
+        parameters: &Parameters,
         headers: &HeaderMap,
-        body: impl Stream<Item = Result<B, warp::Error>> + Send,
+        body: Incoming,
     ) -> Result<Tally, RequestError> {
-        let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-        let sender = self.tokens.authenticate(text(AUTHORIZATION))?.label;
+        let authorization = headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+        let sender = self.tokens.authenticate(authorization)?.label;
         let gateway = path.gateway.map(|gateway| gateway.parse()).transpose()?;
+        let account = path.account.parse()?;
         let encoding = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
         let encoding = Encoding::of_header(encoding).map_err(|()| RequestError::Encoding)?;
-        let origin = self.pushes.origin(path.account.parse()?, gateway, Source::Logpush);
+        // Cloudflare says nothing of a batch that would not be in its first bytes.
+        let (form, framing) = if path.source == Source::Logpush {
+            (Form::Logpush, Framing::Lines)
+        } else {
+            events::told(parameters, headers)?
+        };
+        let origin = self.pushes.origin(account, gateway, path.source, form);
         let batch = origin.batch.clone();
-        let result = self.pushes.take(origin, encoding, body).await;
-        match &result {
-            Ok(tally) => tracing::info!(
-                batch,
-                sender,
-                received = tally.received,
-                stored = tally.stored,
-                duplicates = tally.duplicates,
-                dead_lettered = tally.dead_lettered,
-                ignored = tally.ignored,
-                sealed = tally.sealed,
-                "push committed"
-            ),
-            Err(error) => tracing::warn!(batch, sender, error = chain(error), "push not taken"),
-        }
-        if let Ok(Tally { sealed: sealed @ 1.., .. }) = &result {
-            tracing::warn!(batch, sender, sealed, "records have fields that could not be decrypted");
-        }
+        let result = self.pushes.take(Push { origin, encoding, framing, body }).await;
+        log(&batch, sender, &result);
         Ok(result?)
+    }
+}
+
+fn log(batch: &str, sender: &str, result: &Result<Tally, PushError>) {
+    match result {
+        Ok(tally) => tracing::info!(
+            batch,
+            sender,
+            received = tally.received,
+            stored = tally.stored,
+            duplicates = tally.duplicates,
+            dead_lettered = tally.dead_lettered,
+            ignored = tally.ignored,
+            sealed = tally.sealed,
+            "push committed"
+        ),
+        Err(error) => tracing::warn!(batch, sender, error = chain(error), "push not taken"),
+    }
+    if let Ok(Tally { sealed: sealed @ 1.., .. }) = result {
+        tracing::warn!(batch, sender, sealed, "records have fields that could not be decrypted");
     }
 }
 
@@ -129,9 +172,9 @@ impl RequestError {
         match self {
             Self::Auth(_) => StatusCode::UNAUTHORIZED,
             Self::Scope(_) => StatusCode::NOT_FOUND,
-            Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Encoding | Self::Events(EventsError::ContentType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Push(PushError::Body(BodyError::TooLong { .. })) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Push(PushError::Body(_)) => StatusCode::BAD_REQUEST,
+            Self::Events(_) | Self::Push(PushError::Body(_)) => StatusCode::BAD_REQUEST,
             Self::Push(PushError::Busy | PushError::Sink(_) | PushError::Reader) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -144,6 +187,7 @@ impl RequestError {
             Self::Auth(error) => error.to_string(),
             Self::Scope(error) => error.to_string(),
             Self::Encoding => self.to_string(),
+            Self::Events(error) => error.to_string(),
             Self::Push(error) if error.is_ours() => error.to_string(),
             Self::Push(error) => chain(error),
         }
@@ -157,6 +201,9 @@ impl RequestError {
         }
         if matches!(self, Self::Encoding) {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(Encoding::ACCEPTED));
+        }
+        if matches!(self, Self::Events(EventsError::ContentType)) {
+            headers.insert(ACCEPT, HeaderValue::from_static(events::MEDIA_TYPES));
         }
         if self.status() == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -175,7 +222,8 @@ async fn unmatched(rejection: Rejection) -> Result<Response, Infallible> {
     } else {
         error_response(
             StatusCode::NOT_FOUND,
-            "there is POST /v1/logpush/{account_id}/{gateway_id} and POST /v1/logpush/{account_id}",
+            "there is POST /v1/logpush/{account_id}/{gateway_id}, POST /v1/logpush/{account_id} and \
+             POST /v1/events/{account_id}/{gateway_id}",
         )
     })
 }
