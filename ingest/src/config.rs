@@ -52,6 +52,11 @@ pub const KEYS: &[Key] = &[
     Key::new("ingest.write_bytes_max", "the most bytes of records that are gathered into one write")
         .default("32MiB"),
     Key::new(
+        "ingest.write_interval",
+        "the least time from one write to the next that is not full: what comes meanwhile is written together",
+    )
+    .default("100ms"),
+    Key::new(
         "ingest.pending_bytes_max",
         "the most bytes of records that wait to be written or are being written",
     )
@@ -181,6 +186,7 @@ fn read_group(reader: &mut Reader) -> Result<GroupLimits, Reported> {
     /// Enough for every push to have its chunks waiting.
     const WAITING_MAX: usize = 16;
     let events_max = reader.get_in("ingest.write_events_max", 1_usize..=1_000_000);
+    let interval = reader.get_in("ingest.write_interval", Duration::ZERO..=Duration::from_mins(1));
     let bytes_max: Result<ByteSize, _> = reader.get("ingest.write_bytes_max");
     let pending_bytes_max: Result<ByteSize, _> = reader.get("ingest.pending_bytes_max");
     let (bytes_max, pending_bytes_max) = (bytes_max?, pending_bytes_max?);
@@ -193,6 +199,7 @@ fn read_group(reader: &mut Reader) -> Result<GroupLimits, Reported> {
         waiting_max: WAITING_MAX,
         events_max: events_max?,
         bytes_max: bytes_max.as_usize(),
+        interval: interval?,
         pending_bytes_max: pending_bytes_max.as_usize(),
     })
 }

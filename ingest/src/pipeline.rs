@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use sha2::{Digest, Sha256};
 use weir_event::{GatewayId, Timestamp, UsageEvent};
 
-use crate::accept::{Chunk, Origin, RawRecord};
+use crate::accept::{Attributes, Chunk, Origin, RawRecord};
 use crate::decode::{AiGatewayLog, Closed, Content, DecodeError, Decoded, PrivateKeys, decode};
 use crate::normalize::{Arrival, normalize, normalize_ai_gateway, normalize_event};
 use crate::price::{PriceBook, PricedEvent};
@@ -46,6 +46,8 @@ pub struct DeadLetter {
     pub gateway_id: Option<GatewayId>,
     /// Its line in the push.
     pub position: u64,
+    /// What came beside it.
+    pub attributes: Option<Attributes>,
     /// The reason code.
     pub reason: &'static str,
     /// The reason in words.
@@ -215,6 +217,7 @@ impl DeadLetter {
             digest: hex::encode(digest),
             gateway_id: origin.gateway_id.clone(),
             position: record.position,
+            attributes: record.attributes.cloned(),
             reason: error.reason(),
             detail: error.to_string(),
             raw: Vec::new(),
@@ -237,6 +240,7 @@ impl SealedLetter {
             digest: hex::encode(log.digest),
             gateway_id: Some(gateway_id.clone()),
             position: record.position,
+            attributes: record.attributes.cloned(),
             reason: UNDECRYPTABLE,
             detail: detail.join("; "),
             raw: Vec::new(),

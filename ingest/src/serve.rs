@@ -59,13 +59,10 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
 
 /// Runs the sink. It stops in order: the writer ends when intake has dropped the last way to it, so that everything that
 /// was taken in is committed, and the publisher when the writer has ended, so that everything is told.
-fn spawn_sink(lifecycle: &Lifecycle, mut writer: Writer, publisher: Publisher, predecessors: ReadinessCheck) {
+fn spawn_sink(lifecycle: &Lifecycle, writer: Writer, publisher: Publisher, predecessors: ReadinessCheck) {
     let hard_stop = lifecycle.shutdown().hard_stop().clone();
     lifecycle.spawn("writer", async move {
-        predecessors.fail("inserts of an earlier process may be running");
-        hard_stop.run_until_cancelled(writer.wait_for_predecessors()).await;
-        predecessors.pass();
-        writer.run(&hard_stop).await;
+        writer.run(&predecessors, &hard_stop).await;
         Ok::<_, Infallible>(())
     });
     let hard_stop = lifecycle.shutdown().hard_stop().clone();

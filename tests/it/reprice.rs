@@ -288,8 +288,9 @@ async fn reprice_says_that_statistics_are_behind_while_nats_is_away_and_repairs_
     assert!(!third.output.contains("an earlier run"), "{}", third.output);
 }
 
-/// Everything of the rows but when they were stored and how often they were priced.
-const ROWS: &str = "SELECT * EXCEPT (ingested_at, cost_revision) FROM logs ORDER BY id FORMAT JSONEachRow";
+/// Everything of the rows but when, and by which write, they were stored and how often they were priced.
+const ROWS: &str =
+    "SELECT * EXCEPT (ingested_at, write_id, cost_revision) FROM logs ORDER BY id FORMAT JSONEachRow";
 const ROLLUPS: &str = "SELECT * EXCEPT (version) FROM usage_1m FINAL WHERE requests > 0 ORDER BY ALL";
 const RIGHT: &str = r#"
 provider = "azure-openai"

@@ -18,7 +18,7 @@ use super::encoding::Encoding;
 use super::{ChunkLimits, Form, Framing, Origin, RecordReader};
 use crate::metrics::{IngestMetrics, PushResult};
 use crate::pipeline::Pipeline;
-use crate::sink::{Pending, Receipt, Sink, SinkError};
+use crate::sink::{Encoded, Pending, Receipt, Sink, SinkError};
 
 /// How many parts of a body may wait between the connection and the reader.
 const PARTS_WAITING_MAX: usize = 8;
@@ -185,10 +185,10 @@ impl Pushes {
             self.metrics.ignored(source, batch.ignored);
             self.metrics.redacted(&batch.redaction, self.pipeline.redactor().rules());
             tally.ignored += batch.ignored;
-            if batch.events.is_empty() && batch.dead_letters.is_empty() {
-                continue;
-            }
-            pending.push_back(self.sink.submit_blocking(batch, chunk.len_bytes())?);
+            drop(chunk);
+            let encoded = Encoded::of(&batch);
+            drop(batch);
+            pending.push_back(self.sink.submit_blocking(encoded)?);
             if pending.len() > CHUNKS_PENDING_MAX {
                 tally.settle(pending.pop_front())?;
             }
@@ -273,8 +273,13 @@ mod tests {
             idle_timeout: Duration::from_secs(5),
             chunk: ChunkLimits { lines_max: 10, bytes_max: 1 << 20, line_bytes_max: 1 << 20 },
         };
-        let group =
-            GroupLimits { waiting_max: 1, events_max: 1, bytes_max: 1 << 20, pending_bytes_max: 1 << 20 };
+        let group = GroupLimits {
+            waiting_max: 1,
+            events_max: 1,
+            bytes_max: 1 << 20,
+            interval: Duration::ZERO,
+            pending_bytes_max: 1 << 20,
+        };
         let mut metrics = Metrics::new("ingest", "0");
         let ingest_metrics = IngestMetrics::register(&mut metrics);
         let (sink, inbox) = Sink::new(&group, ingest_metrics.clone());

@@ -58,6 +58,21 @@ pub struct Origin {
     pub received_at_ms: i64,
 }
 
+impl Form {
+    /// The word for it, in settings and in `dead_letters`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logpush => "logpush",
+            Self::Events => "events",
+            Self::Canonical => "canonical",
+            Self::CloudEvents => "cloudevents",
+            Self::CloudflareLog => "cloudflare_log",
+            Self::NewApiLog => "new_api_log",
+        }
+    }
+}
+
 impl<'a> RawRecord<'a> {
     /// A whole record, with nothing beside it.
     #[must_use]

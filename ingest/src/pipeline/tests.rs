@@ -18,7 +18,7 @@ const LIMITS: ChunkLimits = ChunkLimits { lines_max: 1_000, bytes_max: 1 << 20, 
 const NOW_MS: i64 = 1_795_000_000_000;
 
 /// What a row says of its storing, and of the edition of a price book that changes with any price in it.
-const NOT_OF_THE_EVENT: [&str; 3] = ["ingested_at", "price_book", "cost_revision"];
+const NOT_OF_THE_EVENT: [&str; 4] = ["ingested_at", "write_id", "price_book", "cost_revision"];
 
 fn origin() -> Origin {
     Origin {
@@ -44,7 +44,7 @@ fn example(name: &str) -> String {
 
 /// The row as it is stored, less what is empty; the id as text and the cost as dollars.
 fn row(priced: &PricedEvent) -> Map<String, Value> {
-    let row = LogRow::from_event(priced, Timestamp::MIN);
+    let row = LogRow::from_event(priced, Timestamp::MIN, 0);
     let mut fields: Map<String, Value> = serde_json::to_value(&row).unwrap().as_object().unwrap().clone();
     fields.insert("id".to_owned(), priced.event().id.as_str().into());
     fields.insert("cost".to_owned(), priced.cost().amount().map(|amount| amount.to_string()).into());

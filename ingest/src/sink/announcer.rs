@@ -11,10 +11,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use weir_service::config::NatsConfig;
 
-use super::Publisher;
 use super::message::{Message, messages};
+use super::{EventRef, Publisher};
 use crate::metrics::{DropReason, IngestMetrics};
-use crate::price::PricedEvent;
 
 /// How long a push may be held up by NATS.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -56,7 +55,7 @@ impl Announcer {
 
     /// Tells of rows that were committed just now, and of rows that were there before: the process that stored those
     /// may have died before it told. Returns when NATS has it all, or is away, or takes too long.
-    pub async fn announce(&mut self, fresh: &[&PricedEvent], duplicates: &[&PricedEvent]) {
+    pub async fn announce(&mut self, fresh: &[EventRef<'_>], duplicates: &[EventRef<'_>]) {
         let (held, mut all_gone) = mpsc::channel(1);
         let mut messages = messages(fresh, duplicates);
         for message in &mut messages {

@@ -1,45 +1,56 @@
-//! The batches of one write: what in them is new, and what each one's part is.
+//! The batches of one write: what in them is new, what each one's part is, and what the ledger says of them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use weir_event::{EventId, Timestamp};
+use weir_event::{AccountId, EventId, Source, Timestamp};
 
-use super::Receipt;
-use super::insert::Rows;
-use crate::pipeline::Batch;
-use crate::price::PricedEvent;
+use super::insert::{Rows, Token};
+use super::{Encoded, EventRef, Receipt};
 
 /// The batches of one write, sorted out.
 pub(super) struct Group<'g> {
     /// To be stored.
     pub(super) rows: Rows<'g>,
     /// There already, or met before in the group.
-    pub(super) duplicates: Vec<&'g PricedEvent>,
+    pub(super) duplicates: Vec<EventRef<'g>>,
     /// Each batch's part, in order.
     pub(super) receipts: Vec<Receipt>,
 }
 
+/// What became of records, by where they came from: the ledger's entry for a write.
+pub(super) type Accounts = BTreeMap<(Source, AccountId), Account>;
+
+/// What became of the records of one source. `received` is the sum of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) stored: u64,
+    pub(super) duplicates: u64,
+    pub(super) dead_lettered: u64,
+    pub(super) ignored: u64,
+}
+
 impl<'g> Group<'g> {
     /// Parts what is new from what is known or was met before in the group. The write is made at `at` and named by
-    /// `name` and the new events' ids.
+    /// what `token` makes of the new events. `ignored` are records of batches in which there was nothing else.
     pub(super) fn sort_out(
-        batches: &[&'g Batch],
+        batches: &[&'g Encoded],
         known: &HashSet<EventId>,
+        ignored: Accounts,
         at: Timestamp,
-        token: impl FnOnce(&[&'g PricedEvent]) -> String,
+        token: impl FnOnce(&[EventRef<'g>]) -> Token,
     ) -> Self {
         let (mut events, mut duplicates) = (Vec::new(), Vec::new());
         let mut receipts = Vec::with_capacity(batches.len());
         let mut met = HashSet::new();
+        let mut accounts = ignored;
         for batch in batches {
             let mut receipt = Receipt {
-                dead_lettered: batch.dead_letters.len() as u64,
-                sealed: batch.sealed_letters.len() as u64,
+                dead_lettered: batch.dead_lettered(),
+                sealed: batch.sealed(),
                 ..Receipt::default()
             };
-            for event in &batch.events {
-                let id = event.event().id;
-                if known.contains(&id) || !met.insert(id) {
+            for event in batch.events() {
+                if known.contains(&event.id) || !met.insert(event.id) {
                     receipt.duplicates += 1;
                     duplicates.push(event);
                 } else {
@@ -47,12 +58,35 @@ impl<'g> Group<'g> {
                     events.push(event);
                 }
             }
+            accounts
+                .entry((batch.source(), batch.account_id().clone()))
+                .or_default()
+                .add(&receipt, batch.ignored());
             receipts.push(receipt);
         }
-        let letters =
-            batches.iter().flat_map(|batch| batch.letters().map(|letter| (&batch.origin, letter))).collect();
+        let letters = batches.iter().flat_map(|batch| batch.letters()).collect();
         let token = token(&events);
-        Self { rows: Rows { events, letters, at, token }, duplicates, receipts }
+        Self { rows: Rows { events, letters, accounts, at, token }, duplicates, receipts }
+    }
+}
+
+impl Account {
+    pub(super) fn add(&mut self, receipt: &Receipt, ignored: u64) {
+        self.stored += receipt.stored;
+        self.duplicates += receipt.duplicates;
+        self.dead_lettered += receipt.dead_lettered;
+        self.ignored += ignored;
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.stored += other.stored;
+        self.duplicates += other.duplicates;
+        self.dead_lettered += other.dead_lettered;
+        self.ignored += other.ignored;
+    }
+
+    pub(super) const fn received(&self) -> u64 {
+        self.stored + self.duplicates + self.dead_lettered + self.ignored
     }
 }
 
@@ -60,7 +94,7 @@ impl<'g> Group<'g> {
 mod tests {
     use std::io::BufReader;
 
-    use weir_event::Source;
+    use sha2::{Digest, Sha256};
 
     use super::*;
     use crate::accept::{ChunkLimits, Form, LineReader, Origin};
@@ -83,7 +117,10 @@ mod tests {
         let body = format!("{record}\n{record}\n[1]");
         let chunk = LineReader::new(BufReader::new(body.as_bytes()), limits).next_chunk().unwrap().unwrap();
         let batch = Pipeline::new(PriceBook::builtin()).prepare(&chunk, &origin);
-        let group = Group::sort_out(&[&batch], &HashSet::new(), Timestamp::MIN, |_| String::new());
+        let encoded = Encoded::of(&batch);
+        let none = (HashSet::new(), Accounts::new());
+        let group =
+            Group::sort_out(&[&encoded], &none.0, none.1, Timestamp::MIN, |_| Token::new(Sha256::new()));
         assert_eq!(group.receipts, [Receipt { stored: 1, duplicates: 1, dead_lettered: 1, sealed: 2 }]);
         assert_eq!((batch.received(), group.rows.events.len(), group.rows.letters.len()), (3, 1, 3));
     }

@@ -6,126 +6,204 @@
 //! commits first is stored, and the other one answers that all is well and stores nothing. So a repetition needs not
 //! wait for the end of the first attempt, nor kill it: once any attempt has succeeded, no other one can add a row.
 
-use std::collections::HashMap;
-
+use bytes::BytesMut;
 use clickhouse::Row;
-use clickhouse::insert::Insert;
-use weir_event::{EventId, GatewayId, Scope, Timestamp};
-use weir_store::{DeadLetterRow, LogRow, PayloadRow};
+use sha2::{Digest, Sha256};
+use weir_event::{AccountId, Source, Timestamp};
+use weir_store::{
+    DeadLetterRow, LedgerRow, LogRow, PayloadRow, ROW_HEADER_BYTES, append_row, columns, fill_in_header,
+};
 
+use super::group::{Account, Accounts};
 use super::store::INSERT_COMMENT;
-use super::{SinkError, Store};
-use crate::accept::Origin;
-use crate::pipeline::DeadLetter;
-use crate::price::PricedEvent;
+use super::{EventRef, SinkError, Store};
+
+/// How much of an insert is sent at once, in bytes. It is exceeded by one row.
+const SEND_BYTES: usize = 1 << 20;
+const HOUR_S: i64 = 3_600;
 
 /// What one write stores. Written again, it is the same write: nothing in it may change between two attempts.
 #[derive(Clone, Debug)]
-pub struct Rows<'r> {
+pub(super) struct Rows<'r> {
     /// New events.
-    pub events: Vec<&'r PricedEvent>,
-    /// Dead letters, with where they come from.
-    pub letters: Vec<(&'r Origin, &'r DeadLetter)>,
+    pub(super) events: Vec<EventRef<'r>>,
+    /// Encoded dead letters.
+    pub(super) letters: Vec<&'r [u8]>,
+    /// What the ledger says of the write.
+    pub(super) accounts: Accounts,
     /// When they are stored.
-    pub at: Timestamp,
+    pub(super) at: Timestamp,
     /// Names this very write: the server drops a second one.
-    pub token: String,
+    pub(super) token: Token,
+}
+
+/// The name of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Token([u8; 32]);
+
+/// An insert of encoded rows that is under way.
+struct RowInsert {
+    insert: clickhouse::insert_formatted::InsertFormatted,
+    buffer: BytesMut,
+}
+
+impl Token {
+    pub(super) fn new(name: Sha256) -> Self {
+        Self(name.finalize().into())
+    }
+
+    /// What names the write in the rows that it stores. Never 0, which is nobody's.
+    pub(super) fn write_id(&self) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.0[..8]);
+        u64::from_le_bytes(bytes).max(1)
+    }
+
+    /// As `insert_deduplication_token` has it.
+    pub(super) fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
 }
 
 impl Store {
-    /// Writes bodies, then events, so that a row that can be seen has its bodies; then dead letters.
-    pub async fn insert(&self, rows: &Rows<'_>) -> Result<(), SinkError> {
-        if !rows.events.is_empty() {
-            self.insert_payloads(rows).await?;
-            self.insert_logs(rows).await?;
+    /// Writes the bodies of new events. Who writes their rows comes later, so that a row that can be seen has its
+    /// bodies; bodies without a row are invisible, and those that are written twice are one after a merge.
+    pub(super) async fn insert_payloads(
+        &self,
+        events: &[EventRef<'_>],
+        token: &Token,
+    ) -> Result<(), SinkError> {
+        const OPERATION: &str = "insert into payloads";
+        if events.iter().all(|event| event.payload.is_empty()) {
+            return Ok(());
         }
-        if !rows.letters.is_empty() {
-            self.insert_letters(rows).await?;
-        }
-        Ok(())
-    }
-
-    /// Whether every event of a write is there. Then it is stored, whichever attempt it was; bodies come before them.
-    pub async fn has_events(&self, rows: &Rows<'_>) -> Result<bool, SinkError> {
-        let mut ids: HashMap<&Scope, Vec<EventId>> = HashMap::new();
-        for event in &rows.events {
-            ids.entry(&event.event().scope).or_default().push(event.event().id);
-        }
-        for (scope, mut ids) in ids {
-            if self.known(scope, &mut ids).await?.len() < ids.len() {
-                return Ok(false);
-            }
-        }
-        // Letters are written last, so the events say nothing of them.
-        Ok(rows.letters.is_empty() && !rows.events.is_empty())
-    }
-
-    async fn insert_payloads(&self, rows: &Rows<'_>) -> Result<(), SinkError> {
-        let mut insert = self.begin::<PayloadRow<'static>>("payloads", rows).await?;
         let work = async {
-            for row in rows.events.iter().filter_map(|event| PayloadRow::from_event(event)) {
-                let written = insert.write(&row);
-                written.await?;
+            let mut insert = self.begin::<PayloadRow<'static>>("payloads", token);
+            for event in events {
+                insert.add(&[event.payload]).await?;
             }
             insert.end().await
         };
-        work.await.map_err(|error| SinkError::insert("insert into payloads", error))
+        work.await.map_err(SinkError::clickhouse(OPERATION))
+    }
+
+    /// Writes events, then dead letters, then what the ledger says of both.
+    pub(super) async fn insert(&self, rows: &Rows<'_>) -> Result<(), SinkError> {
+        self.insert_logs(rows).await?;
+        self.insert_rest(rows).await
+    }
+
+    /// What comes after the events.
+    pub(super) async fn insert_rest(&self, rows: &Rows<'_>) -> Result<(), SinkError> {
+        let header = rows.header();
+        self.insert_rows::<DeadLetterRow<'static>>("dead_letters", &header, &rows.letters, &rows.token)
+            .await
+            .map_err(|error| SinkError::insert("insert into dead_letters", error))?;
+        let ledger = rows.ledger();
+        let ledger: Vec<_> = ledger.iter().map(Vec::as_slice).collect();
+        self.insert_rows::<LedgerRow<'static>>("ledger", &[], &ledger, &rows.token)
+            .await
+            .map_err(|error| SinkError::insert("insert into ledger", error))
+    }
+
+    /// Whether every event of a write is there: then its insert is over, whichever attempt it was.
+    pub(super) async fn has_events(&self, rows: &Rows<'_>) -> Result<bool, SinkError> {
+        let known = self.known_of(rows.events.iter()).await?;
+        Ok(rows.events.iter().all(|event| known.contains(&event.id)))
     }
 
     async fn insert_logs(&self, rows: &Rows<'_>) -> Result<(), SinkError> {
-        let mut insert = self.begin::<LogRow<'static>>("logs", rows).await?;
-        let work = async {
-            for event in &rows.events {
-                let written = insert.write(&LogRow::from_event(event, rows.at));
-                written.await?;
-            }
-            insert.end().await
-        };
-        work.await.map_err(|error| SinkError::insert("insert into logs", error))
+        let header = rows.header();
+        let logs: Vec<_> = rows.events.iter().map(|event| event.log).collect();
+        self.insert_rows::<LogRow<'static>>("logs", &header, &logs, &rows.token)
+            .await
+            .map_err(|error| SinkError::insert("insert into logs", error))
     }
 
-    async fn insert_letters(&self, rows: &Rows<'_>) -> Result<(), SinkError> {
-        let mut insert = self.begin::<DeadLetterRow<'static>>("dead_letters", rows).await?;
-        let work = async {
-            for (origin, letter) in &rows.letters {
-                let written = insert.write(&dead_letter_row(origin, letter, rows.at));
-                written.await?;
-            }
-            insert.end().await
-        };
-        work.await.map_err(|error| SinkError::insert("insert into dead_letters", error))
+    async fn insert_rows<R: Row>(
+        &self,
+        table: &'static str,
+        header: &[u8],
+        rows: &[&[u8]],
+        token: &Token,
+    ) -> clickhouse::error::Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut insert = self.begin::<R>(table, token);
+        for row in rows {
+            insert.add(&[header, &row[header.len()..]]).await?;
+        }
+        insert.end().await
     }
 
-    /// An insert that is not sent yet. It may ask for the table's columns first, the first time.
-    async fn begin<T: Row>(&self, table: &'static str, rows: &Rows<'_>) -> Result<Insert<T>, SinkError> {
-        let insert = self.within("columns", self.client.insert::<T>(table)).await?;
-        Ok(insert
-            .with_setting("insert_deduplication_token", &rows.token)
+    /// An insert that is not sent yet.
+    fn begin<R: Row>(&self, table: &'static str, token: &Token) -> RowInsert {
+        let statement = format!("INSERT INTO {table} ({}) FORMAT RowBinary", columns::<R>());
+        let token = token.to_hex();
+        let insert = self
+            .client
+            .insert_formatted_with(statement)
             // By this a running insert is known as ours, by us or by who comes after us.
-            .with_setting("log_comment", format!("{INSERT_COMMENT}{}", rows.token))
+            .with_setting("log_comment", format!("{INSERT_COMMENT}{token}"))
+            .with_setting("insert_deduplication_token", token)
             // A push may bring years: one part per month is what it takes.
             .with_setting("max_partitions_per_insert_block", "0")
             // The client's own, for each part that is sent and for the answer: one of ours around it would leave the
             // request running in the background.
-            .with_timeouts(Some(self.timeout), Some(self.timeout)))
+            .with_timeouts(Some(self.timeout), Some(self.timeout));
+        RowInsert { insert, buffer: BytesMut::new() }
     }
 }
 
-fn dead_letter_row<'a>(
-    origin: &'a Origin,
-    letter: &'a DeadLetter,
-    received_at: Timestamp,
-) -> DeadLetterRow<'a> {
-    DeadLetterRow {
-        account_id: origin.account_id.as_str(),
-        gateway_id: letter.gateway_id.as_ref().map_or("", GatewayId::as_str),
-        digest: &letter.digest,
-        received_at: received_at.millis(),
-        source: origin.source.as_str(),
-        batch: &origin.batch,
-        position: letter.position,
-        reason: letter.reason,
-        detail: &letter.detail,
-        raw: &letter.raw,
+impl RowInsert {
+    /// Adds the pieces of a row.
+    async fn add(&mut self, pieces: &[&[u8]]) -> clickhouse::error::Result<()> {
+        for piece in pieces {
+            self.buffer.extend_from_slice(piece);
+        }
+        if self.buffer.len() >= SEND_BYTES {
+            self.insert.send(self.buffer.split().freeze()).await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn end(mut self) -> clickhouse::error::Result<()> {
+        if !self.buffer.is_empty() {
+            self.insert.send(self.buffer.freeze()).await?;
+        }
+        self.insert.end().await
+    }
+}
+
+impl Rows<'_> {
+    fn header(&self) -> [u8; ROW_HEADER_BYTES] {
+        fill_in_header(self.at, self.token.write_id())
+    }
+
+    /// The rows of `ledger` for this write, encoded.
+    fn ledger(&self) -> Vec<Vec<u8>> {
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let hour = u32::try_from(self.at.millis() / 1_000 / HOUR_S * HOUR_S).unwrap_or(u32::MAX);
+        let encode = |((source, account_id), account): (&(Source, AccountId), &Account)| {
+            let row = LedgerRow {
+                hour,
+                source: source.as_str(),
+                account_id: account_id.as_str(),
+                write_id: self.token.write_id(),
+                subject: "",
+                received: signed(account.received()),
+                stored: signed(account.stored),
+                duplicates: signed(account.duplicates),
+                dead_lettered: signed(account.dead_lettered),
+                ignored: signed(account.ignored),
+                version: 1,
+            };
+            let mut encoded = Vec::new();
+            append_row(&row, &mut encoded).expect("a ledger row has the types of columns");
+            encoded
+        };
+        self.accounts.iter().filter(|(_, account)| account.received() > 0).map(encode).collect()
     }
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use weir_event::bus::{self, UsageEntry, UsageMessage};
 
+use super::EventRef;
 use crate::price::PricedEvent;
 use crate::text::{NAME_MAX, shorten};
 
@@ -21,6 +22,9 @@ const LATE_AFTER: Duration = Duration::from_mins(5);
 
 const OPENING: &[u8] = br#"{"entries":["#;
 const CLOSING: &[u8] = b"]}";
+/// How an entry ends, by whether its row was there before.
+const FRESH: &[u8] = b"false}";
+const DUPLICATE: &[u8] = b"true}";
 
 /// A message on its way.
 #[derive(Clone, Debug)]
@@ -45,25 +49,35 @@ struct Open {
 }
 
 /// The messages for a write: entries of one shard together.
-pub(super) fn messages(fresh: &[&PricedEvent], duplicates: &[&PricedEvent]) -> Vec<Message> {
-    let fresh = fresh.iter().map(|event| entry(event, false));
-    messages_of(fresh.chain(duplicates.iter().map(|event| entry(event, true))))
+pub(super) fn messages(fresh: &[EventRef<'_>], duplicates: &[EventRef<'_>]) -> Vec<Message> {
+    let fresh = fresh.iter().map(|event| (*event, false));
+    messages_of(fresh.chain(duplicates.iter().map(|event| (*event, true))))
 }
 
-fn messages_of(entries: impl Iterator<Item = UsageEntry>) -> Vec<Message> {
+fn messages_of<'e>(events: impl Iterator<Item = (EventRef<'e>, bool)>) -> Vec<Message> {
     let mut messages = Vec::new();
     let mut shards: BTreeMap<u16, Open> = BTreeMap::new();
-    for entry in entries {
-        let shard = bus::shard_of(&entry.scope, &entry.token);
-        let json = serde_json::to_vec(&entry).expect("plain data always prints as JSON");
-        let open = shards.entry(shard).or_insert_with(|| Open::new(shard));
-        if !open.has_room_for(&json) {
-            messages.push(std::mem::replace(open, Open::new(shard)).close(shard));
+    for (event, duplicate) in events {
+        let open = shards.entry(event.shard).or_insert_with(|| Open::new(event.shard));
+        if !open.has_room_for(event.entry) {
+            messages.push(std::mem::replace(open, Open::new(event.shard)).close(event.shard));
         }
-        open.add(&entry, &json);
+        open.add(&event, duplicate);
     }
     messages.extend(shards.into_iter().map(|(shard, open)| open.close(shard)));
     messages
+}
+
+/// Appends an event's [`UsageEntry`] as JSON that ends before the value of its last member, `duplicate`.
+pub(super) fn entry_json(priced: &PricedEvent, out: &mut Vec<u8>) {
+    append_open(&entry(priced), out);
+}
+
+fn append_open(entry: &UsageEntry, out: &mut Vec<u8>) {
+    serde_json::to_writer(&mut *out, entry).expect("plain data always prints as JSON");
+    let end = if entry.duplicate { DUPLICATE } else { FRESH };
+    assert!(out.ends_with(end), "`duplicate` is the last member of an entry");
+    out.truncate(out.len() - end.len());
 }
 
 impl Message {
@@ -92,19 +106,20 @@ impl Open {
         Self { payload: OPENING.to_vec(), entries: 0, name }
     }
 
-    fn has_room_for(&self, json: &[u8]) -> bool {
-        let bytes = self.payload.len() + 1 + json.len() + CLOSING.len();
+    fn has_room_for(&self, entry: &[u8]) -> bool {
+        let bytes = self.payload.len() + 1 + entry.len() + FRESH.len() + CLOSING.len();
         self.entries == 0 || (self.entries < bus::ENTRIES_PER_MESSAGE_MAX && bytes <= PAYLOAD_BYTES_MAX)
     }
 
-    fn add(&mut self, entry: &UsageEntry, json: &[u8]) {
+    fn add(&mut self, event: &EventRef<'_>, duplicate: bool) {
         if self.entries > 0 {
             self.payload.push(b',');
         }
-        self.payload.extend_from_slice(json);
+        self.payload.extend_from_slice(event.entry);
+        self.payload.extend_from_slice(if duplicate { DUPLICATE } else { FRESH });
         self.entries += 1;
-        self.name.update(entry.id.bytes());
-        self.name.update([u8::from(entry.duplicate)]);
+        self.name.update(event.id.bytes());
+        self.name.update([u8::from(duplicate)]);
     }
 
     fn close(mut self, shard: u16) -> Message {
@@ -119,7 +134,7 @@ impl Open {
     }
 }
 
-fn entry(priced: &PricedEvent, duplicate: bool) -> UsageEntry {
+fn entry(priced: &PricedEvent) -> UsageEntry {
     let (event, cost) = (priced.event(), priced.cost());
     UsageEntry {
         id: event.id,
@@ -134,7 +149,7 @@ fn entry(priced: &PricedEvent, duplicate: bool) -> UsageEntry {
         tokens_out: event.tokens.total_out(),
         cost: cost.amount(),
         cost_source: cost.source(),
-        duplicate,
+        duplicate: false,
     }
 }
 
@@ -171,6 +186,24 @@ mod tests {
         }
     }
 
+    fn messages_of(entries: impl IntoIterator<Item = UsageEntry>) -> Vec<Message> {
+        let entries: Vec<_> = entries.into_iter().collect();
+        let json: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                let mut json = Vec::new();
+                append_open(entry, &mut json);
+                json
+            })
+            .collect();
+        let events =
+            entries.iter().zip(&json).map(|(UsageEntry { id, scope, duplicate, token, .. }, entry)| {
+                let shard = bus::shard_of(scope, token);
+                (EventRef { id: *id, scope, shard, log: &[], payload: &[], entry }, *duplicate)
+            });
+        super::messages_of(events)
+    }
+
     fn entries_of(messages: &[Message]) -> Vec<UsageEntry> {
         let read = |message: &Message| serde_json::from_slice::<UsageMessage>(&message.payload).unwrap();
         messages.iter().flat_map(|message| read(message).entries).collect()
@@ -180,7 +213,7 @@ mod tests {
     fn messages_are_split_by_bytes_and_lose_nothing() {
         let long = "m".repeat(200_000);
         let entries: Vec<_> = (0..7).map(|number| entry(number, &long)).collect();
-        let messages = messages_of(entries.clone().into_iter());
+        let messages = messages_of(entries.clone());
         assert_eq!(messages.len(), 4);
         assert!(messages.iter().all(|message| message.payload.len() <= PAYLOAD_BYTES_MAX));
         assert_eq!(entries_of(&messages), entries);
@@ -189,7 +222,7 @@ mod tests {
     #[test]
     fn one_entry_beyond_the_limit_is_a_message_of_its_own() {
         let entries = [entry(0, "a"), entry(1, &"m".repeat(PAYLOAD_BYTES_MAX)), entry(2, "b")];
-        let messages = messages_of(entries.clone().into_iter());
+        let messages = messages_of(entries.clone());
         assert_eq!(messages.len(), 3);
         assert_eq!(entries_of(&messages), entries);
     }
@@ -208,7 +241,7 @@ mod tests {
     #[test]
     fn a_late_message_does_not_claim_that_its_rows_are_new() {
         let entries = [entry(0, "a \"duplicate\":false"), entry(1, "b")];
-        let message = messages_of(entries.clone().into_iter()).remove(0);
+        let message = messages_of(entries.clone()).remove(0);
         let made_at = message.made_at;
         let sent = [message.clone().at(made_at + LATE_AFTER)];
         assert_eq!(entries_of(&sent), entries);

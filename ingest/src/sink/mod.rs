@@ -1,26 +1,32 @@
 //! Stage 5: from priced events to committed rows, and word of them on the bus.
 //!
-//! In: [`Batch`](crate::pipeline::Batch)es from any number of pushes. Out: a [`Receipt`] for each, once its rows are
-//! committed in ClickHouse. One writer works per process: it takes what is waiting, finds what is new, and writes it
-//! in one insert per table. That one is at work at a time is what makes the check for known ids sound within a
-//! process; two processes can race between the check and the commit, and nothing repairs that yet.
+//! In: [`Batch`](crate::pipeline::Batch)es from any number of sources, [`Encoded`] by whoever made them. Out: a
+//! [`Receipt`] for each, once its rows are committed in ClickHouse. Groups of what is waiting are prepared side by side:
+//! their known ids are looked up and their bodies written. They are committed one at a time, in one insert per table, which
+//! is what makes the check for known ids sound within a process.
 //!
-//! Order, and why: payloads, then logs, so that a row that can be seen has its bodies; then the bus, then the receipt,
+//! Order, and why: payloads, then logs, so that a row that can be seen has its bodies; then letters, then the ledger, which
+//! tells of both; then the bus, then the receipt,
 //! so that a process that dies in between is asked again by the sender, and announces then what it stored before.
 
 mod announcer;
+mod encoded;
 mod error;
+mod gate;
 mod group;
 mod insert;
 mod message;
+mod prepare;
 mod publisher;
+mod recent;
+mod settle;
 mod store;
 mod submit;
 mod writer;
 
 pub use announcer::{Announcer, connect_bus};
+pub use encoded::{Encoded, EventRef};
 pub use error::SinkError;
-pub use insert::Rows;
 pub use publisher::Publisher;
 pub(crate) use publisher::stream_config;
 

@@ -1,13 +1,14 @@
 //! What the writer asks of ClickHouse: which ids are known, and which inserts of ours are running.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::time::Duration;
 
 use clickhouse::{Client, Row};
 use serde::Deserialize;
 use weir_event::{EventId, Scope};
 
-use super::SinkError;
+use super::{EventRef, SinkError};
 
 /// How many ids one statement asks about: keeps it well within the server's limit on a query's length (256 KiB).
 const IDS_PER_QUERY_MAX: usize = 4_000;
@@ -33,6 +34,12 @@ struct RunningRow {
     query_id: String,
 }
 
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
 impl Store {
     /// Tables that `client` reaches. A statement that takes longer than `timeout` has failed.
     #[must_use]
@@ -43,6 +50,22 @@ impl Store {
     /// Whether the server answers.
     pub async fn ping(&self) -> Result<(), SinkError> {
         self.within("ping", self.client.query("SELECT 1").execute()).await
+    }
+
+    /// The ids of those of `events` that have a row.
+    pub(super) async fn known_of<'e>(
+        &self,
+        events: impl Iterator<Item = &'e EventRef<'e>>,
+    ) -> Result<HashSet<EventId>, SinkError> {
+        let mut ids: HashMap<&Scope, Vec<EventId>> = HashMap::new();
+        for event in events {
+            ids.entry(event.scope).or_default().push(event.id);
+        }
+        let mut known = HashSet::new();
+        for (scope, mut ids) in ids {
+            known.extend(self.known(scope, &mut ids).await?);
+        }
+        Ok(known)
     }
 
     /// Those of `ids` that have a row.

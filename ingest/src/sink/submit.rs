@@ -1,13 +1,16 @@
 //! How batches get to the writer: within a budget of bytes, and not while nothing can be written.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use weir_event::Source;
 
-use super::SinkError;
+use super::gate::Gate;
+use super::group::Accounts;
+use super::{Encoded, SinkError};
 use crate::metrics::IngestMetrics;
-use crate::pipeline::Batch;
 
 /// The budget is counted in these: a semaphore's permits are counted in 32 bits on its way to us.
 const BUDGET_UNIT_BYTES: usize = 1 << 10;
@@ -20,9 +23,11 @@ pub struct GroupLimits {
     pub waiting_max: usize,
     /// Events in one write. It may be exceeded by one batch.
     pub events_max: usize,
-    /// Bytes of records in one write. It may be exceeded by one batch.
+    /// Bytes of rows in one write. It may be exceeded by one batch.
     pub bytes_max: usize,
-    /// Bytes of records that wait or are being written, over all pushes. A batch that is larger goes alone.
+    /// The least time from one write to the next that is not full: what comes meanwhile is written together.
+    pub interval: Duration,
+    /// Bytes of rows that wait or are being written, over all pushes. A batch that is larger goes alone.
     pub pending_bytes_max: usize,
 }
 
@@ -45,8 +50,8 @@ pub struct Sink {
     submissions: mpsc::Sender<Submission>,
     budget: Arc<Semaphore>,
     budget_units: u32,
-    /// Whether the writer turns batches away.
-    closed: watch::Receiver<bool>,
+    gate: Gate,
+    ignored: Arc<Mutex<Accounts>>,
     metrics: IngestMetrics,
 }
 
@@ -59,72 +64,86 @@ pub struct Pending {
 /// A batch as the writer gets it.
 #[derive(Debug)]
 pub(super) struct Submission {
-    pub(super) load: Load,
+    pub(super) batch: Encoded,
     pub(super) answer: Answer,
 }
 
-/// What is to be stored.
+/// Where the sender of a batch waits.
 #[derive(Debug)]
-pub(super) struct Load {
-    pub(super) batch: Batch,
-    /// Bytes of the records that it was made of.
-    pub(super) bytes: usize,
+pub(super) struct Answer {
+    outcome: oneshot::Sender<Result<Receipt, SinkError>>,
+    source: Source,
+    records: u64,
+    metrics: IngestMetrics,
     /// Its part of the budget; given back when its memory is free.
     _part: OwnedSemaphorePermit,
 }
 
-/// Where a push waits.
-#[derive(Debug)]
-pub(super) struct Answer {
-    outcome: oneshot::Sender<Result<Receipt, SinkError>>,
-    metrics: IngestMetrics,
-}
-
-/// The writer's side: the submissions, and whether more are taken.
+/// The writer's side.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     pub(super) submissions: mpsc::Receiver<Submission>,
-    pub(super) closed: watch::Sender<bool>,
+    pub(super) gate: Gate,
+    /// What is known of batches in which there was nothing to store, for the next write to enter in the ledger.
+    pub(super) ignored: Arc<Mutex<Accounts>>,
 }
 
 impl Sink {
     pub(crate) fn new(limits: &GroupLimits, metrics: IngestMetrics) -> (Self, Inbox) {
         let (sender, submissions) = mpsc::channel(limits.waiting_max);
-        let (close, closed) = watch::channel(false);
+        let gate = Gate::default();
+        let ignored = Arc::<Mutex<Accounts>>::default();
         let budget_units = units(limits.pending_bytes_max);
         let budget = Arc::new(Semaphore::new(budget_units as usize));
-        let sink = Self { submissions: sender, budget, budget_units, closed, metrics };
-        (sink, Inbox { submissions, closed: close })
+        let inbox = Inbox { submissions, gate: gate.clone(), ignored: Arc::clone(&ignored) };
+        (Self { submissions: sender, budget, budget_units, gate, ignored, metrics }, inbox)
     }
 
-    /// The same for threads of a runtime that may block.
-    pub fn submit_blocking(&self, batch: Batch, bytes: usize) -> Result<Pending, SinkError> {
-        Handle::current().block_on(self.submit(batch, bytes))
+    /// Hands a batch in, and waits for room. The same for threads of a runtime that may block.
+    pub fn submit_blocking(&self, batch: Encoded) -> Result<Pending, SinkError> {
+        Handle::current().block_on(self.submit(batch))
     }
 
-    /// Hands a batch in that was made of `bytes` bytes of records, and waits for room.
-    pub async fn submit(&self, batch: Batch, bytes: usize) -> Result<Pending, SinkError> {
-        let mut closed = self.closed.clone();
-        let source = batch.origin.source.as_str();
-        let records = batch.records_to_store();
+    /// Hands a batch in, and waits for room. A batch in which there is nothing to store is settled at once.
+    pub async fn submit(&self, batch: Encoded) -> Result<Pending, SinkError> {
+        if batch.records_to_store() == 0 {
+            return Ok(self.settle_ignored(&batch));
+        }
+        let (source, records) = (batch.source(), batch.records_to_store());
         let result = tokio::select! {
             biased;
-            // An error means that the writer is gone, which the other branch tells as well.
-            Ok(_) = closed.wait_for(|closed| *closed) => Err(SinkError::Unsettled),
-            result = self.send(batch, bytes) => result,
+            () = self.gate.closed() => Err(SinkError::Unsettled),
+            result = self.send(batch) => result,
         };
         if result.is_err() {
-            self.metrics.failed(source, records);
+            self.metrics.failed(source.as_str(), records);
         }
         result
     }
 
-    async fn send(&self, batch: Batch, bytes: usize) -> Result<Pending, SinkError> {
-        let part = Arc::clone(&self.budget).acquire_many_owned(units(bytes).min(self.budget_units)).await;
+    fn settle_ignored(&self, batch: &Encoded) -> Pending {
+        let mut ignored = self.ignored.lock().expect("nobody panics while holding it");
+        let account = ignored.entry((batch.source(), batch.account_id().clone())).or_default();
+        account.add(&Receipt::default(), batch.ignored());
+        let (outcome, receiver) = oneshot::channel();
+        // Its receiver is here.
+        let _ = outcome.send(Ok(Receipt::default()));
+        Pending { outcome: receiver }
+    }
+
+    async fn send(&self, batch: Encoded) -> Result<Pending, SinkError> {
+        let units = units(batch.len_bytes()).min(self.budget_units);
+        let part = Arc::clone(&self.budget).acquire_many_owned(units).await;
         let part = part.map_err(|_| SinkError::Stopped)?;
         let (outcome, receiver) = oneshot::channel();
-        let load = Load { batch, bytes, _part: part };
-        let submission = Submission { load, answer: Answer { outcome, metrics: self.metrics.clone() } };
+        let answer = Answer {
+            outcome,
+            source: batch.source(),
+            records: batch.records_to_store(),
+            metrics: self.metrics.clone(),
+            _part: part,
+        };
+        let submission = Submission { batch, answer };
         self.submissions.send(submission).await.map_err(|_| SinkError::Stopped)?;
         Ok(Pending { outcome: receiver })
     }
@@ -143,29 +162,15 @@ impl Pending {
 }
 
 impl Answer {
-    /// Tells the push what became of its batch, and counts it.
-    pub(super) fn give(self, batch: &Batch, outcome: Result<Receipt, SinkError>) {
-        let source = batch.origin.source.as_str();
+    /// Tells the sender what became of its batch, and counts it.
+    pub(super) fn give(self, outcome: Result<Receipt, SinkError>) {
+        let source = self.source.as_str();
         match &outcome {
             Ok(receipt) => self.metrics.settled(source, receipt),
-            Err(_) => self.metrics.failed(source, batch.records_to_store()),
+            Err(_) => self.metrics.failed(source, self.records),
         }
         // A push that no longer waits lost its connection: what it brought is stored all the same.
         let _ = self.outcome.send(outcome);
-    }
-}
-
-impl Submission {
-    /// Asks the push to come back.
-    pub(super) fn refuse(self) {
-        self.answer.give(&self.load.batch, Err(SinkError::Unsettled));
-    }
-}
-
-impl Batch {
-    /// How many of its records the sink has to do with.
-    fn records_to_store(&self) -> u64 {
-        (self.events.len() + self.dead_letters.len()) as u64
     }
 }
 
@@ -178,58 +183,74 @@ mod tests {
     use std::time::Duration;
 
     use tokio::time::timeout;
-    use weir_event::Source;
     use weir_service::metrics::Metrics;
 
     use super::*;
     use crate::accept::{Form, Origin};
+    use crate::pipeline::{Batch, DeadLetter};
 
-    const LIMITS: GroupLimits =
-        GroupLimits { waiting_max: 16, events_max: 100, bytes_max: 100 << 10, pending_bytes_max: 100 << 10 };
+    const LIMITS: GroupLimits = GroupLimits {
+        waiting_max: 16,
+        events_max: 100,
+        bytes_max: 100 << 10,
+        interval: Duration::ZERO,
+        pending_bytes_max: 100 << 10,
+    };
     const SOON: Duration = Duration::from_millis(50);
 
     fn sink() -> (Sink, Inbox) {
         Sink::new(&LIMITS, IngestMetrics::register(&mut Metrics::new("ingest", "0")))
     }
 
-    fn batch() -> Batch {
-        Batch::new(Origin {
+    /// A batch with one dead letter, of as many bytes.
+    fn batch(bytes: usize) -> Encoded {
+        let origin = Origin {
             account_id: "acc".parse().unwrap(),
             gateway_id: None,
             source: Source::Logpush,
             form: Form::Logpush,
             batch: "test".to_owned(),
             received_at_ms: 0,
-        })
+        };
+        let letter = DeadLetter {
+            digest: String::new(),
+            gateway_id: None,
+            position: 1,
+            attributes: None,
+            reason: "defect",
+            detail: String::new(),
+            raw: vec![b'x'; bytes],
+        };
+        Encoded::of(&Batch { dead_letters: vec![letter], ..Batch::new(origin) })
     }
 
     #[tokio::test]
     async fn what_is_pending_is_bounded_in_bytes_and_a_larger_batch_goes_alone() {
         let (sink, mut inbox) = sink();
-        sink.submit(batch(), 60 << 10).await.unwrap();
-        let second = sink.submit(batch(), 1 << 30);
+        sink.submit(batch(60 << 10)).await.unwrap();
+        let second = sink.submit(batch(1 << 20));
         let mut second = std::pin::pin!(second);
         assert!(timeout(SOON, &mut second).await.is_err());
         let first = inbox.submissions.recv().await.unwrap();
         assert!(timeout(SOON, &mut second).await.is_err(), "what is being written counts as well");
         drop(first);
         second.await.unwrap();
-        assert!(timeout(SOON, sink.submit(batch(), 1)).await.is_err());
+        assert!(timeout(SOON, sink.submit(batch(1))).await.is_err());
         drop(inbox.submissions.recv().await.unwrap());
-        sink.submit(batch(), 1).await.unwrap();
+        sink.submit(batch(1)).await.unwrap();
     }
 
     #[tokio::test]
     async fn while_nothing_can_be_written_batches_are_turned_away_and_not_held() {
         let (sink, inbox) = sink();
-        sink.submit(batch(), 100 << 10).await.unwrap();
-        let waiting = sink.submit(batch(), 1);
+        sink.submit(batch(100 << 10)).await.unwrap();
+        let waiting = sink.submit(batch(1));
         let mut waiting = std::pin::pin!(waiting);
         assert!(timeout(SOON, &mut waiting).await.is_err());
-        inbox.closed.send_replace(true);
+        let closed = inbox.gate.close();
         assert!(matches!(waiting.await, Err(SinkError::Unsettled)));
-        assert!(matches!(sink.submit(batch(), 1).await, Err(SinkError::Unsettled)));
-        inbox.closed.send_replace(false);
-        assert!(timeout(SOON, sink.submit(batch(), 1)).await.is_err(), "the budget is still taken");
+        assert!(matches!(sink.submit(batch(1)).await, Err(SinkError::Unsettled)));
+        drop(closed);
+        assert!(timeout(SOON, sink.submit(batch(1))).await.is_err(), "the budget is still taken");
     }
 }

@@ -6,8 +6,10 @@
 mod client;
 pub mod migrations;
 mod money;
+mod row_binary;
 mod rows;
 
 pub use client::client;
 pub use money::{ScaledUsd, UsdRangeError};
-pub use rows::{DeadLetterRow, LogRow, PayloadRow};
+pub use row_binary::{RowBinaryError, append_row, columns};
+pub use rows::{DeadLetterRow, LedgerRow, LogRow, PayloadRow, ROW_HEADER_BYTES, fill_in_header};

@@ -13,6 +13,7 @@ pub const ALL: &[Migration] = &[
         source: include_str!("../migrations/0002_tokens_and_money.sql"),
     },
     Migration { version: 3, name: "reprice", source: include_str!("../migrations/0003_reprice.sql") },
+    Migration { version: 4, name: "delivery", source: include_str!("../migrations/0004_delivery.sql") },
 ];
 
 /// The table that records what was applied. Created before anything else.

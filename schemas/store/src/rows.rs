@@ -1,6 +1,8 @@
 //! The rows of the tables, borrowed from the events that they are made of.
 //!
-//! Field names are column names. Writing goes by name, so the order here is only for reading eyes.
+//! Field names are column names. Rows of `logs` and `dead_letters` begin with what only the write knows that stores them,
+//! in [`ROW_HEADER_BYTES`] bytes: they are encoded before that is known, and it is filled in when they are sent. Otherwise
+//! the order is only for reading eyes.
 
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
@@ -9,18 +11,31 @@ use weir_pricing::{Edition, PricedEvent};
 
 use crate::ScaledUsd;
 
+/// How an encoded row of `logs` or `dead_letters` begins: the time of the write and its name.
+pub const ROW_HEADER_BYTES: usize = 16;
+
+/// Fills in how an encoded row of `logs` or `dead_letters` begins: stored at `at` by the write `write_id`.
+#[must_use]
+pub fn fill_in_header(at: Timestamp, write_id: u64) -> [u8; ROW_HEADER_BYTES] {
+    let mut header = [0; ROW_HEADER_BYTES];
+    header[..8].copy_from_slice(&at.millis().to_le_bytes());
+    header[8..].copy_from_slice(&write_id.to_le_bytes());
+    header
+}
+
 /// A row of `logs`. What a source did not give is `""` for texts and `None` for counts and amounts; the default row
 /// says nothing at all.
 #[derive(Clone, Debug, Default, PartialEq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are described in the migration and in weir_event::UsageEvent")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 pub struct LogRow<'a> {
+    pub ingested_at: i64,
+    pub write_id: u64,
     pub account_id: &'a str,
     pub gateway_id: &'a str,
     pub created_at: i64,
     pub id: [u8; 26],
     pub started_at: i64,
-    pub ingested_at: i64,
     pub source: &'a str,
     pub dialect: &'a str,
     pub event_id: &'a str,
@@ -108,23 +123,43 @@ pub struct PayloadRow<'a> {
 #[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
 pub struct DeadLetterRow<'a> {
+    pub received_at: i64,
+    pub write_id: u64,
     pub account_id: &'a str,
     pub gateway_id: &'a str,
     pub digest: &'a str,
-    pub received_at: i64,
     pub source: &'a str,
+    pub form: &'a str,
     pub batch: &'a str,
     pub position: u64,
+    pub attributes: Vec<(&'a str, &'a str)>,
     pub reason: &'a str,
     pub detail: &'a str,
     #[serde(with = "serde_bytes")]
     pub raw: &'a [u8],
 }
 
+/// A row of `ledger`: what became of what one write took in from one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are described in the migration")]
+pub struct LedgerRow<'a> {
+    pub hour: u32,
+    pub source: &'a str,
+    pub account_id: &'a str,
+    pub write_id: u64,
+    pub subject: &'a str,
+    pub received: i64,
+    pub stored: i64,
+    pub duplicates: i64,
+    pub dead_lettered: i64,
+    pub ignored: i64,
+    pub version: u64,
+}
+
 impl<'a> LogRow<'a> {
-    /// The row of an event, stored at `ingested_at`.
+    /// The row of an event, stored at `ingested_at` by the write `write_id`.
     #[must_use]
-    pub fn from_event(priced: &'a PricedEvent, ingested_at: Timestamp) -> Self {
+    pub fn from_event(priced: &'a PricedEvent, ingested_at: Timestamp, write_id: u64) -> Self {
         let event = priced.event();
         let (caller, bodies) = (&event.caller, &event.bodies);
         Self {
@@ -134,6 +169,7 @@ impl<'a> LogRow<'a> {
             id: event.id.bytes(),
             started_at: event.started_at.millis(),
             ingested_at: ingested_at.millis(),
+            write_id,
             source: event.source.as_str(),
             dialect: event.dialect.as_str(),
             event_id: text(event.event_id.as_deref()),

@@ -112,7 +112,7 @@ impl<'s> Rivals<'s> {
         payloads.end().await?;
         let mut logs = self.client.insert::<LogRow<'static>>("logs_prepared").await?;
         for event in events {
-            let written = logs.write(&LogRow::from_event(event, Timestamp::MIN));
+            let written = logs.write(&LogRow::from_event(event, Timestamp::MIN, 0));
             written.await?;
         }
         logs.end().await

@@ -1,0 +1,216 @@
+//! A batch as it goes to the store: its rows as bytes, made by the thread that made the batch.
+//!
+//! What the writer does one write at a time is only to pick rows and send them. Bytes are also what can be put away
+//! while ClickHouse is not there, and stored later without being worked out anew.
+
+use serde::{Deserialize, Serialize};
+use weir_event::bus::shard_of;
+use weir_event::{AccountId, EventId, GatewayId, Scope, Source, Timestamp};
+use weir_store::{DeadLetterRow, LogRow, PayloadRow, append_row};
+
+use super::message::entry_json;
+use crate::accept::Attributes;
+use crate::pipeline::{Batch, DeadLetter};
+use crate::price::PricedEvent;
+
+/// A batch, ready to be stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encoded {
+    source: Source,
+    account_id: AccountId,
+    scopes: Vec<Scope>,
+    events: Vec<EncodedEvent>,
+    logs: Parts,
+    /// Empty for an event without bodies.
+    payloads: Parts,
+    /// What the bus is told of each event.
+    entries: Parts,
+    letters: Parts,
+    dead_lettered: u64,
+    sealed: u64,
+    ignored: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct EncodedEvent {
+    id: EventId,
+    /// Which of the scopes.
+    scope: usize,
+    shard: u16,
+}
+
+/// Pieces of bytes, one after another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Parts {
+    #[serde(with = "serde_bytes")]
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// An event of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct EventRef<'e> {
+    /// Which event.
+    pub id: EventId,
+    /// Whose.
+    pub scope: &'e Scope,
+    /// The shard of its usage.
+    pub shard: u16,
+    /// Its row of `logs`, without what the write fills in.
+    pub log: &'e [u8],
+    /// Its row of `payloads`, empty where there were no bodies.
+    pub payload: &'e [u8],
+    /// What the bus is told of it, see [`entry_json`].
+    pub entry: &'e [u8],
+}
+
+impl Encoded {
+    /// Encodes a batch.
+    #[must_use]
+    pub fn of(batch: &Batch) -> Self {
+        let mut encoded = Self {
+            source: batch.origin.source,
+            account_id: batch.origin.account_id.clone(),
+            scopes: Vec::new(),
+            events: Vec::with_capacity(batch.events.len()),
+            logs: Parts::default(),
+            payloads: Parts::default(),
+            entries: Parts::default(),
+            letters: Parts::default(),
+            dead_lettered: batch.dead_letters.len() as u64,
+            sealed: batch.sealed_letters.len() as u64,
+            ignored: batch.ignored,
+        };
+        for event in &batch.events {
+            encoded.push(event);
+        }
+        for letter in batch.letters() {
+            encoded.push_letter(batch, letter);
+        }
+        encoded
+    }
+
+    /// The door that its records came in through.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        self.source
+    }
+
+    /// Whose records they are.
+    #[must_use]
+    pub const fn account_id(&self) -> &AccountId {
+        &self.account_id
+    }
+
+    /// Its events, in order.
+    #[must_use]
+    pub fn events(&self) -> impl ExactSizeIterator<Item = EventRef<'_>> {
+        self.events.iter().enumerate().map(|(index, event)| EventRef {
+            id: event.id,
+            scope: &self.scopes[event.scope],
+            shard: event.shard,
+            log: self.logs.get(index),
+            payload: self.payloads.get(index),
+            entry: self.entries.get(index),
+        })
+    }
+
+    /// Its rows of `dead_letters`, without what the write fills in.
+    pub fn letters(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.letters.ends.len()).map(|index| self.letters.get(index))
+    }
+
+    /// Records that are kept as dead letters instead of an event.
+    #[must_use]
+    pub const fn dead_lettered(&self) -> u64 {
+        self.dead_lettered
+    }
+
+    /// Letters that are kept beside an event.
+    #[must_use]
+    pub const fn sealed(&self) -> u64 {
+        self.sealed
+    }
+
+    /// Records in which there is nothing to store.
+    #[must_use]
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// How many records it was made of.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.events.len() as u64 + self.dead_lettered + self.ignored
+    }
+
+    /// How many of its records something is to be stored of.
+    #[must_use]
+    pub fn records_to_store(&self) -> u64 {
+        self.events.len() as u64 + self.dead_lettered
+    }
+
+    /// The memory of its rows, in bytes.
+    #[must_use]
+    pub fn len_bytes(&self) -> usize {
+        [&self.logs, &self.payloads, &self.entries, &self.letters].iter().map(|parts| parts.bytes.len()).sum()
+    }
+
+    fn push(&mut self, priced: &PricedEvent) {
+        let event = priced.event();
+        // Batches have a gateway or two.
+        let known = self.scopes.iter().position(|scope| *scope == event.scope);
+        let scope = known.unwrap_or_else(|| {
+            self.scopes.push(event.scope.clone());
+            self.scopes.len() - 1
+        });
+        let shard = shard_of(&event.scope, event.caller.token());
+        self.events.push(EncodedEvent { id: event.id, scope, shard });
+        let row = LogRow::from_event(priced, Timestamp::MIN, 0);
+        append_row(&row, self.logs.open()).expect("a log row has the types of columns");
+        self.logs.close();
+        let payloads = self.payloads.open();
+        if let Some(row) = PayloadRow::from_event(priced) {
+            append_row(&row, payloads).expect("a payload row has the types of columns");
+        }
+        self.payloads.close();
+        entry_json(priced, self.entries.open());
+        self.entries.close();
+    }
+
+    fn push_letter(&mut self, batch: &Batch, letter: &DeadLetter) {
+        let origin = &batch.origin;
+        let row = DeadLetterRow {
+            received_at: 0,
+            write_id: 0,
+            account_id: origin.account_id.as_str(),
+            gateway_id: letter.gateway_id.as_ref().map_or("", GatewayId::as_str),
+            digest: &letter.digest,
+            source: origin.source.as_str(),
+            form: origin.form.as_str(),
+            batch: &origin.batch,
+            position: letter.position,
+            attributes: letter.attributes.iter().flat_map(Attributes::iter).collect(),
+            reason: letter.reason,
+            detail: &letter.detail,
+            raw: &letter.raw,
+        };
+        append_row(&row, self.letters.open()).expect("a letter row has the types of columns");
+        self.letters.close();
+    }
+}
+
+impl Parts {
+    fn open(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    fn close(&mut self) {
+        self.ends.push(self.bytes.len());
+    }
+
+    fn get(&self, index: usize) -> &[u8] {
+        let begin = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[begin..self.ends[index]]
+    }
+}

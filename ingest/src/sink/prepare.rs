@@ -1,0 +1,158 @@
+//! The part of a write that may be done side by side: gathering batches, asking which of their events are known, and
+//! writing the bodies of those that are not.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::{Instant, timeout_at};
+use weir_event::EventId;
+use weir_service::telemetry::chain;
+
+use super::gate::Gate;
+use super::insert::Token;
+use super::settle::clickhouse_answers;
+use super::submit::{Answer, Inbox, Submission};
+use super::{Encoded, EventRef, GroupLimits, SinkError, Store};
+use crate::metrics::IngestMetrics;
+
+/// Batches that are to be committed together.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) batches: Vec<Encoded>,
+    pub(super) answers: Vec<Answer>,
+    /// Those of their events that had a row.
+    pub(super) known: HashSet<EventId>,
+    /// How many commits of this process had come to their end before that was asked.
+    pub(super) seen: u64,
+}
+
+/// Prepares groups of batches. Several may work side by side.
+#[derive(Clone, Debug)]
+pub(super) struct Preparer {
+    pub(super) intake: Arc<Mutex<Intake>>,
+    pub(super) gate: Gate,
+    pub(super) store: Store,
+    pub(super) commits: Arc<AtomicU64>,
+    pub(super) metrics: IngestMetrics,
+}
+
+/// Where groups are gathered, one at a time.
+#[derive(Debug)]
+pub(super) struct Intake {
+    pub(super) inbox: Inbox,
+    pub(super) limits: GroupLimits,
+    /// When a group that is not full may be closed.
+    pub(super) not_before: Option<Instant>,
+}
+
+impl Preparer {
+    /// Prepares until every sink is gone.
+    pub(super) async fn run(self, prepared: mpsc::Sender<Prepared>) {
+        loop {
+            let gathered = self.intake.lock().await.gather().await;
+            let Some(group) = gathered else { return };
+            let (batches, answers) =
+                group.into_iter().map(|submission| (submission.batch, submission.answer)).unzip();
+            let mut group = Prepared {
+                batches,
+                answers,
+                known: HashSet::new(),
+                seen: self.commits.load(Ordering::SeqCst),
+            };
+            if self.gate.is_closed() {
+                group.turn_away(&SinkError::Unsettled);
+                continue;
+            }
+            match self.prepare(&mut group).await {
+                // The committer ends after us.
+                Ok(()) => drop(prepared.send(group).await),
+                Err(error) => self.failed(group, &error).await,
+            }
+        }
+    }
+
+    async fn prepare(&self, group: &mut Prepared) -> Result<(), SinkError> {
+        group.known = known_ids(&self.store, &group.batches).await?;
+        let fresh: Vec<EventRef<'_>> = group
+            .batches
+            .iter()
+            .flat_map(Encoded::events)
+            .filter(|event| !group.known.contains(&event.id))
+            .collect();
+        // Bodies may be written twice, so their write needs no name that nobody else has.
+        let name = fresh.iter().fold(Sha256::new(), |name, event| name.chain_update(event.id.bytes()));
+        self.store.insert_payloads(&fresh, &Token::new(name)).await
+    }
+
+    async fn failed(&self, group: Prepared, error: &SinkError) {
+        self.metrics.write_failed();
+        tracing::warn!(error = chain(error), batches = group.batches.len(), "write failed");
+        if error.is_rejection() {
+            group.turn_away(error);
+            return;
+        }
+        let _closed = self.gate.close();
+        group.turn_away(error);
+        let answers = clickhouse_answers(&self.store);
+        let mut answers = std::pin::pin!(answers);
+        loop {
+            let next = async { self.intake.lock().await.inbox.submissions.recv().await };
+            tokio::select! {
+                biased;
+                () = &mut answers => return,
+                next = next => match next {
+                    Some(submission) => submission.answer.give(Err(SinkError::Unsettled)),
+                    None => return,
+                },
+            }
+        }
+    }
+}
+
+impl Intake {
+    /// The next batches that go together; `None` when every sink is gone.
+    async fn gather(&mut self) -> Option<Vec<Submission>> {
+        let first = self.inbox.submissions.recv().await?;
+        let (mut events, mut bytes) = (first.batch.events().len(), first.batch.len_bytes());
+        let mut group = vec![first];
+        while events < self.limits.events_max && bytes < self.limits.bytes_max {
+            let next = match self.not_before {
+                Some(at) => timeout_at(at, self.inbox.submissions.recv()).await.ok().flatten(),
+                None => None,
+            };
+            let Some(next) = next.or_else(|| self.inbox.submissions.try_recv().ok()) else { break };
+            events += next.batch.events().len();
+            bytes += next.batch.len_bytes();
+            group.push(next);
+        }
+        self.not_before = Some(Instant::now() + self.limits.interval);
+        Some(group)
+    }
+}
+
+impl Prepared {
+    /// Asks every sender to come back.
+    pub(super) fn turn_away(self, error: &SinkError) {
+        self.answers.into_iter().for_each(|answer| answer.give(Err(error.clone())));
+    }
+
+    /// Each of its batches on its own.
+    pub(super) fn into_singles(self) -> impl Iterator<Item = Self> {
+        let Self { batches, answers, known, seen } = self;
+        batches.into_iter().zip(answers).map(move |(batch, answer)| Self {
+            batches: vec![batch],
+            answers: vec![answer],
+            known: known.clone(),
+            seen,
+        })
+    }
+}
+
+/// Those events of `batches` that have a row.
+pub(super) async fn known_ids(store: &Store, batches: &[Encoded]) -> Result<HashSet<EventId>, SinkError> {
+    let events: Vec<_> = batches.iter().flat_map(Encoded::events).collect();
+    store.known_of(events.iter()).await
+}

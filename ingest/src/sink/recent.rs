@@ -1,0 +1,65 @@
+//! The ids that were committed lately: what an id check that was made before could not see.
+
+use std::collections::{HashSet, VecDeque};
+
+use weir_event::EventId;
+
+/// How many commits are remembered. A check that is older than all of them is made again.
+const COMMITS_MAX: usize = 8;
+
+/// The ids of the last commits of this process, numbered from 1.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    commits: VecDeque<HashSet<EventId>>,
+    /// How many commits there were before the first that is remembered.
+    before: u64,
+}
+
+impl Recent {
+    /// Adds a commit, and gives how many there are now.
+    pub(super) fn add(&mut self, ids: impl Iterator<Item = EventId>) -> u64 {
+        self.commits.push_back(ids.collect());
+        if self.commits.len() > COMMITS_MAX {
+            self.commits.pop_front();
+            self.before += 1;
+        }
+        self.before + self.commits.len() as u64
+    }
+
+    /// Adds to `known` the ids of every commit after the first `seen`; false if some of them are forgotten.
+    pub(super) fn complete(&self, known: &mut HashSet<EventId>, seen: u64) -> bool {
+        let Some(skipped) = seen.checked_sub(self.before) else {
+            return false;
+        };
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        known.extend(self.commits.iter().skip(skipped).flatten());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_event::Timestamp;
+
+    use super::*;
+
+    fn id(number: u64) -> EventId {
+        EventId::derive(Timestamp::MIN, &[&number.to_le_bytes()])
+    }
+
+    #[test]
+    fn a_check_is_completed_with_the_commits_after_it_or_not_at_all() {
+        let mut recent = Recent::default();
+        let commits = COMMITS_MAX as u64 + 2;
+        for number in 1..=commits {
+            assert_eq!(recent.add([id(number)].into_iter()), number);
+        }
+        for seen in 0..=commits {
+            let mut known = HashSet::new();
+            let complete = recent.complete(&mut known, seen);
+            assert_eq!(complete, seen >= 2, "{seen}");
+            let expected: HashSet<_> = (seen + 1..=commits).filter(|_| complete).map(id).collect();
+            assert_eq!(known, expected, "{seen}");
+        }
+    }
+}

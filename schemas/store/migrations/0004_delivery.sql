@@ -1,0 +1,37 @@
+-- What delivery needs: which write stored a row, what a dead letter is replayed from, and the ledger.
+
+ALTER TABLE logs ${ON_CLUSTER}
+    ADD COLUMN IF NOT EXISTS write_id UInt64 COMMENT 'the write that stored it, 0 before there was this column' CODEC(ZSTD(1)) AFTER ingested_at;
+
+-- Rows of two writers that raced are looked for among those that were stored lately.
+ALTER TABLE logs ${ON_CLUSTER}
+    ADD INDEX IF NOT EXISTS ingested_at_minmax ingested_at TYPE minmax GRANULARITY 1;
+
+-- A settled letter is a newer version of the same row: read with FINAL.
+ALTER TABLE dead_letters ${ON_CLUSTER}
+    ADD COLUMN IF NOT EXISTS write_id UInt64 COMMENT 'the write that stored it' CODEC(ZSTD(1)) AFTER received_at,
+    ADD COLUMN IF NOT EXISTS form LowCardinality(String) DEFAULT 'logpush' COMMENT 'how its source writes records' AFTER source,
+    ADD COLUMN IF NOT EXISTS attributes Map(String, String) COMMENT 'what came beside the record' CODEC(ZSTD(1)) AFTER position,
+    ADD COLUMN IF NOT EXISTS settled_at Nullable(DateTime64(3, 'UTC')) COMMENT 'when it was dealt with, NULL while it is not' CODEC(ZSTD(1)) AFTER raw,
+    ADD COLUMN IF NOT EXISTS settled_as LowCardinality(String) COMMENT 'what became of it: stored, duplicate, ignored' AFTER settled_at;
+
+-- What became of every record that was taken in: a row per write and source, and one per row that was taken out again.
+-- received = stored + duplicates + dead_lettered + ignored in each. Summed over an hour, stored is the number of rows
+-- in logs that were ingested in it. Read with FINAL.
+CREATE TABLE IF NOT EXISTS ledger ${ON_CLUSTER} (
+    hour DateTime('UTC') COMMENT 'of the write' CODEC(Delta, ZSTD(1)),
+    source LowCardinality(String),
+    account_id LowCardinality(String),
+    write_id UInt64 CODEC(ZSTD(1)),
+    subject String COMMENT 'empty for a write, the id of a row of it that was taken out otherwise' CODEC(ZSTD(1)),
+    received Int64 CODEC(ZSTD(1)),
+    stored Int64 CODEC(ZSTD(1)),
+    duplicates Int64 CODEC(ZSTD(1)),
+    dead_lettered Int64 CODEC(ZSTD(1)),
+    ignored Int64 CODEC(ZSTD(1)),
+    version UInt64 COMMENT 'the later one is in force'
+)
+ENGINE = ${REPLICATED}ReplacingMergeTree(version)
+PARTITION BY toYYYYMM(hour)
+ORDER BY (hour, source, account_id, write_id, subject)
+SETTINGS non_replicated_deduplication_window = 1000;
