@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use weir_service::auth::BearerTokens;
 use weir_service::config::{
-    ByteSize, ClickHouseConfig, ConfigErrors, Key, LogConfig, NatsConfig, Reader, Reported,
+    ByteSize, ClickHouseConfig, ConfigErrors, InvalidValue, Key, LogConfig, NatsConfig, Reader, Reported,
+    Value,
 };
 use weir_service::telemetry::chain;
 
 use crate::accept::{ChunkLimits, PushLimits};
 use crate::decode::PrivateKeys;
+use crate::normalize::NewApiTypes;
 use crate::price::{PriceBook, load_book};
 use crate::redact::{self, Redactor};
 use crate::sink::GroupLimits;
@@ -37,6 +39,11 @@ pub const KEYS: &[Key] = &[
         PRICE_FILES,
         "price files (TOML) that come before the built-in price book, comma-separated; none if not set",
     ),
+    Key::new(
+        "ingest.new_api_types",
+        "what types 4 and 5 of new-api's log are: documented (error, system) or upstream (system, error)",
+    )
+    .default("documented"),
     Key::new("ingest.drain_timeout", "how long pushes under way may take when stopping").default("20s"),
     Key::new("ingest.body_bytes_max", "the most bytes of a push, decompressed").default("1GiB"),
     Key::new("ingest.line_bytes_max", "the most bytes of a record; longer ones are dead letters")
@@ -78,6 +85,8 @@ pub struct IngestConfig {
     pub tokens: BearerTokens,
     /// What encrypted logs are opened with.
     pub private_keys: PrivateKeys,
+    /// What the types of new-api's log mean.
+    pub new_api_types: NewApiTypes,
     /// Whether to bring the tables up to date first.
     pub migrate_at_start: bool,
     /// What costs are computed with.
@@ -107,6 +116,7 @@ impl IngestConfig {
         let ops_listen = reader.get("ingest.ops_listen");
         let tokens = reader.bearer_tokens("ingest.tokens");
         let private_keys = read_private_keys(&mut reader);
+        let new_api_types = reader.get("ingest.new_api_types");
         let migrate_at_start = reader.get("ingest.migrate_at_start");
         let price_book = read_price_book(&mut reader, &[]);
         let drain_timeout = reader.get("ingest.drain_timeout");
@@ -122,6 +132,7 @@ impl IngestConfig {
                 ops_listen: ops_listen?,
                 tokens: tokens?,
                 private_keys: private_keys?,
+                new_api_types: new_api_types?,
                 migrate_at_start: migrate_at_start?,
                 price_book: price_book?,
                 drain_timeout: drain_timeout?,
@@ -204,6 +215,18 @@ fn read_group(reader: &mut Reader) -> Result<GroupLimits, Reported> {
     })
 }
 
+impl Value for NewApiTypes {
+    const EXPECTED: &'static str = "documented or upstream";
+
+    fn from_text(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            "documented" => Ok(Self::Documented),
+            "upstream" => Ok(Self::Upstream),
+            _ => Err(InvalidValue::OtherKind), // Any other word is the caller's.
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
@@ -248,6 +271,17 @@ mod tests {
         assert_eq!(policies(None), ["redact"; 3]);
         assert_eq!(policies(Some("acc/gw=none,acc/*=heads")), ["none", "heads", "redact"]);
         assert_eq!(policies(Some("*/gw=store")), ["store", "redact", "store"]);
+    }
+
+    #[test]
+    fn the_types_of_new_apis_log_are_the_documented_ones_unless_told() {
+        let types = |word: &str| {
+            read(&["--ingest-new-api-types", word], &[TOKENS]).map(|config| config.new_api_types)
+        };
+        assert_eq!(read(&[], &[TOKENS]).unwrap().new_api_types, NewApiTypes::Documented);
+        assert_eq!(types("upstream"), Ok(NewApiTypes::Upstream));
+        let error = types("d").unwrap_err();
+        assert!(error.contains("ingest.new_api_types"), "{error}");
     }
 
     #[test]

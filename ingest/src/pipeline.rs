@@ -8,7 +8,7 @@ use weir_event::{GatewayId, Timestamp, UsageEvent};
 
 use crate::accept::{Attributes, Chunk, Origin, RawRecord};
 use crate::decode::{AiGatewayLog, Closed, Content, DecodeError, Decoded, PrivateKeys, decode};
-use crate::normalize::{Arrival, normalize, normalize_ai_gateway, normalize_event};
+use crate::normalize::{Arrival, NewApiTypes, normalize, normalize_ai_gateway, normalize_event};
 use crate::price::{PriceBook, PricedEvent};
 use crate::redact::{Letter, Redactor, Tally};
 
@@ -63,6 +63,7 @@ pub struct Pipeline {
     book: PriceBook,
     keys: PrivateKeys,
     redactor: Redactor,
+    new_api_types: NewApiTypes,
 }
 
 /// What a record became.
@@ -78,7 +79,12 @@ impl Pipeline {
     /// Prices come from `book`; texts are redacted as where nothing is configured.
     #[must_use]
     pub fn new(book: PriceBook) -> Self {
-        Self { book, keys: PrivateKeys::default(), redactor: Redactor::default() }
+        Self {
+            book,
+            keys: PrivateKeys::default(),
+            redactor: Redactor::default(),
+            new_api_types: NewApiTypes::default(),
+        }
     }
 
     /// The same, and encrypted logs are opened with `keys`.
@@ -91,6 +97,12 @@ impl Pipeline {
     #[must_use]
     pub fn with_redactor(self, redactor: Redactor) -> Self {
         Self { redactor, ..self }
+    }
+
+    /// The same, and rows of new-api's log number their types so.
+    #[must_use]
+    pub fn with_new_api_types(self, new_api_types: NewApiTypes) -> Self {
+        Self { new_api_types, ..self }
     }
 
     /// What is kept of texts.
@@ -162,7 +174,8 @@ impl Pipeline {
             }
             Decoded::Event(wire) => {
                 let scope = origin.scope(None).ok_or(DecodeError::NoGateway)?;
-                let event = normalize_event(wire, &Arrival::of(record, origin, &scope))?;
+                let arrival = Arrival::of(record, origin, &scope).with_new_api_types(self.new_api_types);
+                let event = normalize_event(wire, &arrival)?;
                 is_not_ahead(event.created_at, origin)?;
                 Ok(self.price(event, None))
             }

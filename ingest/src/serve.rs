@@ -50,6 +50,7 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
     let pipeline = Arc::new(
         Pipeline::new(config.price_book)
             .with_private_keys(config.private_keys)
+            .with_new_api_types(config.new_api_types)
             .with_redactor(config.redactor),
     );
     let pushes = Pushes::new(config.push, SystemClock::shared(), pipeline, sink, ingest_metrics.clone());

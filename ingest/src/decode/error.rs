@@ -50,6 +50,18 @@ pub enum DecodeError {
         /// Its path.
         field: String,
     },
+    /// A field that says when something happened cannot be read, or is not of our time.
+    #[error("{field} is no time of the years 2000 to 2099 as this form writes it")]
+    InvalidTime {
+        /// Its path.
+        field: String,
+    },
+    /// A CloudEvent of a version that is not known here.
+    #[error("specversion is not 1.x")]
+    SpecVersion,
+    /// A CloudEvent whose data is said not to be JSON.
+    #[error("datacontenttype is not JSON")]
+    ContentType,
     /// It does not make sense as a whole.
     #[error(transparent)]
     Event(WireError),
@@ -105,12 +117,14 @@ impl DecodeError {
             Self::MissingField { .. } => "missing_field",
             Self::DuplicateField { .. } => "duplicate_field",
             Self::InvalidValue { .. } => "invalid_value",
+            Self::SpecVersion => "unsupported_specversion",
+            Self::ContentType => "unsupported_content_type",
             Self::Event(error) => reason_of(error),
             Self::UnknownForm { .. } => "unknown_form",
             Self::NoTimestamp { .. } => "no_timestamp",
             Self::NoGateway => "no_gateway",
             Self::Gateway(_) => "invalid_gateway",
-            Self::Timestamp { .. } | Self::Future { .. } => "invalid_timestamp",
+            Self::InvalidTime { .. } | Self::Timestamp { .. } | Self::Future { .. } => "invalid_timestamp",
             Self::TooLong => "line_too_long",
             Self::Defect => "defect",
         }
@@ -130,11 +144,11 @@ impl DecodeError {
         // A name that is none of those which a map may have is no part of the path.
         let (path, is_name) = path.strip_suffix(".?").map_or((path, false), |map| (map, true));
         let parent = Some(path.to_owned()).filter(|path| !matches!(path.as_str(), "" | "." | "?"));
-        let field = || parent.clone().unwrap_or_else(|| "the record".to_owned());
+        let field = || shorten(parent.clone().unwrap_or_else(|| "the record".to_owned()), NAME_MAX);
         // The name stands in backticks, and is not always a part of the path.
         let named = || {
             let name = message.split('`').nth(1).unwrap_or_default();
-            let parent = parent.as_deref().filter(|parent| !parent.ends_with(name));
+            let parent = parent.as_deref().filter(|parent| parent.rsplit('.').next() != Some(name));
             let whole = parent.map_or_else(|| name.to_owned(), |parent| format!("{parent}.{name}"));
             shorten(whole, NAME_MAX)
         };
@@ -145,11 +159,31 @@ impl DecodeError {
             }
             message if message.starts_with("missing field") => Self::MissingField { field: named() },
             message if message.starts_with("duplicate field") => Self::DuplicateField { field: named() },
+            message if is_of_time(message) => Self::InvalidTime { field: field() },
             message if message.starts_with("invalid type") => Self::UnexpectedType { field: field(), column },
             // Out of its range, or not of its vocabulary.
             _ => Self::InvalidValue { field: field() },
         }
     }
+
+    /// The same, of a part of the record that is found under `parent`.
+    pub(super) fn within(mut self, parent: &str) -> Self {
+        if let Self::UnexpectedType { field, .. }
+        | Self::UnknownField { field }
+        | Self::MissingField { field }
+        | Self::DuplicateField { field }
+        | Self::InvalidTime { field }
+        | Self::InvalidValue { field } = &mut self
+        {
+            *field = if field == "the record" { parent.to_owned() } else { format!("{parent}.{field}") };
+        }
+        self
+    }
+}
+
+/// Whether an error of serde's repeats what the reader of times says.
+fn is_of_time(message: &str) -> bool {
+    message.starts_with("not an RFC 3339 time") || message.contains(" is not in the years 2000 to 2099")
 }
 
 impl From<WireError> for DecodeError {

@@ -6,20 +6,25 @@
 //! the next stage. A record never takes its neighbours down, and never panics, whatever its bytes are.
 
 mod ai_gateway;
+mod cloud_event;
+mod cloudflare_log;
 mod console;
 mod decrypt;
 mod envelope;
 mod error;
 mod event;
+pub(crate) mod figure;
 mod headers;
 mod keys;
 pub(crate) mod lenient;
 mod message;
+mod new_api_log;
 mod record;
 mod salvage;
 mod trace;
 
 pub use ai_gateway::{AiGatewayLog, Closed, Content};
+pub use cloudflare_log::{CloudflareLog, Head};
 pub use console::{Console, LoggedBody, MetricsLine};
 pub use decrypt::DecryptError;
 pub use envelope::{Field, MemberError, Sealed};
@@ -27,5 +32,6 @@ pub use error::DecodeError;
 pub use event::EventRecord;
 pub use headers::TracedHeaders;
 pub use keys::{KeyFileError, PrivateKeys};
+pub use new_api_log::{NewApiLog, RowIdentity};
 pub use record::{Decoded, IgnoreReason, decode};
 pub use trace::{Identity, TraceRecord};

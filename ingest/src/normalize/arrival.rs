@@ -1,17 +1,20 @@
-//! Completes an event that its producer wrote as one.
+//! Completes an event that its producer wrote as one with what its arrival says.
 
-use weir_event::{Scope, Source, UsageEvent, wire::WireError};
+use weir_event::{Scope, Source, UsageEvent};
 
+use super::cloudflare_log::of_cloudflare_log;
+use super::new_api_log::{NewApiTypes, of_new_api_log};
 use crate::accept::{Origin, RawRecord};
-use crate::decode::EventRecord;
+use crate::decode::{DecodeError, EventRecord};
 
 /// How a record arrived: what an event cannot say itself.
 #[derive(Clone, Debug)]
 pub struct Arrival<'a> {
-    scope: &'a Scope,
-    source: Source,
+    pub(super) scope: &'a Scope,
+    pub(super) source: Source,
     /// Where in a topic it is: the same in every delivery. A push has no such place.
     place: Option<String>,
+    pub(super) new_api_types: NewApiTypes,
 }
 
 impl<'a> Arrival<'a> {
@@ -22,22 +25,40 @@ impl<'a> Arrival<'a> {
             Source::Kafka => Some(format!("{}-{}", origin.batch, record.position)),
             Source::Logpush | Source::Http | Source::Import => None,
         };
-        Self { scope, source: origin.source, place }
+        Self { scope, source: origin.source, place, new_api_types: NewApiTypes::Documented }
     }
 
     /// Of an event that came from nowhere but a file.
     #[must_use]
     pub const fn of_import(scope: &'a Scope) -> Self {
-        Self { scope, source: Source::Import, place: None }
+        Self { scope, source: Source::Import, place: None, new_api_types: NewApiTypes::Documented }
+    }
+
+    /// The same, where rows of new-api number their types so.
+    #[must_use]
+    pub fn with_new_api_types(self, new_api_types: NewApiTypes) -> Self {
+        Self { new_api_types, ..self }
     }
 }
 
 /// The event that a record is. One without an id of its own has that of its place; without a place it is refused.
-pub fn normalize_event(record: EventRecord, arrival: &Arrival<'_>) -> Result<UsageEvent, WireError> {
+pub fn normalize_event(record: EventRecord, arrival: &Arrival<'_>) -> Result<UsageEvent, DecodeError> {
+    let place = arrival.place.clone();
     match record {
         EventRecord::Canonical(mut wire) => {
-            wire.event_id = wire.event_id.take().or_else(|| arrival.place.clone());
-            wire.into_event(arrival.scope.clone(), arrival.source)
+            wire.event_id = wire.event_id.take().or(place);
+            Ok(wire.into_event(arrival.scope.clone(), arrival.source)?)
+        }
+        EventRecord::CloudflareLog(mut log) => {
+            let missing = || DecodeError::MissingField { field: "id".to_owned() };
+            let id = log.id.take().or(place).ok_or_else(missing)?;
+            Ok(of_cloudflare_log(*log, id, arrival))
+        }
+        EventRecord::NewApiLog(mut log) => {
+            if let Some(place) = place {
+                log.name(place);
+            }
+            Ok(of_new_api_log(*log, arrival))
         }
     }
 }

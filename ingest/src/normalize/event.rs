@@ -109,7 +109,7 @@ fn event_id(record: &TraceRecord, scope: &Scope) -> EventId {
 }
 
 /// The longest call that is believed: a day. An end beyond it is a broken log line, and would file the row under it.
-const CALL_MAX_MS: u64 = 86_400_000;
+pub(super) const CALL_MAX_MS: u64 = 86_400_000;
 /// Who answers when malacca falls back.
 const WORKERS_AI: &str = "workers-ai";
 

@@ -56,7 +56,7 @@ fn event(position: u64, value: &RawValue) -> anyhow::Result<UsageEvent> {
     let record = RawRecord::whole(position, value.get().as_bytes());
     let mut decoded = decode(&record, Form::Logpush)?;
     if matches!(decoded, Decoded::Ignored(IgnoreReason::NotALog)) {
-        decoded = decode(&record, Form::Canonical)?;
+        decoded = decode(&record, Form::Events)?;
     }
     match decoded {
         Decoded::Trace(trace) => Ok(normalize(*trace, &scope, Source::Import)),

@@ -115,6 +115,10 @@ vocabulary! {
         BareTrace = "bare_trace",
         /// A log of Cloudflare's AI Gateway, delivered by Logpush.
         AiGatewayLogpush = "ai_gateway_logpush",
+        /// A row of Cloudflare's AI Gateway Logs API.
+        CloudflareLog = "cloudflare_log",
+        /// A row of new-api's log.
+        NewApiLog = "new_api_log",
     }
 }
 
