@@ -4,14 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use weir_service::auth::BearerTokens;
 use weir_service::config::{
     ByteSize, ClickHouseConfig, ConfigErrors, InvalidValue, Key, LogConfig, NatsConfig, Reader, Reported,
     Value,
 };
 use weir_service::telemetry::chain;
 
-use crate::accept::{ChunkLimits, PushLimits};
+use crate::accept::{ChunkLimits, PushLimits, Senders, TokenFile};
 use crate::decode::PrivateKeys;
 use crate::normalize::NewApiTypes;
 use crate::price::{PriceBook, load_book};
@@ -21,15 +20,22 @@ use crate::sink::GroupLimits;
 /// The price files, for everything that prices.
 pub(crate) const PRICE_FILES: &str = "ingest.price_files";
 
+const TOKENS: &str = "ingest.tokens";
+const TOKEN_FILE: &str = "ingest.token_file";
+
 /// The keys of `[ingest]`.
 pub const KEYS: &[Key] = &[
     Key::new("ingest.listen", "where to take pushes").default("127.0.0.1:8787"),
     Key::new("ingest.ops_listen", "where to answer /healthz, /readyz and /metrics").default("127.0.0.1:9091"),
     Key::new(
-        "ingest.tokens",
-        "bearer tokens that may push: [label:]token or [label:]sha256:<hex>, comma-separated",
+        TOKENS,
+        "bearer tokens that may push everything: [label:]token or [label:]sha256:<hex>, comma-separated",
     )
     .secret(),
+    Key::new(
+        TOKEN_FILE,
+        "TOML file with more tokens and what each may push, read again when it changes; none if not set",
+    ),
     Key::new(
         "ingest.logpush_private_keys_files",
         "PEM files with the private keys that AI Gateway logs are encrypted for, comma-separated; none if not set",
@@ -82,7 +88,9 @@ pub struct IngestConfig {
     /// Where to answer probes.
     pub ops_listen: SocketAddr,
     /// Who may push.
-    pub tokens: BearerTokens,
+    pub senders: Senders,
+    /// Where more of them come from, as it changes.
+    pub token_file: Option<TokenFile>,
     /// What encrypted logs are opened with.
     pub private_keys: PrivateKeys,
     /// What the types of new-api's log mean.
@@ -114,7 +122,7 @@ impl IngestConfig {
     pub(crate) fn from_reader(mut reader: Reader) -> Result<Self, ConfigErrors> {
         let listen = reader.get("ingest.listen");
         let ops_listen = reader.get("ingest.ops_listen");
-        let tokens = reader.bearer_tokens("ingest.tokens");
+        let senders = read_senders(&mut reader);
         let private_keys = read_private_keys(&mut reader);
         let new_api_types = reader.get("ingest.new_api_types");
         let migrate_at_start = reader.get("ingest.migrate_at_start");
@@ -127,10 +135,12 @@ impl IngestConfig {
         let redactor = redact::read(&mut reader);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
         reader.finish(|reader| {
+            let (senders, token_file) = senders?;
             let config = Self {
                 listen: listen?,
                 ops_listen: ops_listen?,
-                tokens: tokens?,
+                senders,
+                token_file,
                 private_keys: private_keys?,
                 new_api_types: new_api_types?,
                 migrate_at_start: migrate_at_start?,
@@ -149,6 +159,24 @@ impl IngestConfig {
             Ok(config)
         })
     }
+}
+
+/// The token file is read here, so that one that cannot be used is told with every other mistake.
+fn read_senders(reader: &mut Reader) -> Result<(Senders, Option<TokenFile>), Reported> {
+    let listed = reader.optional_bearer_tokens(TOKENS);
+    let path: Option<PathBuf> = reader.get_optional(TOKEN_FILE)?;
+    let listed = listed?;
+    let Some(path) = path else {
+        reader.require(
+            !listed.is_empty(),
+            TOKENS,
+            "has no token, and neither has a file: nobody could push",
+        )?;
+        return Ok((Senders::of_list(listed), None));
+    };
+    let mut file = TokenFile::new(path, listed);
+    let senders = file.open().map_err(|error| reader.reject(TOKEN_FILE, chain(&error)))?;
+    Ok((senders, Some(file)))
 }
 
 /// The book of `first` and the configured price files over the built-in one. They are read here, so that a file that
@@ -248,9 +276,31 @@ mod tests {
     #[test]
     fn tokens_are_all_that_has_to_be_given() {
         let config = read(&[], &[TOKENS]).unwrap();
-        assert_eq!((config.listen.port(), config.ops_listen.port(), config.tokens.len()), (8787, 9091, 2));
+        assert_eq!((config.listen.port(), config.ops_listen.port(), config.senders.len()), (8787, 9091, 2));
         let error = read(&[], &[]).unwrap_err();
         assert!(error.contains("ingest.tokens (not set): has no token"), "{error}");
+    }
+
+    #[test]
+    fn tokens_may_come_from_a_file_alone_and_its_mistakes_are_told_with_the_others() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let variable = ("WEIR_INGEST_TOKEN_FILE", file.path().to_str().unwrap());
+        let token = |rest: &str| {
+            let digest = "a".repeat(64);
+            format!("[[token]]\nlabel = 'acme'\nsha256 = '{digest}'\naccounts = ['acme']\n{rest}")
+        };
+        std::fs::write(file.path(), token("sources = ['logpush']\n")).unwrap();
+        assert_eq!(read(&[], &[variable]).unwrap().senders.len(), 1);
+        assert_eq!(read(&[], &[variable, TOKENS]).unwrap().senders.len(), 3);
+        std::fs::write(file.path(), token("sources = ['kafka']\n")).unwrap();
+        let error = read(&["--ingest-pushes-max", "0"], &[variable, TOKENS]).unwrap_err();
+        assert!(error.starts_with("2 problems"), "{error}");
+        assert!(
+            error.contains("WEIR_INGEST_TOKEN_FILE") && error.contains("token 1 (acme): sources"),
+            "{error}"
+        );
+        let missing = read(&[], &[("WEIR_INGEST_TOKEN_FILE", "/nowhere/tokens.toml")]).unwrap_err();
+        assert!(missing.contains("token file") && !missing.contains("/nowhere"), "{missing}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod accept;
 mod command;
 pub mod config;
 pub mod decode;
+mod glob;
 mod metrics;
 pub mod migrate;
 pub mod normalize;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use weir_service::metrics::{MetricName, Metrics};
 
@@ -22,6 +23,7 @@ enum IngestMetric {
     UsageMessagesDropped,
     RedactedRecords,
     Redactions,
+    TokenFileStale,
 }
 
 /// What became of a push.
@@ -31,6 +33,8 @@ pub(crate) enum PushResult {
     Stored,
     /// It was turned away: wrong token, encoding or size.
     Refused,
+    /// Its sender is past its rate, and was asked to come back.
+    Limited,
     /// It could not be stored; the sender was asked to come back.
     Failed,
     /// The sender left before it was answered.
@@ -108,6 +112,7 @@ pub struct IngestMetrics {
     usage_messages_dropped: Family<DropLabels, Counter>,
     redacted_records: Family<PolicyLabels, Counter>,
     redactions: Family<RuleLabels, Counter>,
+    token_file_stale: Gauge,
 }
 
 impl IngestMetrics {
@@ -126,6 +131,7 @@ impl IngestMetrics {
             usage_messages_dropped: metrics.register(IngestMetric::UsageMessagesDropped, Family::default()),
             redacted_records: metrics.register(IngestMetric::RedactedRecords, Family::default()),
             redactions: metrics.register(IngestMetric::Redactions, Family::default()),
+            token_file_stale: metrics.register(IngestMetric::TokenFileStale, Gauge::default()),
         }
     }
 
@@ -162,6 +168,10 @@ impl IngestMetrics {
     pub(crate) fn written(&self, events: usize, took: Duration) {
         self.write_seconds.observe(took.as_secs_f64());
         self.write_events.observe(events as f64);
+    }
+
+    pub(crate) fn token_file_is_stale(&self, is_stale: bool) {
+        self.token_file_stale.set(i64::from(is_stale));
     }
 
     pub(crate) fn write_failed(&self) {
@@ -201,6 +211,7 @@ impl MetricName for IngestMetric {
             Self::UsageMessagesDropped => "ingest_usage_messages_dropped",
             Self::RedactedRecords => "ingest_redacted_records",
             Self::Redactions => "ingest_redactions",
+            Self::TokenFileStale => "ingest_token_file_stale",
         }
     }
 
@@ -217,6 +228,9 @@ impl MetricName for IngestMetric {
                 "records as they came in, by their gateway's policy for texts and the most it did"
             }
             Self::Redactions => "places in texts that were blanked, by rule and policy",
+            Self::TokenFileStale => {
+                "1 while the token file cannot be used and the tokens from before count on"
+            }
         }
     }
 }

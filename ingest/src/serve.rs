@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::sync::watch;
 use tokio::time::sleep;
 use weir_service::clock::SystemClock;
 use weir_service::config::Binary;
@@ -54,7 +55,12 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
             .with_redactor(config.redactor),
     );
     let pushes = Pushes::new(config.push, SystemClock::shared(), pipeline, sink, ingest_metrics.clone());
-    http::spawn(&lifecycle, "intake", listener, accept::routes(config.tokens, pushes, ingest_metrics));
+    let (senders, known_senders) = watch::channel(Arc::new(config.senders));
+    if let Some(file) = config.token_file {
+        let watched = file.watch(senders, ingest_metrics.clone(), lifecycle.shutdown());
+        lifecycle.spawn_background("token file", watched);
+    }
+    http::spawn(&lifecycle, "intake", listener, accept::routes(known_senders, pushes, ingest_metrics));
     Ok(lifecycle.run().await)
 }
 

@@ -1,10 +1,17 @@
 //! The doors of intake over HTTP: every encoding and framing of the same records, events, and who may push what.
 
-use harness::System;
-use harness::traffic::{example, gzip, record};
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use std::time::Duration;
+
+use harness::traffic::{ai_gateway_example, example, gzip, record};
+use harness::{System, eventually};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::outage::metrics;
+
+const LIMIT: Duration = Duration::from_mins(1);
 
 const ENDED_AT: i64 = 1_790_000_000_000;
 
@@ -106,4 +113,49 @@ async fn events_come_in_through_their_own_door() {
     refused(unknown, StatusCode::BAD_REQUEST, listed).await;
     let lines = post(&system, "events/acc").body(example("seed_tail"));
     refused(lines, StatusCode::NOT_FOUND, "POST /v1/events/{account_id}/{gateway_id}").await;
+}
+
+#[tokio::test]
+async fn a_token_of_the_file_pushes_what_it_may_and_no_more() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("tokens.toml");
+    let entry = |label: &str, token: &str, rest: &str| {
+        let digest = hex::encode(Sha256::digest(token));
+        format!("[[token]]\nlabel = \"{label}\"\nsha256 = \"{digest}\"\n{rest}\n")
+    };
+    let narrow = "accounts = [\"acc/gw\"]\nsources = [\"logpush\"]";
+    std::fs::write(&path, entry("narrow", "narrow-1", narrow)).unwrap();
+    let variable = ("WEIR_INGEST_TOKEN_FILE", path.to_str().unwrap().to_owned());
+    let system = System::start_with(|_| vec![variable]).await;
+    let push = |token: &str, to: &str| {
+        let url = format!("http://{}/v1/{to}", system.weir.addresses.ingest);
+        system.http.post(url).bearer_auth(token).body(record(1, ENDED_AT))
+    };
+    taken(push("narrow-1", "logpush/acc/gw"), tally(1, 1, 0, 0)).await;
+    let (status, error) = (StatusCode::FORBIDDEN, "this token may not push");
+    for to in ["logpush/acc/other", "logpush/else/gw", "logpush/acc", "events/acc/gw"] {
+        refused(push("narrow-1", to), status, error).await;
+    }
+    // One job carries the logs of all gateways, so a record of this one may name another.
+    let foreign = push("narrow-1", "logpush/acc/gw").body(ai_gateway_example("plain_cache_hit"));
+    refused(foreign, status, "a record names another gateway than the path").await;
+    refused(push("narrow-2", "logpush/acc/gw"), StatusCode::UNAUTHORIZED, "unknown bearer token").await;
+
+    let limited = format!("{narrow}\nrecords_per_second = 1");
+    let replaced = [entry("narrow", "narrow-2", narrow), entry("slow", "slow", &limited)].concat();
+    std::fs::write(&path, replaced).unwrap();
+    let status_of = async |token: &str| push(token, "logpush/acc/gw").send().await.unwrap().status();
+    eventually(LIMIT, StatusCode::OK, || status_of("narrow-2")).await;
+    assert_eq!(status_of("narrow-1").await, StatusCode::UNAUTHORIZED);
+    let many = (0..1_000).map(|number| record(number, ENDED_AT) + "\n").collect::<String>();
+    taken(push("slow", "logpush/acc/gw").body(many), tally(1_000, 999, 1, 0)).await;
+    let error = "more than this token may push";
+    let headers = refused(push("slow", "logpush/acc/gw"), StatusCode::TOO_MANY_REQUESTS, error).await;
+    let wait: u64 = headers[RETRY_AFTER].to_str().unwrap().parse().unwrap();
+    assert!((1..=1_000).contains(&wait), "{wait}");
+
+    std::fs::write(&path, "[[token").unwrap();
+    let stale = async || metrics(&system).await.contains("weir_ingest_token_file_stale 1");
+    eventually(LIMIT, true, stale).await;
+    assert_eq!(status_of("narrow-2").await, StatusCode::OK, "the tokens from before count on");
 }

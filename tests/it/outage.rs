@@ -58,7 +58,8 @@ async fn expect_refusal(system: &System, lines: &str) {
     assert!(begun.elapsed() < REFUSED_WITHIN, "refused after {:?}", begun.elapsed());
 }
 
-async fn metrics(system: &System) -> String {
+/// What `ingest` measures of itself.
+pub(super) async fn metrics(system: &System) -> String {
     let log = std::fs::read_to_string(system.weir.ingest.log()).unwrap();
     let ops = log.lines().rfind(|line| line.contains("ops listener is up")).unwrap();
     let ops: Value = serde_json::from_str(ops).unwrap();

@@ -67,15 +67,25 @@ impl BearerTokens {
     /// Reads a configured list. An entry is `[label:]token` or `[label:]sha256:<64 hex digits>`; without a label
     /// it is called by its position.
     pub fn from_entries<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, TokenError> {
-        let mut tokens: Vec<Token> = Vec::new();
+        let mut tokens = Self::default();
         for entry in entries {
-            let token = Token::from_entry(entry, tokens.len())?;
-            if tokens.iter().any(|known| known.digest == token.digest) {
-                return Err(TokenError::Duplicate);
-            }
-            tokens.push(token);
+            tokens.add(Token::from_entry(entry, tokens.len())?)?;
         }
-        Ok(Self { tokens })
+        Ok(tokens)
+    }
+
+    /// The same and one more, of which only the SHA-256 is known: 64 hexadecimal digits. Several tokens may have one label.
+    pub fn with_digest(mut self, label: &str, sha256: &str) -> Result<Self, TokenError> {
+        self.add(Token::of_digest(label, sha256)?)?;
+        Ok(self)
+    }
+
+    fn add(&mut self, token: Token) -> Result<(), TokenError> {
+        if self.tokens.iter().any(|known| known.digest == token.digest) {
+            return Err(TokenError::Duplicate);
+        }
+        self.tokens.push(token);
+        Ok(())
     }
 
     /// Whether nobody is let in.
@@ -88,6 +98,11 @@ impl BearerTokens {
     #[must_use]
     pub fn len(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// What each token is called, in their order.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.tokens.iter().map(|token| token.label.as_str())
     }
 
     /// Checks the value of an `Authorization` header.
@@ -118,7 +133,7 @@ impl BearerTokens {
 
 impl fmt::Debug for BearerTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.tokens.iter().map(|token| &token.label)).finish()
+        f.debug_list().entries(self.labels()).finish()
     }
 }
 
@@ -137,17 +152,24 @@ impl Token {
             Some((label, value)) if label != "sha256" => (label.to_owned(), value),
             Some(_) | None => (index.to_string(), entry),
         };
-        if label.is_empty() || !label.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) {
-            return Err(TokenError::Label);
+        if let Some(sha256) = value.strip_prefix("sha256:") {
+            return Self::of_digest(&label, sha256);
         }
-        let digest = if let Some(hex) = value.strip_prefix("sha256:") {
-            digest_from_hex(hex).ok_or(TokenError::Digest)?
-        } else {
-            check_characters(value)?;
-            digest_of(value)
-        };
-        Ok(Self { label, digest })
+        check_label(&label)?;
+        check_characters(value)?;
+        Ok(Self { label, digest: digest_of(value) })
     }
+
+    fn of_digest(label: &str, sha256: &str) -> Result<Self, TokenError> {
+        check_label(label)?;
+        let digest = digest_from_hex(sha256).ok_or(TokenError::Digest)?;
+        Ok(Self { label: label.to_owned(), digest })
+    }
+}
+
+fn check_label(label: &str) -> Result<(), TokenError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if !label.is_empty() && label.chars().all(allowed) { Ok(()) } else { Err(TokenError::Label) }
 }
 
 fn check_characters(token: &str) -> Result<(), TokenError> {
@@ -173,7 +195,7 @@ mod tests {
     use super::*;
 
     /// `printf hello-token | sha256sum`
-    const HELLO_SHA256: &str = "sha256:75fe8a1cdb0bb8e0d5b2fddcd7ecb0ec79cf99a8c34be8d50eb63e42ba1ddbd5";
+    const HELLO_SHA256: &str = "sha256:1a659e2ea31ab6f0ac2c9a9ba262d574a53263bc55bca387f12260872a78dd18";
 
     fn tokens(entries: &[&str]) -> BearerTokens {
         BearerTokens::from_entries(entries.iter().copied()).unwrap()
@@ -216,6 +238,11 @@ mod tests {
         assert_eq!(tokens.caller_of("hello-token").map(|caller| caller.label), Some("ops"));
         assert_eq!(tokens.caller_of(&hex), None, "the digest itself is not a token");
         assert!(BearerTokens::from_entries([HELLO_SHA256]).is_ok());
+        let hello = HELLO_SHA256.strip_prefix("sha256:").unwrap();
+        let both = BearerTokens::from_entries(["ops:old"]).unwrap().with_digest("ops", hello).unwrap();
+        let callers = ["old", "hello-token"].map(|token| both.caller_of(token).unwrap());
+        assert_eq!(callers, [Caller { index: 0, label: "ops" }, Caller { index: 1, label: "ops" }]);
+        assert_eq!(both.with_digest("new", hello).map(|tokens| tokens.len()), Err(TokenError::Duplicate));
     }
 
     #[test]

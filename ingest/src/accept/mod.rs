@@ -5,6 +5,7 @@
 //! record is never the push's fault; what is wrong with the push (token, encoding, size) is told with a 4xx, and
 //! trouble of our own with a 503 and `Retry-After`, so that the sender comes back.
 
+mod allowance;
 mod array;
 mod body;
 mod chunk;
@@ -16,6 +17,8 @@ mod nesting;
 mod push;
 mod record;
 mod routes;
+mod senders;
+mod token_file;
 
 pub use body::BodyError;
 pub use chunk::{Chunk, ChunkLimits};
@@ -24,3 +27,5 @@ pub use lines::LineReader;
 pub use push::{PushError, PushLimits, Pushes, Tally};
 pub use record::{Attributes, Form, Origin, RawRecord};
 pub use routes::routes;
+pub use senders::{Forbidden, Senders};
+pub use token_file::{TokenFile, TokenFileError};

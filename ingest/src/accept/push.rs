@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use serde::Serialize;
@@ -15,6 +15,7 @@ use weir_service::clock::SharedClock;
 
 use super::body::{Body, BodyError, Incoming, Part};
 use super::encoding::Encoding;
+use super::senders::{Forbidden, Terms};
 use super::{ChunkLimits, Form, Framing, Origin, RecordReader};
 use crate::metrics::{IngestMetrics, PushResult};
 use crate::pipeline::Pipeline;
@@ -65,6 +66,9 @@ pub enum PushError {
     /// The body cannot be read to its end.
     #[error(transparent)]
     Body(BodyError),
+    /// A record is of a gateway that its sender may not push for.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// Too many others are being read.
     #[error("too many pushes at once")]
     Busy,
@@ -79,6 +83,7 @@ pub enum PushError {
 /// A push whose sender is let in, with its body still to be read.
 pub(super) struct Push {
     pub(super) origin: Origin,
+    pub(super) terms: Terms,
     /// As the sender says; `None` if that is to be found out.
     pub(super) encoding: Option<Encoding>,
     pub(super) framing: Framing,
@@ -129,6 +134,11 @@ impl Pushes {
         Origin { account_id, gateway_id, source, form, batch, received_at_ms }
     }
 
+    /// The time of day, in epoch milliseconds.
+    pub(super) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     /// Takes a push in. Returns when every record in it is committed.
     pub(super) async fn take(&self, push: Push) -> Result<Tally, PushError> {
         let unanswered = Unanswered(Some(&self.metrics));
@@ -142,14 +152,15 @@ impl Pushes {
         let Ok(Ok(turn)) = turn else {
             return Err(PushError::Busy);
         };
-        let Push { origin, encoding, framing, body } = push;
+        let Push { origin, terms, encoding, framing, body } = push;
         let (parts, receiver) = mpsc::channel(PARTS_WAITING_MAX);
         let this = self.clone();
         let reader = tokio::task::spawn_blocking(move || {
             // The reader works on when the sender leaves, and its turn lasts as long as it does.
             let _turn = turn;
             let body = Body::reader(receiver, encoding, this.limits.body_bytes_max)?;
-            this.read(&origin, RecordReader::new(body, framing, this.limits.chunk)?)
+            let records = RecordReader::new(body, framing, this.limits.chunk)?;
+            this.read(&origin, &terms, records)
         });
         // Its error is the reader's too: without an end the reader says that the body is incomplete.
         let _ = self.forward(body, parts).await;
@@ -173,7 +184,12 @@ impl Pushes {
     }
 
     /// Takes the records of a body in, to its end, on a thread that may block.
-    fn read(&self, origin: &Origin, mut records: RecordReader<impl BufRead>) -> Result<Tally, PushError> {
+    fn read(
+        &self,
+        origin: &Origin,
+        terms: &Terms,
+        mut records: RecordReader<impl BufRead>,
+    ) -> Result<Tally, PushError> {
         let source = origin.source.as_str();
         let mut tally = Tally::default();
         let mut pending: VecDeque<Pending> = VecDeque::new();
@@ -182,6 +198,10 @@ impl Pushes {
             self.metrics.received(source, received);
             tally.received += received;
             let batch = self.pipeline.prepare(&chunk, origin);
+            if let Err(error) = terms.admit(&chunk, &batch, Instant::now()) {
+                self.metrics.failed(source, received);
+                return Err(error.into());
+            }
             self.metrics.ignored(source, batch.ignored);
             self.metrics.redacted(&batch.redaction, self.pipeline.redactor().rules());
             tally.ignored += batch.ignored;
@@ -233,7 +253,7 @@ impl PushError {
     pub const fn is_ours(&self) -> bool {
         match self {
             Self::Busy | Self::Sink(_) | Self::Reader => true,
-            Self::Body(_) => false,
+            Self::Body(_) | Self::Forbidden(_) => false,
         }
     }
 }
@@ -291,7 +311,8 @@ mod tests {
         let (account, gateway) = ("acc".parse().unwrap(), Some("gw".parse().unwrap()));
         let origin = pushes.origin(account, gateway, Source::Logpush, Form::Logpush);
         let body = stream::iter([Ok(Bytes::from_static(body.as_bytes()))]).boxed();
-        pushes.take(Push { origin, encoding: None, framing: Framing::Lines, body }).await
+        let (terms, framing) = (Terms::default(), Framing::Lines);
+        pushes.take(Push { origin, terms, encoding: None, framing, body }).await
     }
 
     #[tokio::test]

@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Buf;
 use futures_util::{Stream, StreamExt};
 use serde_json::json;
+use tokio::sync::watch;
 use warp::http::StatusCode;
 use warp::http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -15,13 +17,13 @@ use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 use weir_event::{ScopeError, Source};
-use weir_service::auth::{AuthError, BearerTokens};
 use weir_service::telemetry::chain;
 
 use super::body::{BodyError, Incoming};
 use super::encoding::Encoding;
 use super::events::{self, EventsError};
 use super::push::{Push, PushError, Pushes, Tally};
+use super::senders::{Forbidden, Senders, UnknownSender};
 use super::{Form, Framing};
 use crate::metrics::{IngestMetrics, PushResult};
 
@@ -31,10 +33,14 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 /// Why a request was turned away.
 #[derive(Debug, thiserror::Error)]
 enum RequestError {
-    #[error("authentication")]
-    Auth(#[from] AuthError),
+    #[error("sender")]
+    Sender(#[from] UnknownSender),
     #[error("path")]
     Scope(#[from] ScopeError),
+    #[error("token")]
+    Forbidden(#[from] Forbidden),
+    #[error("more than this token may push; come back in {seconds} s")]
+    Limited { seconds: u64 },
     #[error("the content encoding is not one of {}", Encoding::ACCEPTED)]
     Encoding,
     #[error("events")]
@@ -45,7 +51,7 @@ enum RequestError {
 
 #[derive(Clone)]
 struct Intake {
-    tokens: Arc<BearerTokens>,
+    senders: watch::Receiver<Arc<Senders>>,
     pushes: Pushes,
     metrics: IngestMetrics,
 }
@@ -61,11 +67,11 @@ type Parameters = Vec<(String, String)>;
 
 /// Every route of intake. What matches none is answered with 404 or 405.
 pub fn routes(
-    tokens: BearerTokens,
+    senders: watch::Receiver<Arc<Senders>>,
     pushes: Pushes,
     metrics: IngestMetrics,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
-    let intake = Intake { tokens: Arc::new(tokens), pushes, metrics };
+    let intake = Intake { senders, pushes, metrics };
     let logpush = warp::path!("v1" / "logpush" / String / String).map(|account, gateway| Path {
         source: Source::Logpush,
         account,
@@ -115,6 +121,7 @@ impl Intake {
         self.metrics.push(match &result {
             Ok(_) => PushResult::Stored,
             Err(RequestError::Push(error)) if error.is_ours() => PushResult::Failed,
+            Err(RequestError::Limited { .. }) => PushResult::Limited,
             Err(_) => PushResult::Refused,
         });
         result.map_or_else(RequestError::into_response, |tally| warp::reply::json(&tally).into_response())
@@ -127,10 +134,15 @@ impl Intake {
         headers: &HeaderMap,
         body: Incoming,
     ) -> Result<Tally, RequestError> {
+        let senders = Arc::clone(&self.senders.borrow());
         let authorization = headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
-        let sender = self.tokens.authenticate(authorization)?.label;
+        let sender = senders.sender(authorization, self.pushes.now_ms())?;
         let gateway = path.gateway.map(|gateway| gateway.parse()).transpose()?;
         let account = path.account.parse()?;
+        let terms = sender.terms(path.source, &account, gateway.as_ref())?;
+        if let Some(wait) = terms.wait(Instant::now()) {
+            return Err(RequestError::Limited { seconds: wait.as_secs() + 1 });
+        }
         let encoding = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
         let encoding = Encoding::of_header(encoding).map_err(|()| RequestError::Encoding)?;
         // Cloudflare says nothing of a batch that would not be in its first bytes.
@@ -141,8 +153,8 @@ impl Intake {
         };
         let origin = self.pushes.origin(account, gateway, path.source, form);
         let batch = origin.batch.clone();
-        let result = self.pushes.take(Push { origin, encoding, framing, body }).await;
-        log(&batch, sender, &result);
+        let result = self.pushes.take(Push { origin, terms, encoding, framing, body }).await;
+        log(&batch, sender.label, &result);
         Ok(result?)
     }
 }
@@ -170,7 +182,9 @@ fn log(batch: &str, sender: &str, result: &Result<Tally, PushError>) {
 impl RequestError {
     const fn status(&self) -> StatusCode {
         match self {
-            Self::Auth(_) => StatusCode::UNAUTHORIZED,
+            Self::Sender(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) | Self::Push(PushError::Forbidden(_)) => StatusCode::FORBIDDEN,
+            Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Scope(_) => StatusCode::NOT_FOUND,
             Self::Encoding | Self::Events(EventsError::ContentType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Push(PushError::Body(BodyError::TooLong { .. })) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -184,9 +198,10 @@ impl RequestError {
     /// What the sender is told. Trouble of ours is named, not described: the log has the details.
     fn message(&self) -> String {
         match self {
-            Self::Auth(error) => error.to_string(),
+            Self::Sender(error) => error.to_string(),
+            Self::Forbidden(error) => error.to_string(),
             Self::Scope(error) => error.to_string(),
-            Self::Encoding => self.to_string(),
+            Self::Encoding | Self::Limited { .. } => self.to_string(),
             Self::Events(error) => error.to_string(),
             Self::Push(error) if error.is_ours() => error.to_string(),
             Self::Push(error) => chain(error),
@@ -198,6 +213,9 @@ impl RequestError {
         let headers = response.headers_mut();
         if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if let Self::Limited { seconds } = self {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         if matches!(self, Self::Encoding) {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(Encoding::ACCEPTED));

@@ -3,6 +3,8 @@
 use weir_event::{AccountId, GatewayId, Scope};
 use weir_service::config::{InvalidValue, Value};
 
+use crate::glob::Glob;
+
 /// What is kept of the bodies, and so of all texts; each keeps less than the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Policy {
@@ -30,10 +32,6 @@ pub struct PolicyEntry {
 /// secret in its tables, and who wants them as they came says so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policies(Vec<PolicyEntry>);
-
-/// A name in which `*` stands for any characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Glob(String);
 
 impl Policy {
     /// All of them.
@@ -77,7 +75,7 @@ impl Policies {
         let mut least = None;
         for entry in self.0.iter().filter(|entry| entry.account.fits(account_id.as_str())) {
             least = least.max(Some(entry.policy));
-            if entry.gateway.0 == "*" {
+            if entry.gateway.is_any() {
                 return least.unwrap_or(Policy::Redact);
             }
         }
@@ -102,7 +100,7 @@ impl Policies {
 
 impl PolicyEntry {
     fn is_for_all(&self) -> bool {
-        self.account.0 == "*" && self.gateway.0 == "*"
+        self.account.is_any() && self.gateway.is_any()
     }
 }
 
@@ -114,35 +112,10 @@ impl Value for PolicyEntry {
         let (scope, policy) = text.split_once('=').ok_or(InvalidValue::OtherKind)?;
         let (account, gateway) = scope.split_once('/').ok_or(InvalidValue::OtherKind)?;
         let policy = Policy::ALL.into_iter().find(|known| known.name() == policy.trim());
-        let glob = |text: &str| {
-            let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'*');
-            let text = text.trim();
-            (!text.is_empty() && text.bytes().all(known)).then(|| Glob(text.to_owned()))
-        };
-        match (glob(account), glob(gateway), policy) {
+        match (Glob::read(account), Glob::read(gateway), policy) {
             (Some(account), Some(gateway), Some(policy)) => Ok(Self { account, gateway, policy }),
             (_, _, _) => Err(InvalidValue::OtherKind),
         }
-    }
-}
-
-impl Glob {
-    fn fits(&self, name: &str) -> bool {
-        let Some((start, rest)) = self.0.split_once('*') else {
-            return self.0 == name;
-        };
-        let Some(mut name) = name.strip_prefix(start) else {
-            return false;
-        };
-        let mut parts: Vec<&str> = rest.split('*').collect();
-        let end = parts.pop().unwrap_or_default();
-        for part in parts {
-            let Some((_, after)) = name.split_once(part) else {
-                return false;
-            };
-            name = after;
-        }
-        name.ends_with(end)
     }
 }
 

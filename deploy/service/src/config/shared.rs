@@ -90,11 +90,16 @@ impl Reader {
     /// Reads a list of bearer tokens, each as [`BearerTokens::from_entries`] has it. There has to be one: without any,
     /// nobody could call.
     pub fn bearer_tokens(&mut self, name: &'static str) -> Result<BearerTokens, Reported> {
-        let entries: Vec<Secret> = self.get_list(name)?;
-        let tokens = BearerTokens::from_entries(entries.iter().map(Secret::expose));
-        let tokens = tokens.map_err(|error| self.reject(name, error.to_string()))?;
+        let tokens = self.optional_bearer_tokens(name)?;
         self.require(!tokens.is_empty(), name, "has no token, so nobody could call")?;
         Ok(tokens)
+    }
+
+    /// The same where tokens may come from elsewhere too.
+    pub fn optional_bearer_tokens(&mut self, name: &'static str) -> Result<BearerTokens, Reported> {
+        let entries: Vec<Secret> = self.get_list(name)?;
+        let tokens = BearerTokens::from_entries(entries.iter().map(Secret::expose));
+        tokens.map_err(|error| self.reject(name, error.to_string()))
     }
 
     /// Reads `[log]`.
