@@ -54,6 +54,12 @@ impl Installation {
         existing("Apache Kafka", libs, PROVISION)
     }
 
+    /// What makes keys and certificates; it comes with Java.
+    pub fn keytool(&self) -> Result<PathBuf, LocalError> {
+        let remedy = "install Java 17 or later";
+        on_path("keytool").ok_or_else(|| LocalError::Missing { what: "keytool", path: "PATH".into(), remedy })
+    }
+
     /// The Java virtual machine.
     pub fn java(&self) -> Result<PathBuf, LocalError> {
         let remedy = "install Java 17 or later";

@@ -1,5 +1,7 @@
 //! Apache Kafka: one real broker that is its own controller (`KRaft`).
 
+mod secured;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use crate::ports::free_address;
 use crate::probe::Probe;
 use crate::program::Program;
 use crate::service::Service;
+
+pub use secured::{KafkaUser, SecuredListener};
 
 /// Any id will do where there is one cluster; it has to be a UUID in Kafka's base64.
 const CLUSTER_ID: &str = "V2VpckxvY2FsQ2x1c3Rlcg";
@@ -25,6 +29,8 @@ pub struct Kafka {
     pub service: Service,
     /// `127.0.0.1:PORT`, for `bootstrap.servers`.
     pub brokers: String,
+    /// A second way in, for one user, where that was asked for.
+    pub secured: Option<SecuredListener>,
 }
 
 impl Kafka {
@@ -33,13 +39,33 @@ impl Kafka {
 
     /// Formats `data_dir` if it is new, and starts a broker on it.
     pub async fn start(installation: &Installation, data_dir: &Path) -> Result<Self, LocalError> {
+        Self::start_on(installation, data_dir, None).await
+    }
+
+    /// The same, with a second listener that speaks TLS and wants to know who comes (`SASL_SSL`, SCRAM-SHA-512).
+    pub async fn start_secured(
+        installation: &Installation,
+        data_dir: &Path,
+        user: &KafkaUser,
+    ) -> Result<Self, LocalError> {
+        fs::create_dir_all(data_dir).map_err(LocalError::file(data_dir))?;
+        let listener = SecuredListener::prepare(installation, data_dir).await?;
+        Self::start_on(installation, data_dir, Some((listener, user))).await
+    }
+
+    async fn start_on(
+        installation: &Installation,
+        data_dir: &Path,
+        secured: Option<(SecuredListener, &KafkaUser)>,
+    ) -> Result<Self, LocalError> {
         let jars = installation.kafka_libs()?.join("*");
         let java = installation.java()?;
         let (broker, controller) = (free_address()?, free_address()?);
         fs::create_dir_all(data_dir).map_err(LocalError::file(data_dir))?;
         let properties = data_dir.join("server.properties");
         let logging = data_dir.join("log4j2.xml");
-        write(&properties, &properties_text(broker, controller, data_dir))?;
+        let listener = secured.as_ref().map(|(listener, _)| listener);
+        write(&properties, &properties_text(broker, controller, data_dir, listener))?;
         write(&logging, LOGGING)?;
         let jvm = |name: &str| {
             Program::new(name, &java, data_dir.join("kafka.log"))
@@ -48,13 +74,16 @@ impl Kafka {
                 .arg("-cp")
                 .arg(&jars)
         };
-        let format = jvm("kafka format")
+        let mut format = jvm("kafka format")
             .args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", CLUSTER_ID, "-c"])
             .arg(&properties);
+        if let Some((_, user)) = &secured {
+            format = format.arg("--add-scram").arg(user.scram());
+        }
         run_to_success(format).await?;
         let program = jvm("kafka").arg("kafka.Kafka").arg(properties).ready_when(Probe::Connects(broker));
         let service = Service::start(program, Self::START_LIMIT).await?;
-        Ok(Self { service, brokers: broker.to_string() })
+        Ok(Self { service, brokers: broker.to_string(), secured: secured.map(|(listener, _)| listener) })
     }
 }
 
@@ -72,17 +101,24 @@ fn write(path: &PathBuf, text: &str) -> Result<(), LocalError> {
     fs::write(path, text).map_err(LocalError::file(path))
 }
 
-fn properties_text(broker: SocketAddr, controller: SocketAddr, data_dir: &Path) -> String {
+fn properties_text(
+    broker: SocketAddr,
+    controller: SocketAddr,
+    data_dir: &Path,
+    secured: Option<&SecuredListener>,
+) -> String {
     let log_dir = data_dir.join("topics");
+    let (also_at, settings) =
+        secured.map_or_else(Default::default, |listener| (listener.also_at(), listener.settings()));
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{controller}
-listeners=PLAINTEXT://{broker},CONTROLLER://{controller}
-advertised.listeners=PLAINTEXT://{broker}
+listeners=PLAINTEXT://{broker},CONTROLLER://{controller}{also_at}
+advertised.listeners=PLAINTEXT://{broker}{also_at}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
 log.dirs={log_dir}
 num.partitions=1
 offsets.topic.num.partitions=1
@@ -96,7 +132,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=2000
-",
+{settings}",
         log_dir = log_dir.display()
     )
 }
@@ -108,7 +144,7 @@ mod tests {
     #[test]
     fn the_broker_listens_on_loopback_only() {
         let (broker, controller) = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
-        let text = properties_text(broker, controller, Path::new("/data"));
+        let text = properties_text(broker, controller, Path::new("/data"), None);
         let listeners = text.lines().filter(|line| line.starts_with("listeners="));
         assert_eq!(
             listeners.collect::<Vec<_>>(),

@@ -26,7 +26,7 @@ mod weir;
 pub use clickhouse::ClickHouse;
 pub use error::LocalError;
 pub use installation::Installation;
-pub use kafka::Kafka;
+pub use kafka::{Kafka, KafkaUser, SecuredListener};
 pub use nats::Nats;
 pub use ports::free_address;
 pub use probe::Probe;
