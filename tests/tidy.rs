@@ -19,7 +19,7 @@ const LONG_BECAUSE: &str = "//! Longer than the house limit, because";
 /// The stages of each binary, in the order in which data flows through them.
 const STAGES: [(&str, &[&str]); 3] = [
     ("aggregator/src/", &["consume", "fold", "publish"]),
-    ("ingest/src/", &["accept", "decode", "normalize", "price", "redact", "sink"]),
+    ("ingest/src/", &["accept", "consume", "decode", "normalize", "price", "redact", "sink"]),
     ("query-api/src/", &["api", "auth", "filter", "sql", "store", "view"]),
 ];
 

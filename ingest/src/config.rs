@@ -11,6 +11,7 @@ use weir_service::config::{
 use weir_service::telemetry::chain;
 
 use crate::accept::{ChunkLimits, PushLimits, Senders, TokenFile};
+use crate::consume::{self, KafkaConfig};
 use crate::decode::PrivateKeys;
 use crate::normalize::NewApiTypes;
 use crate::price::{PriceBook, load_book};
@@ -78,6 +79,13 @@ pub const KEYS: &[Key] = &[
     redact::KEYS[1],
     redact::KEYS[2],
     redact::KEYS[3],
+    consume::KEYS[0],
+    consume::KEYS[1],
+    consume::KEYS[2],
+    consume::KEYS[3],
+    consume::KEYS[4],
+    consume::KEYS[5],
+    consume::KEYS[6],
 ];
 
 /// What ingest runs with.
@@ -109,6 +117,8 @@ pub struct IngestConfig {
     pub write_timeout: Duration,
     /// What is kept of texts.
     pub redactor: Redactor,
+    /// What topics are consumed, if any.
+    pub kafka: Option<KafkaConfig>,
     /// Where the tables are.
     pub clickhouse: ClickHouseConfig,
     /// Where the bus is.
@@ -133,6 +143,7 @@ impl IngestConfig {
         let write_timeout =
             reader.get_in("ingest.write_timeout", Duration::from_millis(100)..=Duration::from_mins(10));
         let redactor = redact::read(&mut reader);
+        let kafka = consume::read(&mut reader);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
         reader.finish(|reader| {
             let (senders, token_file) = senders?;
@@ -150,6 +161,7 @@ impl IngestConfig {
                 group: group?,
                 write_timeout: write_timeout?,
                 redactor: redactor?,
+                kafka: kafka?,
                 clickhouse: clickhouse?,
                 nats: nats?,
                 log: log?,
@@ -393,6 +405,55 @@ mod tests {
         assert!(format!("{config:?}").contains("private_keys: <2 private keys>"), "{config:?}");
         let missing = read(&[], &[TOKENS, (variable, &keys("missing"))]).unwrap_err();
         assert!(missing.contains(variable) && missing.contains("missing.pem cannot be read"), "{missing}");
+    }
+
+    #[test]
+    fn topics_are_read_and_there_are_none_without_a_broker() {
+        assert!(read(&[], &[TOKENS]).unwrap().kafka.is_none());
+        let brokers = ("WEIR_INGEST_KAFKA_BROKERS", "a:9092,b:9092");
+        let topics = ("WEIR_INGEST_KAFKA_TOPICS", "usage=events:acme/chat,raw.logs=logpush:acme");
+        let kafka = read(&[], &[TOKENS, brokers, topics]).unwrap().kafka.unwrap();
+        assert_eq!((kafka.brokers.as_str(), kafka.group.as_str()), ("a:9092,b:9092", "weir-ingest"));
+        let gateway = |topic: &str| kafka.topics[topic].owner.gateway_id.as_ref().map(ToString::to_string);
+        assert_eq!(gateway("usage").as_deref(), Some("chat"));
+        assert_eq!(gateway("raw.logs"), None);
+        for (variables, expected) in [
+            ([TOKENS, brokers], "ingest.kafka_topics (not set): is required"),
+            ([TOKENS, topics], "ingest.kafka_brokers (not set): is required"),
+        ] {
+            let error = read(&[], &variables).unwrap_err();
+            assert!(error.contains(expected), "{expected}\n{error}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_in_kafkas_settings_is_told_at_once_and_no_secret_is() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "sasl.password=hunter2\nno.such=hunter3\nhunter4\n").unwrap();
+        let variables = [
+            TOKENS,
+            ("WEIR_INGEST_KAFKA_BROKERS", "a:9092"),
+            ("WEIR_INGEST_KAFKA_TOPICS", "^a=events:acme/chat,b=poems:acme/chat,c=events:a c/chat,d=events"),
+            ("WEIR_INGEST_KAFKA_PROPERTIES", "enable.auto.commit=true,ssl.key.password"),
+            ("WEIR_INGEST_KAFKA_PROPERTIES_FILE", file.path().to_str().unwrap()),
+        ];
+        let error = read(&[], &variables).unwrap_err();
+        for expected in [
+            r#""^a=events:acme/chat" does not begin with the name of a topic"#,
+            r#""b=poems:acme/chat" has a form that is not known"#,
+            r#""c=events:a c/chat" has an account that is not"#,
+            r#""d=events" is not topic=form:account/gateway"#,
+            r#""enable.auto.commit" is fixed"#,
+            "an entry is not name=value",
+            "No such configuration property",
+        ] {
+            assert!(error.contains(expected), "{expected}\n{error}");
+        }
+        assert!(!error.contains("hunter"), "{error}");
+        let topics = ("WEIR_INGEST_KAFKA_TOPICS", "a=events:acme/chat");
+        let back = ("WEIR_INGEST_KAFKA_DEAD_LETTER_TOPIC", "a");
+        let error = read(&[], &[TOKENS, variables[1], topics, back]).unwrap_err();
+        assert!(error.contains("ingest.kafka_dead_letter_topic") && error.contains("is one of"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Takes gateway logs in, prices every request, and stores it; tells the aggregator.
 //!
-//! The stages are folders in the order of the flow: [`accept`] → [`decode`] → [`normalize`] → [`price`] → [`redact`] →
+//! The stages are folders in the order of the flow: [`accept`] or [`consume`] → [`decode`] → [`normalize`] → [`price`] → [`redact`] →
 //! [`sink`].
 //! [`pipeline`] runs the pure middle of it; [`run`] is the process.
 //!
@@ -10,6 +10,7 @@
 pub mod accept;
 mod command;
 pub mod config;
+pub mod consume;
 pub mod decode;
 mod glob;
 mod metrics;

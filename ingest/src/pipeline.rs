@@ -136,6 +136,18 @@ impl Pipeline {
         batch
     }
 
+    /// Makes every record of a chunk a dead letter, for the same reason: what came beside them was not right.
+    #[must_use]
+    pub fn refuse(&self, chunk: &Chunk, origin: &Origin, error: &DecodeError) -> Batch {
+        let mut batch = Batch::new(origin.clone());
+        for record in chunk.records() {
+            let mut letter = DeadLetter::of(&record, origin, error);
+            letter.raw = self.kept_of(&record, &letter, &[], &mut batch);
+            batch.dead_letters.push(letter);
+        }
+        batch
+    }
+
     /// What a letter keeps of its record, but for what is encrypted in it.
     fn kept_of(
         &self,

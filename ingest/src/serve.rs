@@ -19,6 +19,7 @@ use weir_store::migrations::Topology;
 
 use crate::accept::{self, Pushes};
 use crate::config::IngestConfig;
+use crate::consume::{Group, Intake, KafkaMetrics};
 use crate::metrics::IngestMetrics;
 use crate::migrate::migrate;
 use crate::pipeline::Pipeline;
@@ -41,6 +42,9 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
     let readiness = Readiness::new(lifecycle.shutdown().soft_stop().clone());
     let (writer, sink, publisher) = build_sink(&config, &lifecycle, &readiness, &ingest_metrics).await?;
     spawn_sink(&lifecycle, writer, publisher, readiness.register("predecessors"));
+    // Before the registry is handed on; only where there is a topic, as what is not there has no metrics either.
+    let kafka_metrics = config.kafka.as_ref().map(|_| KafkaMetrics::register(&mut metrics));
+    let kafka_ready = config.kafka.as_ref().map(|_| readiness.register("kafka"));
 
     ops::spawn(&lifecycle, ops_listener, metrics, readiness);
     tracing::info!(
@@ -54,6 +58,13 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
             .with_new_api_types(config.new_api_types)
             .with_redactor(config.redactor),
     );
+    if let (Some(kafka), Some(metrics), Some(ready)) = (&config.kafka, kafka_metrics, kafka_ready) {
+        let counted = (ingest_metrics.clone(), metrics.clone());
+        let intake = Intake::new(kafka, config.push.chunk, Arc::clone(&pipeline), sink.clone(), counted)?;
+        let group = Group::new(kafka, intake, metrics, SystemClock::shared(), ready)?;
+        let shutdown = lifecycle.shutdown();
+        lifecycle.spawn("kafka", async move { group.run(&shutdown).await });
+    }
     let pushes = Pushes::new(config.push, SystemClock::shared(), pipeline, sink, ingest_metrics.clone());
     let (senders, known_senders) = watch::channel(Arc::new(config.senders));
     if let Some(file) = config.token_file {

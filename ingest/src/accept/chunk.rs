@@ -62,6 +62,19 @@ impl Chunk {
         self.lines.push(Line { position, range: begin..self.bytes.len(), cut_from: None, attributes });
     }
 
+    /// The same, but of one that is longer than `bytes_max` only the beginning is held.
+    pub fn push_within(
+        &mut self,
+        bytes_max: usize,
+        position: u64,
+        bytes: &[u8],
+        attributes: Option<Attributes>,
+    ) {
+        let mut draft = self.begin(bytes_max);
+        self.extend(&mut draft, bytes);
+        self.end(draft, position, attributes);
+    }
+
     /// Bytes of its records.
     #[must_use]
     pub fn len_bytes(&self) -> usize {

@@ -97,6 +97,12 @@ pub enum DecodeError {
     /// It names a gateway that cannot be one.
     #[error("Gateway: {0}")]
     Gateway(#[from] ScopeError),
+    /// What came beside it names an account or a gateway that cannot be one.
+    #[error("whose it is: {0}")]
+    Address(ScopeError),
+    /// What came beside it cannot be read.
+    #[error("it has a header whose name is not UTF-8")]
+    Headers,
     /// Longer than a line may be; the letter holds its beginning.
     #[error("longer than a line may be; this is its beginning")]
     TooLong,
@@ -125,6 +131,8 @@ impl DecodeError {
             Self::NoGateway => "no_gateway",
             Self::Gateway(_) => "invalid_gateway",
             Self::InvalidTime { .. } | Self::Timestamp { .. } | Self::Future { .. } => "invalid_timestamp",
+            Self::Address(_) => "invalid_address",
+            Self::Headers => "invalid_headers",
             Self::TooLong => "line_too_long",
             Self::Defect => "defect",
         }

@@ -1,0 +1,129 @@
+//! What the intake of topics counts. Names are an enum. Topics are the configured ones, and each has as many partitions as
+//! it has; those of a partition that was given up are taken away.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use weir_service::metrics::{MetricName, Metrics};
+
+use super::partition::TopicPartition;
+
+#[derive(Clone, Copy, Debug)]
+enum KafkaMetric {
+    Lag,
+    Paused,
+    Rebalances,
+    CommitFailures,
+    Errors,
+    DeadLettersProduced,
+}
+
+/// What a rebalance did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(super) enum Rebalance {
+    /// Partitions came.
+    Assigned,
+    /// Partitions were given back, with their offsets committed.
+    Revoked,
+    /// Partitions were taken away: the group believed this member dead.
+    Lost,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RebalanceLabels {
+    result: Rebalance,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PartitionLabels {
+    topic: String,
+    partition: i32,
+}
+
+/// The metrics of the intake of topics. Clones count into the same ones.
+#[derive(Clone, Debug)]
+pub(crate) struct KafkaMetrics {
+    lag: Family<PartitionLabels, Gauge>,
+    paused: Family<PartitionLabels, Gauge>,
+    rebalances: Family<RebalanceLabels, Counter>,
+    commit_failures: Counter,
+    errors: Counter,
+    dead_letters_produced: Counter,
+}
+
+impl KafkaMetrics {
+    /// Registers them.
+    #[must_use]
+    pub(crate) fn register(metrics: &mut Metrics) -> Self {
+        Self {
+            lag: metrics.register(KafkaMetric::Lag, Family::default()),
+            paused: metrics.register(KafkaMetric::Paused, Family::default()),
+            rebalances: metrics.register(KafkaMetric::Rebalances, Family::default()),
+            commit_failures: metrics.register(KafkaMetric::CommitFailures, Counter::default()),
+            errors: metrics.register(KafkaMetric::Errors, Counter::default()),
+            dead_letters_produced: metrics.register(KafkaMetric::DeadLettersProduced, Counter::default()),
+        }
+    }
+
+    pub(super) fn lag(&self, partition: &TopicPartition, messages: i64) {
+        self.lag.get_or_create(&PartitionLabels::of(partition)).set(messages);
+    }
+
+    pub(super) fn paused(&self, partition: &TopicPartition, is_paused: bool) {
+        self.paused.get_or_create(&PartitionLabels::of(partition)).set(i64::from(is_paused));
+    }
+
+    /// The partition is not ours any more.
+    pub(super) fn forget(&self, partition: &TopicPartition) {
+        let labels = PartitionLabels::of(partition);
+        self.lag.remove(&labels);
+        self.paused.remove(&labels);
+    }
+
+    pub(super) fn rebalance(&self, result: Rebalance) {
+        self.rebalances.get_or_create(&RebalanceLabels { result }).inc();
+    }
+
+    pub(super) fn commit_failed(&self) {
+        self.commit_failures.inc();
+    }
+
+    pub(super) fn error(&self) {
+        self.errors.inc();
+    }
+
+    pub(super) fn dead_letter_produced(&self) {
+        self.dead_letters_produced.inc();
+    }
+}
+
+impl PartitionLabels {
+    fn of(partition: &TopicPartition) -> Self {
+        Self { topic: partition.topic.to_string(), partition: partition.number }
+    }
+}
+
+impl MetricName for KafkaMetric {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lag => "ingest_kafka_lag_messages",
+            Self::Paused => "ingest_kafka_paused",
+            Self::Rebalances => "ingest_kafka_rebalances",
+            Self::CommitFailures => "ingest_kafka_commit_failures",
+            Self::Errors => "ingest_kafka_errors",
+            Self::DeadLettersProduced => "ingest_kafka_dead_letters_produced",
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::Lag => "messages of an assigned partition that are not committed yet",
+            Self::Paused => "1 while a partition is held up because its messages cannot be stored",
+            Self::Rebalances => "changes of the assignment, by what they did",
+            Self::CommitFailures => "offset commits that failed; they are repeated",
+            Self::Errors => "errors that the Kafka client told of while reading",
+            Self::DeadLettersProduced => "messages that were produced to the dead letter topic",
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! One assigned partition: a task that reads it in order, and commits what it reads in order.
+//!
+//! A partition is [`Reading`] until it is to be given up; then it is [`Draining`], which reads nothing and can be waited
+//! for. Only what has drained, or has no time left to, can be given back to the group.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use futures_util::{FutureExt, StreamExt};
+use rdkafka::Message;
+use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
+use rdkafka::error::KafkaError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use weir_service::clock::SharedClock;
+
+use super::client::GroupContext;
+use super::config::Topic;
+use super::delivery::{BUDGET_UNIT_BYTES, Begin, Delivery};
+use super::intake::Intake;
+use super::metrics::KafkaMetrics;
+
+/// How many deliveries of a partition may wait behind the one that is being committed.
+const WAITING_MAX: usize = 1;
+
+/// A partition of a topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TopicPartition {
+    pub(super) topic: Arc<str>,
+    pub(super) number: i32,
+}
+
+/// The messages of one partition.
+pub(super) type Queue = StreamPartitionQueue<GroupContext>;
+
+/// What every partition reads with.
+#[derive(Clone)]
+pub(super) struct Means {
+    pub(super) intake: Intake,
+    pub(super) budget: Budget,
+    pub(super) clock: SharedClock,
+    pub(super) metrics: KafkaMetrics,
+}
+
+/// How many bytes may be read and not committed, over all partitions.
+#[derive(Clone)]
+pub(super) struct Budget {
+    free: Arc<Semaphore>,
+    units: usize,
+}
+
+/// A partition that is read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    stop: CancellationToken,
+    task: AbortOnDropHandle<Result<(), JoinError>>,
+    progress: Progress,
+}
+
+/// A partition that is read no more, and owes what was read.
+#[derive(Debug)]
+pub(super) struct Draining {
+    task: AbortOnDropHandle<Result<(), JoinError>>,
+    progress: Progress,
+}
+
+/// The offset behind the last message that is committed, with everything before it.
+#[derive(Clone, Debug)]
+struct Progress(Arc<AtomicI64>);
+
+/// The task's side of a partition.
+struct Reader {
+    partition: TopicPartition,
+    topic: Topic,
+    queue: Queue,
+    means: Means,
+    /// The offset behind the last message that was read.
+    next_offset: i64,
+}
+
+/// A delivery that is being committed.
+struct UnderWay {
+    next_offset: i64,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Reading {
+    /// Begins to read the partition.
+    pub(super) fn begin(partition: TopicPartition, topic: Topic, queue: Queue, means: Means) -> Self {
+        let (stop, progress) = (CancellationToken::new(), Progress::none());
+        let reader = Reader { partition, topic, queue, means, next_offset: 0 };
+        let task = AbortOnDropHandle::new(tokio::spawn(reader.run(stop.clone(), progress.clone())));
+        Self { stop, task, progress }
+    }
+
+    /// Stops to read.
+    pub(super) fn drain(self) -> Draining {
+        self.stop.cancel();
+        Draining { task: self.task, progress: self.progress }
+    }
+
+    /// The offset that may be committed, if any.
+    pub(super) fn committable(&self) -> Option<i64> {
+        self.progress.get()
+    }
+
+    /// Whether its task is gone, which only a defect does.
+    pub(super) fn has_died(&self) -> bool {
+        self.task.is_finished()
+    }
+}
+
+impl Draining {
+    /// Waits until everything that was read is committed. May be given up and called again.
+    pub(super) async fn drained(&mut self) {
+        // A task that died has said so, and its progress stands where it stood.
+        let _ = (&mut self.task).await;
+    }
+
+    /// Lets go of what is still under way: it may come to be stored, and is found by its ids when it is read again.
+    pub(super) async fn abandon(mut self) -> Option<i64> {
+        if !self.task.is_finished() {
+            self.task.abort();
+            let _ = (&mut self.task).await;
+        }
+        self.progress.get()
+    }
+}
+
+impl Reader {
+    async fn run(self, stop: CancellationToken, progress: Progress) -> Result<(), JoinError> {
+        let (sender, mut under_way) = mpsc::channel::<UnderWay>(WAITING_MAX);
+        let settle = async {
+            while let Some(UnderWay { next_offset, task }) = under_way.recv().await {
+                task.await?;
+                progress.set(next_offset);
+            }
+            Ok(())
+        };
+        let ((), settled) = tokio::join!(self.read_until(&stop, sender), settle);
+        settled
+    }
+
+    async fn read_until(mut self, stop: &CancellationToken, under_way: mpsc::Sender<UnderWay>) {
+        loop {
+            // What is given up by the stop was not committed, so whoever has the partition next reads it again. Nothing else
+            // may interrupt the reading: a message that was taken from the queue does not come back.
+            let next = async {
+                let place = under_way.reserve().await.ok()?;
+                Some((place, self.read().await))
+            };
+            let Some(Some((place, delivery))) = stop.run_until_cancelled(next).await else { return };
+            let next_offset = delivery.next_offset();
+            let task = tokio::spawn(self.means.intake.clone().commit(delivery));
+            place.send(UnderWay { next_offset, task: AbortOnDropHandle::new(task) });
+        }
+    }
+
+    /// The next messages: those that are there, and at least one.
+    async fn read(&mut self) -> Delivery {
+        let limits = self.means.intake.limits();
+        let mut messages = self.queue.stream();
+        loop {
+            let first = match messages.next().await {
+                Some(Ok(message)) if message.offset() >= self.next_offset => message,
+                // A partition that was paused and resumed may show a message once more that was on its way meanwhile.
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => {
+                    self.means.tell(&self.partition, &error);
+                    continue;
+                }
+                // The stream has no end.
+                None => std::future::pending().await,
+            };
+            let mut delivery = Delivery::begin(Begin {
+                partition: self.partition.clone(),
+                keeps_originals: self.means.intake.keeps_originals(),
+                permit: self.means.budget.take(limits.bytes_max.max(first.payload_len())).await,
+            });
+            let now_ms = self.means.clock.now_ms();
+            delivery.add(&first, &self.topic, limits, now_ms);
+            drop(first);
+            while !delivery.is_full(&limits) {
+                match messages.next().now_or_never() {
+                    Some(Some(Ok(message))) if message.offset() >= delivery.next_offset() => {
+                        delivery.add(&message, &self.topic, limits, now_ms);
+                    }
+                    Some(Some(Ok(_))) => {}
+                    Some(Some(Err(error))) => self.means.tell(&self.partition, &error),
+                    Some(None) | None => break,
+                }
+            }
+            self.next_offset = delivery.next_offset();
+            return delivery.seal();
+        }
+    }
+}
+
+impl Budget {
+    pub(super) fn new(bytes: usize) -> Self {
+        let units = bytes.div_ceil(BUDGET_UNIT_BYTES).clamp(1, u32::MAX as usize >> 3);
+        Self { free: Arc::new(Semaphore::new(units)), units }
+    }
+
+    /// A part of it; all of it for what is larger than that.
+    async fn take(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let units = bytes.div_ceil(BUDGET_UNIT_BYTES).clamp(1, self.units);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        match Arc::clone(&self.free).acquire_many_owned(units).await {
+            Ok(permit) => permit,
+            // It is never closed.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Means {
+    /// The client tries again by itself; what it says is for those who have to help it.
+    fn tell(&self, partition: &TopicPartition, error: &KafkaError) {
+        self.metrics.error();
+        tracing::warn!(partition = %partition, error = error.to_string(), "a partition cannot be read");
+    }
+}
+
+impl Progress {
+    const NONE: i64 = -1;
+
+    fn none() -> Self {
+        Self(Arc::new(AtomicI64::new(Self::NONE)))
+    }
+
+    fn set(&self, next_offset: i64) {
+        self.0.store(next_offset, Ordering::Release);
+    }
+
+    fn get(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Acquire)).filter(|offset| *offset != Self::NONE)
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.number)
+    }
+}

@@ -1,0 +1,93 @@
+//! What dies while topics are read.
+
+use std::time::Duration;
+
+use harness::eventually;
+use tokio::time::sleep;
+use weir_local::{Kafka, Weir};
+
+use super::world::{GROUP, LIMIT, TOPIC, World};
+
+const PARTITIONS: u64 = 4;
+const BATCH: u64 = 1_000;
+
+/// Produces batch after batch from 0 on, slowly enough for something to happen in between.
+async fn produce_steadily(world: &World, batches: u64) {
+    for batch in 0..batches {
+        world.produce(batch * BATCH..(batch + 1) * BATCH, PARTITIONS).await;
+        sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// Waits until at least `count` records are stored.
+async fn stored_at_least(world: &World, count: u64) {
+    let sql = format!("SELECT count() >= {count} FROM logs");
+    eventually(LIMIT, "1".to_owned(), || world.system.sql(&sql)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_come_die_and_leave_and_every_message_is_stored_once() {
+    let world = World::start(4).await;
+    let changes = async {
+        stored_at_least(&world, BATCH).await;
+        let second = world.another_ingest(&[]).await;
+        stored_at_least(&world, 5 * BATCH).await;
+        let third = world.another_ingest(&[]).await;
+        stored_at_least(&world, 10 * BATCH).await;
+        second.kill_hard().unwrap();
+        stored_at_least(&world, 15 * BATCH).await;
+        let stopped = third.stop(LIMIT).await.unwrap();
+        assert!(stopped.success(), "{stopped}: {}", third.log_tail());
+    };
+    tokio::join!(produce_steadily(&world, 30), changes);
+    world.expect_exactly(30 * BATCH).await;
+    world.expect_committed(GROUP, 4).await;
+    assert!(world.metric("weir_ingest_kafka_rebalances_total{", &["Revoked"]).await > 0);
+    let letters = world.system.sql("SELECT count() FROM dead_letters").await;
+    assert_eq!(letters, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orderly_changes_make_no_message_come_twice() {
+    let world = World::start(4).await;
+    let changes = async {
+        stored_at_least(&world, BATCH).await;
+        let second = world.another_ingest(&[]).await;
+        stored_at_least(&world, 8 * BATCH).await;
+        assert!(second.stop(LIMIT).await.unwrap().success());
+    };
+    tokio::join!(produce_steadily(&world, 20), changes);
+    world.expect_exactly(20 * BATCH).await;
+    let duplicates = world.metric("weir_ingest_records_total{", &["kafka", "\"Duplicate\""]).await;
+    assert_eq!(duplicates, 0, "what was read of a partition is committed before it is given up");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_dies_and_comes_back_loses_and_doubles_nothing() {
+    let world = World::start(4).await;
+    world.produce(0..2 * BATCH, PARTITIONS).await;
+    stored_at_least(&world, 1).await;
+    world.kafka.service.kill_hard().unwrap();
+    sleep(Duration::from_secs(1)).await;
+    world.kafka.service.restart(Kafka::START_LIMIT).await.unwrap();
+    world.produce(2 * BATCH..4 * BATCH, PARTITIONS).await;
+    world.expect_exactly(4 * BATCH).await;
+    world.expect_committed(GROUP, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_clickhouse_is_away_partitions_wait_and_nothing_is_passed_over() {
+    let world = World::start(4).await;
+    world.produce(0..BATCH, PARTITIONS).await;
+    world.expect_exactly(BATCH).await;
+    world.system.weir.clickhouse.service.kill_hard().unwrap();
+    world.produce(BATCH..5 * BATCH, PARTITIONS).await;
+    let paused = || async { world.metric("weir_ingest_kafka_paused{", &[TOPIC]).await > 0 };
+    eventually(LIMIT, true, paused).await;
+    eventually(LIMIT, true, || async { world.metric("weir_ingest_kafka_lag_messages{", &[TOPIC]).await > 0 })
+        .await;
+    world.system.weir.clickhouse.service.restart(Weir::START_LIMIT).await.unwrap();
+    world.expect_exactly(5 * BATCH).await;
+    world.expect_committed(GROUP, 4).await;
+    eventually(LIMIT, false, paused).await;
+}
