@@ -21,6 +21,13 @@ pub fn ai_gateway_example(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
+/// The repository's examples of CloudEvents.
+#[must_use]
+pub fn cloud_event_example(name: &str) -> String {
+    let path = format!("{}/../schemas/json/examples/cloud_events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
 /// The file of a private key that these are encrypted for.
 #[must_use]
 pub fn ai_gateway_key(name: &str) -> String {

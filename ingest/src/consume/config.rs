@@ -35,14 +35,8 @@ pub const KEYS: [Key; 7] = [
         .default("64MiB"),
 ];
 
-const FORMS: [Form; 6] = [
-    Form::Logpush,
-    Form::Events,
-    Form::Canonical,
-    Form::CloudEvents,
-    Form::CloudflareLog,
-    Form::NewApiLog,
-];
+const FORMS: [Form; 6] =
+    [Form::Logpush, Form::Events, Form::Canonical, Form::CloudEvents, Form::CloudflareLog, Form::NewApiLog];
 
 /// What topics are consumed with.
 #[derive(Clone, Debug)]

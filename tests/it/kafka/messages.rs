@@ -1,10 +1,11 @@
 //! What messages may be: compressed, broken, empty, too long, addressed to others.
 
-use harness::traffic::{now_ms, record};
+use harness::traffic::{cloud_event_example, now_ms, record};
 use rdkafka::Message;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::message::Headers;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::world::{GROUP, LIMIT, Outgoing, World, create_topic, records};
@@ -113,4 +114,30 @@ async fn messages_say_whose_they_are() {
     assert_eq!(world.system.sql(scopes).await, "team\tchat\nother\tmail\nacc\tdocs");
     let letters = world.system.sql("SELECT account_id, reason, position FROM dead_letters").await;
     assert_eq!(letters, "acc\tno_gateway\t1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cloud_event_is_stored_once_in_whichever_mode_it_comes() {
+    let world = World::start_with(1, &[("WEIR_INGEST_KAFKA_TOPICS", "usage=events:acc/gw")]).await;
+    let structured = cloud_event_example("named_by_its_envelope");
+    let event: Value = serde_json::from_str(&structured).unwrap();
+    let attribute = |header, name: &str| (header, event[name].as_str().unwrap().to_owned());
+    let binary = Outgoing {
+        headers: vec![
+            attribute("ce_specversion", "specversion"),
+            attribute("ce_id", "id"),
+            attribute("ce_source", "source"),
+            attribute("ce_type", "type"),
+            attribute("ce_time", "time"),
+            ("content-type", "application/json".to_owned()),
+        ],
+        ..message(event["data"].to_string())
+    };
+    let content_type = ("content-type", "application/cloudevents+json; charset=utf-8".to_owned());
+    let structured = Outgoing { headers: vec![content_type], ..message(structured.clone()) };
+    world.produce_all(vec![binary, structured.clone(), structured], &[]).await;
+    world.expect_committed(GROUP, 1).await;
+    let rows = "SELECT count(), countIf(source = 'kafka'), any(account_id), any(gateway_id) FROM logs";
+    assert_eq!(world.system.sql(rows).await, "1\t1\tacc\tgw");
+    assert_eq!(world.system.sql("SELECT count() FROM dead_letters").await, "0");
 }
