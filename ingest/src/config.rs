@@ -1,6 +1,7 @@
 //! The settings of ingest: section `[ingest]` and the shared ones.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,6 +62,11 @@ pub const KEYS: &[Key] = &[
     Key::new("ingest.turn_timeout", "how long a push waits for its turn before it is asked to come back")
         .default("10s"),
     Key::new("ingest.idle_timeout", "how long a connection may be silent inside a body").default("30s"),
+    Key::new(
+        "ingest.body_bytes_per_second_min",
+        "how much of a body, as it is sent, has to come in on average once ingest.idle_timeout is spent on waiting",
+    )
+    .default("4KiB"),
     Key::new("ingest.write_timeout", "how long ClickHouse may take for a statement").default("30s"),
     Key::new("ingest.write_events_max", "the most events that are gathered into one write").default("20000"),
     Key::new("ingest.write_bytes_max", "the most bytes of records that are gathered into one write")
@@ -214,6 +220,8 @@ fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
     let concurrent_max = reader.get_in("ingest.pushes_max", 1_usize..=1_000);
     let turn_timeout = reader.get("ingest.turn_timeout");
     let idle_timeout = reader.get("ingest.idle_timeout");
+    let slowest = ByteSize::from_bytes(1)..=ByteSize::from_bytes(1 << 30);
+    let bytes_per_second_min = reader.get_in("ingest.body_bytes_per_second_min", slowest);
     let (body_bytes_max, line_bytes_max) = (body_bytes_max?, line_bytes_max?);
     reader.require(
         line_bytes_max.bytes() <= body_bytes_max.bytes(),
@@ -225,6 +233,7 @@ fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
         concurrent_max: concurrent_max?,
         turn_timeout: turn_timeout?,
         idle_timeout: idle_timeout?,
+        bytes_per_second_min: NonZeroU64::new(bytes_per_second_min?.bytes()).unwrap_or(NonZeroU64::MIN),
         chunk: ChunkLimits {
             lines_max: lines_max?,
             bytes_max: chunk_bytes_max?.as_usize(),

@@ -14,6 +14,7 @@ mod events;
 mod framing;
 mod lines;
 mod nesting;
+mod pace;
 mod push;
 mod record;
 mod routes;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use weir_service::clock::SharedClock;
 
 use super::body::{Body, BodyError, Incoming, Part};
 use super::encoding::Encoding;
+use super::pace::Pace;
 use super::senders::{Forbidden, Terms};
 use super::{ChunkLimits, Form, Framing, Origin, RecordReader};
 use crate::metrics::{IngestMetrics, PushResult};
@@ -37,6 +39,8 @@ pub struct PushLimits {
     pub turn_timeout: Duration,
     /// How long a connection may be silent in the middle of a body.
     pub idle_timeout: Duration,
+    /// How much of a body, as it is sent, has to come in on average once `idle_timeout` is spent on waiting for it.
+    pub bytes_per_second_min: NonZeroU64,
     /// The chunks that a body is read in.
     pub chunk: ChunkLimits,
 }
@@ -69,6 +73,9 @@ pub enum PushError {
     /// A record is of a gateway that its sender may not push for.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// The connection was silent for too long, or sent too little for the time it took.
+    #[error("the body came in too slowly")]
+    Slow,
     /// Too many others are being read.
     #[error("too many pushes at once")]
     Busy,
@@ -101,6 +108,9 @@ pub struct Pushes {
     sink: Sink,
     metrics: IngestMetrics,
 }
+
+/// The sender was waited for long enough.
+struct TooSlow;
 
 /// Counts a push as abandoned unless it comes to its end: when the sender leaves, its request is dropped.
 struct Unanswered<'p>(Option<&'p IngestMetrics>);
@@ -162,22 +172,30 @@ impl Pushes {
             let records = RecordReader::new(body, framing, this.limits.chunk)?;
             this.read(&origin, &terms, records)
         });
-        // Its error is the reader's too: without an end the reader says that the body is incomplete.
-        let _ = self.forward(body, parts).await;
-        reader.await.map_err(|_| PushError::Reader)?
+        let forwarded = self.forward(body, parts).await;
+        let taken = reader.await.map_err(|_| PushError::Reader)?;
+        match (forwarded, taken) {
+            // Without an end the reader knows no better than that there is none.
+            (Err(TooSlow), Err(PushError::Body(BodyError::Incomplete))) => Err(PushError::Slow),
+            (_, taken) => taken,
+        }
     }
 
-    async fn forward(&self, mut body: Incoming, parts: mpsc::Sender<Part>) -> Result<(), ()> {
+    /// Hands a body on to its reader: to its end, or as far as it comes.
+    async fn forward(&self, mut body: Incoming, parts: mpsc::Sender<Part>) -> Result<(), TooSlow> {
+        let mut pace = Pace::new(self.limits.idle_timeout, self.limits.bytes_per_second_min);
         loop {
-            let part = match timeout(self.limits.idle_timeout, body.next()).await {
+            let begun = Instant::now();
+            let part = match timeout(pace.left(), body.next()).await {
                 Ok(Some(Ok(data))) => Part::Data(data),
                 Ok(None) => Part::End,
-                Ok(Some(Err(_))) | Err(_) => return Err(()),
+                Ok(Some(Err(_))) => return Ok(()),
+                Err(_) => return Err(TooSlow),
             };
-            let ended = matches!(part, Part::End);
+            let received_bytes = if let Part::Data(data) = &part { Some(data.len()) } else { None };
+            pace.received(received_bytes.unwrap_or_default(), begun.elapsed());
             // A reader that is gone has its own error to tell.
-            parts.send(part).await.map_err(|_| ())?;
-            if ended {
+            if parts.send(part).await.is_err() || received_bytes.is_none() {
                 return Ok(());
             }
         }
@@ -253,7 +271,7 @@ impl PushError {
     pub const fn is_ours(&self) -> bool {
         match self {
             Self::Busy | Self::Sink(_) | Self::Reader => true,
-            Self::Body(_) | Self::Forbidden(_) => false,
+            Self::Body(_) | Self::Slow | Self::Forbidden(_) => false,
         }
     }
 }
@@ -291,6 +309,7 @@ mod tests {
             concurrent_max: 1,
             turn_timeout: Duration::from_millis(50),
             idle_timeout: Duration::from_secs(5),
+            bytes_per_second_min: NonZeroU64::MIN,
             chunk: ChunkLimits { lines_max: 10, bytes_max: 1 << 20, line_bytes_max: 1 << 20 },
         };
         let group = GroupLimits {
@@ -323,6 +342,23 @@ mod tests {
         assert!(metrics.encode().contains(r#"ingest_pushes_total{result="Abandoned"} 1"#));
         // The reader ends with what it waits for, and its turn with it.
         drop(inbox);
+        while matches!(take(&pushes, PROBE).await, Err(PushError::Busy)) {}
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_dribbles_loses_its_turn() {
+        let (mut pushes, _inbox, _metrics) = pushes();
+        pushes.limits.idle_timeout = Duration::from_millis(300);
+        pushes.limits.bytes_per_second_min = NonZeroU64::new(1_000).unwrap();
+        // Never silent for long, and never done.
+        let dribble = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Some((Ok(Bytes::from_static(b" ")), ()))
+        });
+        let origin = pushes.origin("acc".parse().unwrap(), None, Source::Logpush, Form::Logpush);
+        let (terms, framing) = (Terms::default(), Framing::Lines);
+        let push = Push { origin, terms, encoding: None, framing, body: dribble.boxed() };
+        assert!(matches!(pushes.take(push).await, Err(PushError::Slow)));
         while matches!(take(&pushes, PROBE).await, Err(PushError::Busy)) {}
     }
 

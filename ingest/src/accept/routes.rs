@@ -187,6 +187,7 @@ impl RequestError {
             Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Scope(_) => StatusCode::NOT_FOUND,
             Self::Encoding | Self::Events(EventsError::ContentType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Push(PushError::Slow) => StatusCode::REQUEST_TIMEOUT,
             Self::Push(PushError::Body(BodyError::TooLong { .. })) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Events(_) | Self::Push(PushError::Body(_)) => StatusCode::BAD_REQUEST,
             Self::Push(PushError::Busy | PushError::Sink(_) | PushError::Reader) => {
