@@ -55,6 +55,20 @@ async fn what_a_topic_holds_is_stored_and_its_offsets_follow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_brokers_own_protocol_for_groups_will_do() {
+    let world = World::start_with(2, &[("WEIR_INGEST_KAFKA_PROPERTIES", "group.protocol=consumer")]).await;
+    world.produce(0..1_000, 2).await;
+    world.expect_exactly(1_000).await;
+    let second = world.another_ingest(&[]).await;
+    world.produce(1_000..2_000, 2).await;
+    world.expect_exactly(2_000).await;
+    assert!(second.stop(LIMIT).await.unwrap().success());
+    world.produce(2_000..3_000, 2).await;
+    world.expect_exactly(3_000).await;
+    world.expect_committed(GROUP, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replay_from_the_beginning_changes_no_row() {
     let world = World::start(2).await;
     world.produce(0..3_000, 2).await;
@@ -119,4 +133,7 @@ async fn without_a_broker_pushes_are_taken_and_topics_once_it_is_there() {
     let message = Outgoing { value: Some(record(2, harness::traffic::now_ms())), ..Outgoing::default() };
     produce_all(&kafka, vec![message], &[]).await;
     eventually(LIMIT, "3".to_owned(), || system.sql("SELECT count() FROM logs")).await;
+    kafka.service.kill_hard().unwrap();
+    let stopped = system.weir.ingest.stop(LIMIT).await.unwrap();
+    assert!(stopped.success(), "{stopped}: {}", system.weir.ingest.log_tail());
 }

@@ -152,9 +152,9 @@ impl World {
         eventually(LIMIT, all_of(end), || async { tokio::task::block_in_place(|| all_of(committed)) }).await;
     }
 
-    /// What ingest counts.
-    pub(super) async fn metrics(&self) -> String {
-        let log = std::fs::read_to_string(self.system.weir.ingest.log()).unwrap();
+    /// What an ingest counts.
+    async fn metrics_of(&self, ingest: &Service) -> String {
+        let log = std::fs::read_to_string(ingest.log()).unwrap();
         let ops = log.lines().rfind(|line| line.contains("ops listener is up")).unwrap();
         let ops: Value = serde_json::from_str(ops).unwrap();
         let url = format!("http://{}/metrics", ops["listen"].as_str().unwrap());
@@ -163,7 +163,12 @@ impl World {
 
     /// The sum of the values of a metric whose labels have all of `parts`.
     pub(super) async fn metric(&self, name: &str, parts: &[&str]) -> u64 {
-        let text = self.metrics().await;
+        self.metric_of(&self.system.weir.ingest, name, parts).await
+    }
+
+    /// The same, of another ingest.
+    pub(super) async fn metric_of(&self, ingest: &Service, name: &str, parts: &[&str]) -> u64 {
+        let text = self.metrics_of(ingest).await;
         let lines = text
             .lines()
             .filter(|line| line.starts_with(name) && parts.iter().all(|part| line.contains(part)));
