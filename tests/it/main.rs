@@ -4,6 +4,7 @@
 
 mod aggregator;
 mod ai_gateway;
+mod forms;
 mod intake;
 mod kafka;
 mod kill;

@@ -1,11 +1,12 @@
 //! Completes an event that its producer wrote as one with what its arrival says.
 
-use weir_event::{Scope, Source, UsageEvent};
+use weir_event::{Caller, Scope, Source, UsageEvent};
 
 use super::cloudflare_log::of_cloudflare_log;
 use super::new_api_log::{NewApiTypes, of_new_api_log};
 use crate::accept::{Origin, RawRecord};
 use crate::decode::{DecodeError, EventRecord};
+use crate::text::{LINE_MAX, NAME_MAX, shorten};
 
 /// How a record arrived: what an event cannot say itself.
 #[derive(Clone, Debug)]
@@ -44,21 +45,40 @@ impl<'a> Arrival<'a> {
 /// The event that a record is. One without an id of its own has that of its place; without a place it is refused.
 pub fn normalize_event(record: EventRecord, arrival: &Arrival<'_>) -> Result<UsageEvent, DecodeError> {
     let place = arrival.place.clone();
-    match record {
+    let mut event = match record {
         EventRecord::Canonical(mut wire) => {
             wire.event_id = wire.event_id.take().or(place);
-            Ok(wire.into_event(arrival.scope.clone(), arrival.source)?)
+            wire.into_event(arrival.scope.clone(), arrival.source)?
         }
         EventRecord::CloudflareLog(mut log) => {
             let missing = || DecodeError::MissingField { field: "id".to_owned() };
             let id = log.id.take().or(place).ok_or_else(missing)?;
-            Ok(of_cloudflare_log(*log, id, arrival))
+            of_cloudflare_log(*log, id, arrival)
         }
         EventRecord::NewApiLog(mut log) => {
             if let Some(place) = place {
                 log.name(place);
             }
-            Ok(of_new_api_log(*log, arrival))
+            of_new_api_log(*log, arrival)
         }
+    };
+    hold_to_length(&mut event);
+    Ok(event)
+}
+
+/// Cuts names and lines that no column should hold. What the event is known by is settled before.
+fn hold_to_length(event: &mut UsageEvent) {
+    let cut = |text: &mut Option<String>, characters_max| {
+        *text = text.take().map(|text| shorten(text, characters_max));
+    };
+    cut(&mut event.ray_id, NAME_MAX);
+    let mut texts = event.texts_mut();
+    texts.names().for_each(|name| cut(name, NAME_MAX));
+    let Caller { ip, country, token_display, user_agent, .. } = texts.caller;
+    for name in [ip, country, token_display] {
+        cut(name, NAME_MAX);
+    }
+    for line in [user_agent, texts.path, texts.error] {
+        cut(line, LINE_MAX);
     }
 }

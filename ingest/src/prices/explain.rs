@@ -112,6 +112,13 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_others_log_are_explained() {
+        let row = include_str!("../../../schemas/json/examples/cloudflare_log/detail_without_cost.json");
+        let receipt = explain(row, PriceBook::builtin()).unwrap();
+        assert!(receipt.contains("total 0.0044148 USD"), "{receipt}");
+    }
+
+    #[test]
     fn what_is_no_event_is_told() {
         let check = |text: &str, expected: &str| {
             let error = explain(text, PriceBook::builtin()).unwrap_err();

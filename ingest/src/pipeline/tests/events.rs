@@ -195,6 +195,21 @@ fn what_new_api_says_of_a_request_is_kept_to_the_byte() {
 }
 
 #[test]
+fn names_of_events_are_held_to_a_length_and_their_ids_are_not() {
+    let event = |id: &str| {
+        let long = "m".repeat(2_000);
+        let json = serde_json::json!({"event_id": format!("{long}{id}"), "kind": "error", "success": false,
+            "started_at": "2026-01-02T03:04:05Z", "model": long, "country": long, "error": long});
+        stored(&prepare_as(Form::Canonical, json.to_string().as_bytes()), "long")
+    };
+    let row = event("a");
+    for (field, length) in [("event_id", 256), ("model", 256), ("country", 256), ("error", 1_024)] {
+        assert_eq!(row[field].as_str().unwrap().len(), length, "{field}");
+    }
+    assert_ne!(event("b")["id"], row["id"]);
+}
+
+#[test]
 fn a_form_that_cannot_be_told_is_never_ignored() {
     let check = |json: &str, found: &str| {
         let detail = format!("unknown_form: it has the fields of {found}, so its form cannot be told");
