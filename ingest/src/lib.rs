@@ -19,6 +19,7 @@ pub mod normalize;
 pub mod pipeline;
 pub mod price;
 mod prices;
+mod reconcile;
 pub mod redact;
 pub mod reprice;
 mod serve;

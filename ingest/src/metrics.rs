@@ -20,6 +20,9 @@ enum IngestMetric {
     WriteFailures,
     WriteSeconds,
     WriteEvents,
+    RacesRepaired,
+    RecordsInFlight,
+    LedgerImbalance,
     UsageMessagesDropped,
     RedactedRecords,
     Redactions,
@@ -109,6 +112,9 @@ pub struct IngestMetrics {
     write_failures: Counter,
     write_seconds: Histogram,
     write_events: Histogram,
+    races_repaired: Counter,
+    records_in_flight: Family<SourceLabels, Gauge>,
+    ledger_imbalance: Family<SourceLabels, Gauge>,
     usage_messages_dropped: Family<DropLabels, Counter>,
     redacted_records: Family<PolicyLabels, Counter>,
     redactions: Family<RuleLabels, Counter>,
@@ -128,6 +134,9 @@ impl IngestMetrics {
             write_failures: metrics.register(IngestMetric::WriteFailures, Counter::default()),
             write_seconds: metrics.register(IngestMetric::WriteSeconds, seconds),
             write_events: metrics.register(IngestMetric::WriteEvents, events),
+            records_in_flight: metrics.register(IngestMetric::RecordsInFlight, Family::default()),
+            ledger_imbalance: metrics.register(IngestMetric::LedgerImbalance, Family::default()),
+            races_repaired: metrics.register(IngestMetric::RacesRepaired, Counter::default()),
             usage_messages_dropped: metrics.register(IngestMetric::UsageMessagesDropped, Family::default()),
             redacted_records: metrics.register(IngestMetric::RedactedRecords, Family::default()),
             redactions: metrics.register(IngestMetric::Redactions, Family::default()),
@@ -178,6 +187,16 @@ impl IngestMetrics {
         self.write_failures.inc();
     }
 
+    /// Says by how many records the ledger is off.
+    pub(crate) fn ledger_imbalance(&self, source: &'static str, records: u64) {
+        let gauge = self.ledger_imbalance.get_or_create(&SourceLabels { source });
+        gauge.set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn races_repaired(&self, rows: usize) {
+        self.races_repaired.inc_by(rows as u64);
+    }
+
     pub(crate) fn usage_messages_dropped(&self, reason: DropReason, count: usize) {
         self.usage_messages_dropped.get_or_create(&DropLabels { reason }).inc_by(count as u64);
     }
@@ -196,6 +215,13 @@ impl IngestMetrics {
 
     fn records(&self, source: &'static str, result: RecordResult, count: u64) {
         self.records.get_or_create(&RecordLabels { source, result }).inc_by(count);
+        let in_flight = self.records_in_flight.get_or_create(&SourceLabels { source });
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        if result == RecordResult::Received {
+            in_flight.inc_by(count)
+        } else {
+            in_flight.dec_by(count)
+        };
     }
 }
 
@@ -208,6 +234,9 @@ impl MetricName for IngestMetric {
             Self::WriteFailures => "ingest_write_failures",
             Self::WriteSeconds => "ingest_write_seconds",
             Self::WriteEvents => "ingest_write_events",
+            Self::RecordsInFlight => "ingest_records_in_flight",
+            Self::LedgerImbalance => "ingest_ledger_imbalance",
+            Self::RacesRepaired => "ingest_races_repaired",
             Self::UsageMessagesDropped => "ingest_usage_messages_dropped",
             Self::RedactedRecords => "ingest_redacted_records",
             Self::Redactions => "ingest_redactions",
@@ -223,6 +252,11 @@ impl MetricName for IngestMetric {
             Self::WriteFailures => "writes to ClickHouse that failed; their senders were asked to come back",
             Self::WriteSeconds => "time from taking a group of batches to having it committed",
             Self::WriteEvents => "events in one write",
+            Self::RecordsInFlight => "records that were read and whose way has not ended, by source",
+            Self::LedgerImbalance => {
+                "records by which the ledger of the last closed hours is off, by source: 0 when it balances"
+            }
+            Self::RacesRepaired => "rows taken out because another process had stored their event too",
             Self::UsageMessagesDropped => "usage messages that were not published, by reason",
             Self::RedactedRecords => {
                 "records as they came in, by their gateway's policy for texts and the most it did"

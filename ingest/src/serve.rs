@@ -23,7 +23,8 @@ use crate::consume::{Group, Intake, KafkaMetrics};
 use crate::metrics::IngestMetrics;
 use crate::migrate::migrate;
 use crate::pipeline::Pipeline;
-use crate::sink::{Announcer, Publisher, Sink, Store, Writer, connect_bus};
+use crate::reconcile::Reconciler;
+use crate::sink::{Announcer, Publisher, Races, Sink, Store, Writer, connect_bus};
 
 /// How often the stores are looked at for `/readyz`.
 const READINESS_INTERVAL: Duration = Duration::from_secs(2);
@@ -40,8 +41,8 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
     let ops_listener = Listener::bind(config.ops_listen).await?;
     let listener = Listener::bind(config.listen).await?;
     let readiness = Readiness::new(lifecycle.shutdown().soft_stop().clone());
-    let (writer, sink, publisher) = build_sink(&config, &lifecycle, &readiness, &ingest_metrics).await?;
-    spawn_sink(&lifecycle, writer, publisher, readiness.register("predecessors"));
+    let (parts, sink) = build_sink(&config, &lifecycle, &readiness, &ingest_metrics).await?;
+    spawn_sink(&lifecycle, parts, readiness.register("predecessors"));
     // Before the registry is handed on; only where there is a topic, as what is not there has no metrics either.
     let kafka_metrics = config.kafka.as_ref().map(|_| KafkaMetrics::register(&mut metrics));
     let kafka_ready = config.kafka.as_ref().map(|_| readiness.register("kafka"));
@@ -77,7 +78,13 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
 
 /// Runs the sink. It stops in order: the writer ends when intake has dropped the last way to it, so that everything that
 /// was taken in is committed, and the publisher when the writer has ended, so that everything is told.
-fn spawn_sink(lifecycle: &Lifecycle, writer: Writer, publisher: Publisher, predecessors: ReadinessCheck) {
+fn spawn_sink(lifecycle: &Lifecycle, parts: Parts, predecessors: ReadinessCheck) {
+    let Parts { writer, publisher, reconciler } = parts;
+    let soft_stop = lifecycle.shutdown().soft_stop().clone();
+    lifecycle.spawn("reconciler", async move {
+        reconciler.run(soft_stop).await;
+        Ok::<_, Infallible>(())
+    });
     let hard_stop = lifecycle.shutdown().hard_stop().clone();
     lifecycle.spawn("writer", async move {
         writer.run(&predecessors, &hard_stop).await;
@@ -95,7 +102,7 @@ async fn build_sink(
     lifecycle: &Lifecycle,
     readiness: &Readiness,
     metrics: &IngestMetrics,
-) -> anyhow::Result<(Writer, Sink, Publisher)> {
+) -> anyhow::Result<(Parts, Sink)> {
     let clickhouse = &config.clickhouse;
     let client = weir_store::client(
         clickhouse.url.as_str(),
@@ -113,8 +120,17 @@ async fn build_sink(
     };
     lifecycle.spawn_background("readiness", checks.watch(lifecycle.shutdown()));
     let (announcer, publisher) = Announcer::new(bus, metrics.clone());
+    let races = Races::new(store.clone(), announcer.clone(), metrics.clone());
+    let reconciler = Reconciler::new(store.clone(), races, SystemClock::shared(), metrics.clone());
     let (writer, sink) = Writer::new(config.group, store, announcer, SystemClock::shared(), metrics.clone());
-    Ok((writer, sink, publisher))
+    Ok((Parts { writer, publisher, reconciler }, sink))
+}
+
+/// What stores, and what looks after it.
+struct Parts {
+    writer: Writer,
+    publisher: Publisher,
+    reconciler: Reconciler,
 }
 
 /// What readiness depends on.

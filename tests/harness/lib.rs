@@ -12,5 +12,5 @@ mod tables;
 pub mod traffic;
 
 pub use python::run_python;
-pub use system::{Answer, System, eventually};
+pub use system::{Answer, SecondIngest, System, eventually};
 pub use tables::create_tables;

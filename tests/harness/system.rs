@@ -1,5 +1,6 @@
 //! A whole Weir for one test.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER};
@@ -7,7 +8,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::sleep;
-use weir_local::{Addresses, ClickHouse, Installation, Secrets, Weir};
+use weir_local::{Addresses, ClickHouse, Installation, Secrets, Service, Weir};
 
 /// The account and gateway that tests push for.
 const SCOPE: &str = "acc/gw";
@@ -21,7 +22,15 @@ pub struct System {
     /// A client of them.
     pub http: Client,
     // Last, so that the processes are gone before their files.
-    _dir: TempDir,
+    dir: TempDir,
+}
+
+/// One more `ingest` of a [`System`].
+pub struct SecondIngest {
+    /// The process.
+    pub service: Service,
+    /// Where it takes pushes.
+    pub address: SocketAddr,
 }
 
 /// An answer, read whole.
@@ -51,7 +60,32 @@ impl System {
         let weir =
             Weir::start(&installation, dir.path(), secrets, addresses, ingest_variables).await.unwrap();
         let http = Client::builder().timeout(REQUEST_LIMIT).build().unwrap();
-        Self { weir, http, _dir: dir }
+        Self { weir, http, dir }
+    }
+
+    /// Starts a second `ingest`, with these variables as well.
+    pub async fn second_ingest(&self, variables: Vec<(&'static str, String)>) -> SecondIngest {
+        let installation = Installation::detect().unwrap();
+        let address = Addresses::free().unwrap().ingest;
+        let place = (self.dir.path(), "ingest-2");
+        let service = self.weir.start_ingest(&installation, place, address, variables).await.unwrap();
+        SecondIngest { service, address }
+    }
+
+    /// Pushes gzipped lines to the `ingest` at `address`, which may not be there.
+    pub async fn push_at(&self, address: SocketAddr, lines: &str) -> reqwest::Result<Answer> {
+        let url = format!("http://{address}/v1/logpush/{SCOPE}");
+        let request = self.http.post(url).bearer_auth(&self.weir.secrets.ingest_token);
+        Answer::of(request.header(CONTENT_ENCODING, "gzip").body(crate::traffic::gzip(lines))).await
+    }
+
+    /// The metrics of a service that is running.
+    pub async fn metrics_of(&self, service: &Service) -> String {
+        let log = std::fs::read_to_string(service.log()).unwrap();
+        let ops = log.lines().rfind(|line| line.contains("ops listener is up")).unwrap();
+        let ops: Value = serde_json::from_str(ops).unwrap();
+        let url = format!("http://{}/metrics", ops["listen"].as_str().unwrap());
+        self.http.get(url).send().await.unwrap().text().await.unwrap()
     }
 
     /// The URL of intake for the tests' gateway.

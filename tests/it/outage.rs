@@ -1,7 +1,7 @@
 //! Services that are away, frozen or slow: nothing is acked that is not stored, nothing is stored twice, and what works
 //! goes on.
 
-mod proxy;
+pub(crate) mod proxy;
 
 use std::time::{Duration, Instant};
 
@@ -60,11 +60,7 @@ async fn expect_refusal(system: &System, lines: &str) {
 
 /// What `ingest` measures of itself.
 pub(super) async fn metrics(system: &System) -> String {
-    let log = std::fs::read_to_string(system.weir.ingest.log()).unwrap();
-    let ops = log.lines().rfind(|line| line.contains("ops listener is up")).unwrap();
-    let ops: Value = serde_json::from_str(ops).unwrap();
-    let url = format!("http://{}/metrics", ops["listen"].as_str().unwrap());
-    system.http.get(url).send().await.unwrap().text().await.unwrap()
+    system.metrics_of(&system.weir.ingest).await
 }
 
 /// The records that were read, and those whose way has ended.
@@ -98,10 +94,22 @@ async fn a_question_that_hangs_is_bounded_too() {
     let mut proxy = Proxy::new();
     let system = behind(&mut proxy).await;
     let line = record(1, now_ms());
-    proxy.hold_next(&["SELECT id", "logs"]);
+    proxy.hold_next(&["SELECT `id`", "logs"]);
     expect_refusal(&system, &line).await;
     push_until_acked(&system, &line).await;
     assert_eq!(system.sql(STORED).await, "1");
+}
+
+#[tokio::test]
+async fn a_look_for_races_that_hangs_fails_no_push() {
+    let mut proxy = Proxy::new();
+    let system = behind(&mut proxy).await;
+    push_until_acked(&system, &record(1, now_ms())).await;
+    proxy.hold_next(&["SELECT id", "_part"]);
+    let answer = system.push(&record(2, now_ms())).await;
+    assert!(proxy.has_come(), "nothing was held");
+    assert_eq!((answer.status, &answer.json()["stored"]), (StatusCode::OK, &json!(1)), "{}", answer.text);
+    assert_eq!(system.sql(STORED).await, "2");
 }
 
 #[tokio::test]

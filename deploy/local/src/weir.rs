@@ -100,12 +100,8 @@ impl Weir {
         let (clickhouse, nats) = (clickhouse?, nats?);
         let parts = Parts { installation, data_dir, clickhouse: &clickhouse, nats: &nats };
         parts.migrate().await?;
-        let ingest = parts
-            .program("ingest", "WEIR_INGEST")?
-            .env("WEIR_INGEST_LISTEN", addresses.ingest.to_string())
-            .env("WEIR_INGEST_TOKENS", &secrets.ingest_token);
         let variables = ingest_variables(&clickhouse);
-        let ingest = variables.into_iter().fold(ingest, |ingest, (name, value)| ingest.env(name, value));
+        let ingest = parts.ingest("ingest", addresses.ingest, &secrets, variables)?;
         let query_api = parts
             .program("query-api", "WEIR_QUERY_API")?
             .env("WEIR_QUERY_API_LISTEN", addresses.query_api.to_string())
@@ -118,6 +114,20 @@ impl Weir {
         );
         let (ingest, aggregator, query_api) = (ingest?, aggregator?, query_api?);
         Ok(Self { clickhouse, nats, ingest, aggregator, query_api, addresses, secrets })
+    }
+
+    /// Starts one more `ingest` on the same services: it listens on `address`, logs under `name`, and gets `variables` as
+    /// well. It is not one of [`Self::services`].
+    pub async fn start_ingest(
+        &self,
+        installation: &Installation,
+        (data_dir, name): (&Path, &str),
+        address: SocketAddr,
+        variables: Vec<(&'static str, String)>,
+    ) -> Result<Service, LocalError> {
+        let parts = Parts { installation, data_dir, clickhouse: &self.clickhouse, nats: &self.nats };
+        let ingest = parts.ingest(name, address, &self.secrets, variables)?;
+        Service::start(ingest, Self::START_LIMIT).await
     }
 
     /// Every process, in the order in which they stop: those that take work in first.
@@ -146,11 +156,36 @@ struct Parts<'p> {
 }
 
 impl Parts<'_> {
+    /// An `ingest` that logs under `name`.
+    fn ingest(
+        &self,
+        name: &str,
+        address: SocketAddr,
+        secrets: &Secrets,
+        variables: Vec<(&'static str, String)>,
+    ) -> Result<Program, LocalError> {
+        let log = self.log(name);
+        let ingest = self
+            .program_logging_to("ingest", "WEIR_INGEST", log)?
+            .env("WEIR_INGEST_LISTEN", address.to_string())
+            .env("WEIR_INGEST_TOKENS", &secrets.ingest_token);
+        Ok(variables.into_iter().fold(ingest, |ingest, (name, value)| ingest.env(name, value)))
+    }
+
     /// A binary with its settings; `prefix` is how its own variables begin.
     fn program(&self, name: &'static str, prefix: &str) -> Result<Program, LocalError> {
+        self.program_logging_to(name, prefix, self.log(name))
+    }
+
+    fn program_logging_to(
+        &self,
+        name: &'static str,
+        prefix: &str,
+        log: std::path::PathBuf,
+    ) -> Result<Program, LocalError> {
         let ops = free_address()?;
         Ok(self
-            .settings(Program::new(name, self.installation.binary(name)?, self.log(name)))
+            .settings(Program::new(name, self.installation.binary(name)?, log))
             .env(format!("{prefix}_OPS_LISTEN"), ops.to_string())
             .ready_when(Probe::Http(format!("http://{ops}/readyz"))))
     }

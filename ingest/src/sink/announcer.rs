@@ -9,9 +9,10 @@ use async_nats::{Client, ConnectOptions};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
+use weir_event::{Scope, Timestamp};
 use weir_service::config::NatsConfig;
 
-use super::message::{Message, messages};
+use super::message::{Message, dirty_messages, messages};
 use super::{EventRef, Publisher};
 use crate::metrics::{DropReason, IngestMetrics};
 
@@ -22,8 +23,8 @@ const WRITES_WAITING_MAX: usize = 1_024;
 const RECONNECT_PAUSE_FIRST: Duration = Duration::from_millis(50);
 const RECONNECT_PAUSE_LONGEST: Duration = Duration::from_secs(2);
 
-/// The writer's end of the way to the bus. The publisher ends when it is dropped.
-#[derive(Debug)]
+/// An end of the way to the bus. The publisher ends when the last of its clones is dropped.
+#[derive(Clone, Debug)]
 pub struct Announcer {
     writes: mpsc::Sender<Vec<Message>>,
     healthy: watch::Receiver<bool>,
@@ -55,18 +56,14 @@ impl Announcer {
 
     /// Tells of rows that were committed just now, and of rows that were there before: the process that stored those
     /// may have died before it told. Returns when NATS has it all, or is away, or takes too long.
-    pub async fn announce(&mut self, fresh: &[EventRef<'_>], duplicates: &[EventRef<'_>]) {
+    pub async fn announce(&self, fresh: &[EventRef<'_>], duplicates: &[EventRef<'_>]) {
         let (held, mut all_gone) = mpsc::channel(1);
         let mut messages = messages(fresh, duplicates);
         for message in &mut messages {
             message.held = Some(held.clone());
         }
         drop(held);
-        if let Err(TrySendError::Full(messages) | TrySendError::Closed(messages)) =
-            self.writes.try_send(messages)
-        {
-            tracing::error!(messages = messages.len(), "usage messages dropped: the publisher is stuck");
-            self.metrics.usage_messages_dropped(DropReason::Backlog, messages.len());
+        if !self.hand_on(messages) {
             return;
         }
         let mut healthy = self.healthy.clone();
@@ -75,6 +72,27 @@ impl Announcer {
             _ = healthy.wait_for(|healthy| !*healthy) => {}
             () = sleep(ANNOUNCE_TIMEOUT) => {}
         }
+    }
+}
+
+impl Announcer {
+    /// Tells of minutes whose rows were changed. Waits for nothing.
+    pub(crate) fn tell_changed(&self, minutes: impl Iterator<Item = (Scope, Timestamp)>) {
+        let messages = dirty_messages(minutes);
+        if !messages.is_empty() {
+            self.hand_on(messages);
+        }
+    }
+
+    fn hand_on(&self, messages: Vec<Message>) -> bool {
+        let Err(TrySendError::Full(messages) | TrySendError::Closed(messages)) =
+            self.writes.try_send(messages)
+        else {
+            return true;
+        };
+        tracing::error!(messages = messages.len(), "usage messages dropped: the publisher is stuck");
+        self.metrics.usage_messages_dropped(DropReason::Backlog, messages.len());
+        false
     }
 }
 

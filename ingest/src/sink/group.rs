@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use weir_event::{AccountId, EventId, Source, Timestamp};
 
 use super::insert::{Rows, Token};
+use super::races::Raced;
 use super::{Encoded, EventRef, Receipt};
 
 /// The batches of one write, sorted out.
@@ -15,6 +16,8 @@ pub(super) struct Group<'g> {
     pub(super) duplicates: Vec<EventRef<'g>>,
     /// Each batch's part, in order.
     pub(super) receipts: Vec<Receipt>,
+    /// The batch of each event that is to be stored.
+    owners: Vec<usize>,
 }
 
 /// What became of records, by where they came from: the ledger's entry for a write.
@@ -43,7 +46,8 @@ impl<'g> Group<'g> {
         let mut receipts = Vec::with_capacity(batches.len());
         let mut met = HashSet::new();
         let mut accounts = ignored;
-        for batch in batches {
+        let mut owners = Vec::new();
+        for (owner, batch) in batches.iter().enumerate() {
             let mut receipt = Receipt {
                 dead_lettered: batch.dead_lettered(),
                 sealed: batch.sealed(),
@@ -56,6 +60,7 @@ impl<'g> Group<'g> {
                 } else {
                     receipt.stored += 1;
                     events.push(event);
+                    owners.push(owner);
                 }
             }
             accounts
@@ -66,7 +71,29 @@ impl<'g> Group<'g> {
         }
         let letters = batches.iter().flat_map(|batch| batch.letters()).collect();
         let token = token(&events);
-        Self { rows: Rows { events, letters, accounts, at, token }, duplicates, receipts }
+        Self { rows: Rows { events, letters, accounts, at, token }, duplicates, receipts, owners }
+    }
+
+    /// Other writers have stored some of its events too: these may have been told of, and of some of them it is not this
+    /// write's row that is there.
+    pub(super) fn share(&mut self, raced: &Raced) {
+        if raced.ids.is_empty() {
+            return;
+        }
+        let events = std::mem::take(&mut self.rows.events);
+        let owners = std::mem::take(&mut self.owners);
+        for (event, owner) in events.into_iter().zip(owners) {
+            if !raced.ids.contains(&event.id) {
+                self.rows.events.push(event);
+                self.owners.push(owner);
+                continue;
+            }
+            if raced.lost.contains(&event.id) {
+                self.receipts[owner].stored -= 1;
+                self.receipts[owner].duplicates += 1;
+            }
+            self.duplicates.push(event);
+        }
     }
 }
 

@@ -22,6 +22,9 @@ use super::{EventRef, SinkError, Store};
 const SEND_BYTES: usize = 1 << 20;
 const HOUR_S: i64 = 3_600;
 
+/// The bit of a write's id that says that its records came before: they were dead letters.
+pub(crate) const REPLAYED: u64 = 1;
+
 /// What one write stores. Written again, it is the same write: nothing in it may change between two attempts.
 #[derive(Clone, Debug)]
 pub(super) struct Rows<'r> {
@@ -52,11 +55,12 @@ impl Token {
         Self(name.finalize().into())
     }
 
-    /// What names the write in the rows that it stores. Never 0, which is nobody's.
+    /// What names the write in the rows that it stores. Never 0, which is nobody's, and never odd, which is a
+    /// replay's.
     pub(super) fn write_id(&self) -> u64 {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&self.0[..8]);
-        u64::from_le_bytes(bytes).max(1)
+        (u64::from_le_bytes(bytes) & !REPLAYED).max(2)
     }
 
     /// As `insert_deduplication_token` has it.
@@ -106,10 +110,20 @@ impl Store {
             .map_err(|error| SinkError::insert("insert into ledger", error))
     }
 
-    /// Whether every event of a write is there: then its insert is over, whichever attempt it was.
+    /// Whether every event of a write has its row of this very write: then its insert is over, whichever attempt it was.
     pub(super) async fn has_events(&self, rows: &Rows<'_>) -> Result<bool, SinkError> {
-        let known = self.known_of(rows.events.iter()).await?;
+        let known = self.known_of_write(rows.token.write_id(), rows.events.iter()).await?;
         Ok(rows.events.iter().all(|event| known.contains(&event.id)))
+    }
+
+    /// Enters rows in the ledger. Entered again, each is there once.
+    pub(crate) async fn enter(&self, rows: &[LedgerRow<'_>]) -> Result<(), SinkError> {
+        let rows: Vec<_> = rows.iter().map(encode).collect();
+        let rows: Vec<_> = rows.iter().map(Vec::as_slice).collect();
+        let name = rows.iter().fold(Sha256::new(), Sha256::chain_update);
+        self.insert_rows::<LedgerRow<'static>>("ledger", &[], &rows, &Token::new(name))
+            .await
+            .map_err(|error| SinkError::insert("insert into ledger", error))
     }
 
     async fn insert_logs(&self, rows: &Rows<'_>) -> Result<(), SinkError> {
@@ -186,8 +200,8 @@ impl Rows<'_> {
     fn ledger(&self) -> Vec<Vec<u8>> {
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let hour = u32::try_from(self.at.millis() / 1_000 / HOUR_S * HOUR_S).unwrap_or(u32::MAX);
-        let encode = |((source, account_id), account): (&(Source, AccountId), &Account)| {
-            let row = LedgerRow {
+        let row = |((source, account_id), account): (&(Source, AccountId), &Account)| {
+            encode(&LedgerRow {
                 hour,
                 source: source.as_str(),
                 account_id: account_id.as_str(),
@@ -199,11 +213,15 @@ impl Rows<'_> {
                 dead_lettered: signed(account.dead_lettered),
                 ignored: signed(account.ignored),
                 version: 1,
-            };
-            let mut encoded = Vec::new();
-            append_row(&row, &mut encoded).expect("a ledger row has the types of columns");
-            encoded
+                ..LedgerRow::default()
+            })
         };
-        self.accounts.iter().filter(|(_, account)| account.received() > 0).map(encode).collect()
+        self.accounts.iter().filter(|(_, account)| account.received() > 0).map(row).collect()
     }
+}
+
+fn encode(row: &LedgerRow<'_>) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    append_row(row, &mut encoded).expect("a ledger row has the types of columns");
+    encoded
 }

@@ -1,13 +1,14 @@
 //! Usage messages as they are sent: bounded in entries and in bytes, and named by what they say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
-use weir_event::bus::{self, UsageEntry, UsageMessage};
+use weir_event::bus::{self, DirtyMessage, UsageEntry, UsageMessage};
+use weir_event::{Scope, Timestamp};
 
 use super::EventRef;
 use crate::price::PricedEvent;
@@ -31,9 +32,10 @@ const DUPLICATE: &[u8] = b"true}";
 pub(super) struct Message {
     /// Where it goes.
     pub(super) subject: String,
-    /// The same for the same entries: JetStream drops what it has within its duplicate window.
-    pub(super) id: String,
-    /// A [`bus::UsageMessage`].
+    /// The same for the same entries: JetStream drops what it has within its duplicate window. Word of changed minutes
+    /// has none: what is said again may be of another change.
+    pub(super) id: Option<String>,
+    /// A [`bus::UsageMessage`], or a [`bus::DirtyMessage`] under the subject of those.
     pub(super) payload: Bytes,
     /// When its rows were committed, or a moment later.
     pub(super) made_at: Instant,
@@ -68,6 +70,21 @@ fn messages_of<'e>(events: impl Iterator<Item = (EventRef<'e>, bool)>) -> Vec<Me
     messages
 }
 
+/// The messages that say which minutes were changed.
+pub(super) fn dirty_messages(minutes: impl Iterator<Item = (Scope, Timestamp)>) -> Vec<Message> {
+    let mut scopes: BTreeMap<Scope, BTreeSet<Timestamp>> = BTreeMap::new();
+    for (scope, minute) in minutes {
+        scopes.entry(scope).or_default().insert(minute);
+    }
+    let of_scope = |(scope, minutes): (Scope, BTreeSet<Timestamp>)| {
+        let minutes: Vec<_> = minutes.into_iter().collect();
+        let message =
+            |minutes: &[Timestamp]| DirtyMessage { scope: scope.clone(), minutes: minutes.to_vec() };
+        minutes.chunks(bus::MINUTES_PER_MESSAGE_MAX).map(message).collect::<Vec<_>>()
+    };
+    scopes.into_iter().flat_map(of_scope).map(|message| Message::dirty(&message)).collect()
+}
+
 /// Appends an event's [`UsageEntry`] as JSON that ends before the value of its last member, `duplicate`.
 pub(super) fn entry_json(priced: &PricedEvent, out: &mut Vec<u8>) {
     append_open(&entry(priced), out);
@@ -81,10 +98,21 @@ fn append_open(entry: &UsageEntry, out: &mut Vec<u8>) {
 }
 
 impl Message {
+    fn dirty(message: &DirtyMessage) -> Self {
+        let payload = serde_json::to_vec(message).expect("plain data always prints as JSON");
+        Self {
+            subject: bus::DIRTY_SUBJECT.to_owned(),
+            id: None,
+            payload: payload.into(),
+            made_at: Instant::now(),
+            held: None,
+        }
+    }
+
     /// The message as it is to be sent now. One that is late says of its rows that they may have been counted: the
     /// aggregator then counts only those that it can tell it has not.
     pub(super) fn at(mut self, now: Instant) -> Self {
-        if now.duration_since(self.made_at) > LATE_AFTER {
+        if self.subject != bus::DIRTY_SUBJECT && now.duration_since(self.made_at) > LATE_AFTER {
             self.mark_late();
         }
         self
@@ -126,7 +154,7 @@ impl Open {
         self.payload.extend_from_slice(CLOSING);
         Message {
             subject: bus::usage_subject(shard),
-            id: hex::encode(self.name.finalize()),
+            id: Some(hex::encode(self.name.finalize())),
             payload: self.payload.into(),
             made_at: Instant::now(),
             held: None,
@@ -160,9 +188,7 @@ fn bounded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use weir_event::{CostSource, EventId, Scope, Timestamp};
+    use weir_event::{CostSource, EventId};
 
     use super::*;
 
@@ -236,6 +262,23 @@ mod tests {
         assert_eq!(name(&once), name(&once));
         let names: BTreeSet<_> = [name(&once), name(&again), name(&once[..1])].into();
         assert_eq!(names.len(), 3);
+    }
+
+    #[test]
+    fn changed_minutes_are_told_once_each_and_are_never_late() {
+        let scope =
+            |name: &str| Scope { account_id: name.parse().unwrap(), gateway_id: "gw".parse().unwrap() };
+        let minute = |number: i64| Timestamp::from_millis(1_790_000_040_000 + number * 60_000).unwrap();
+        let many = (0..1_001).flat_map(|number| [(scope("b"), minute(number)), (scope("b"), minute(number))]);
+        let messages = dirty_messages([(scope("a"), minute(5))].into_iter().chain(many));
+        let read = |message: Message| {
+            assert_eq!((message.subject.as_str(), message.id.as_ref()), (bus::DIRTY_SUBJECT, None));
+            let late = message.made_at + LATE_AFTER * 2;
+            serde_json::from_slice::<DirtyMessage>(&message.at(late).payload).unwrap()
+        };
+        let messages: Vec<_> = messages.into_iter().map(read).collect();
+        assert_eq!(messages.iter().map(|message| message.minutes.len()).collect::<Vec<_>>(), [1, 1_000, 1]);
+        assert_eq!(messages[2].scope, scope("b"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! In: [`Batch`](crate::pipeline::Batch)es from any number of sources, [`Encoded`] by whoever made them. Out: a
 //! [`Receipt`] for each, once its rows are committed in ClickHouse. Groups of what is waiting are prepared side by side:
 //! their known ids are looked up and their bodies written. They are committed one at a time, in one insert per table, which
-//! is what makes the check for known ids sound within a process.
+//! is what makes the check for known ids sound within a process; what two processes stored both is repaired by `races`.
 //!
 //! Order, and why: payloads, then logs, so that a row that can be seen has its bodies; then letters, then the ledger, which
 //! tells of both; then the bus, then the receipt,
@@ -18,6 +18,7 @@ mod insert;
 mod message;
 mod prepare;
 mod publisher;
+mod races;
 mod recent;
 mod settle;
 mod store;
@@ -27,8 +28,10 @@ mod writer;
 pub use announcer::{Announcer, connect_bus};
 pub use encoded::{Encoded, EventRef};
 pub use error::SinkError;
+pub(crate) use insert::REPLAYED;
 pub use publisher::Publisher;
 pub(crate) use publisher::stream_config;
+pub(crate) use races::{Races, TOLD};
 
 pub use store::Store;
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(super) struct Prepared {
     pub(super) known: HashSet<EventId>,
     /// How many commits of this process had come to their end before that was asked.
     pub(super) seen: u64,
+    /// The last part that had been committed then, by whomever; see [`super::races`].
+    pub(super) block: Option<i64>,
 }
 
 /// Prepares groups of batches. Several may work side by side.
@@ -61,6 +63,7 @@ impl Preparer {
                 answers,
                 known: HashSet::new(),
                 seen: self.commits.load(Ordering::SeqCst),
+                block: None,
             };
             if self.gate.is_closed() {
                 group.turn_away(&SinkError::Unsettled);
@@ -75,6 +78,8 @@ impl Preparer {
     }
 
     async fn prepare(&self, group: &mut Prepared) -> Result<(), SinkError> {
+        // Asked first: what is committed after it is looked at after our own commit.
+        group.block = self.store.last_block().await?;
         group.known = known_ids(&self.store, &group.batches).await?;
         let fresh: Vec<EventRef<'_>> = group
             .batches
@@ -141,12 +146,13 @@ impl Prepared {
 
     /// Each of its batches on its own.
     pub(super) fn into_singles(self) -> impl Iterator<Item = Self> {
-        let Self { batches, answers, known, seen } = self;
+        let Self { batches, answers, known, seen, block } = self;
         batches.into_iter().zip(answers).map(move |(batch, answer)| Self {
             batches: vec![batch],
             answers: vec![answer],
             known: known.clone(),
             seen,
+            block,
         })
     }
 }

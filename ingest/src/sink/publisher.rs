@@ -263,7 +263,11 @@ impl Dropped {
 async fn send(context: jetstream::Context, message: Option<Message>) -> Result<(), PublishError> {
     let Some(message) = message else { return Ok(()) };
     let Message { subject, id, payload, .. } = message.at(Instant::now());
-    let publish = PublishMessage::build().payload(payload).message_id(id);
+    let publish = PublishMessage::build().payload(payload);
+    let publish = match id {
+        Some(id) => publish.message_id(id),
+        None => publish,
+    };
     context.send_publish(subject, publish).await?.await.map(drop)
 }
 

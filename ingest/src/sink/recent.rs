@@ -7,18 +7,32 @@ use weir_event::EventId;
 /// How many commits are remembered. A check that is older than all of them is made again.
 const COMMITS_MAX: usize = 8;
 
+/// How many names of writes are remembered. One that is forgotten is taken for somebody else's.
+const WRITES_MAX: usize = 64;
+
 /// The ids of the last commits of this process, numbered from 1.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     commits: VecDeque<HashSet<EventId>>,
     /// How many commits there were before the first that is remembered.
     before: u64,
+    /// The names of the last writes.
+    writes: Vec<u64>,
 }
 
 impl Recent {
+    /// The names of the last writes.
+    pub(super) fn writes(&self) -> &[u64] {
+        &self.writes
+    }
+
     /// Adds a commit, and gives how many there are now.
-    pub(super) fn add(&mut self, ids: impl Iterator<Item = EventId>) -> u64 {
+    pub(super) fn add(&mut self, write_id: u64, ids: impl Iterator<Item = EventId>) -> u64 {
         self.commits.push_back(ids.collect());
+        if self.writes.len() == WRITES_MAX {
+            self.writes.remove(0);
+        }
+        self.writes.push(write_id);
         if self.commits.len() > COMMITS_MAX {
             self.commits.pop_front();
             self.before += 1;
@@ -52,7 +66,7 @@ mod tests {
         let mut recent = Recent::default();
         let commits = COMMITS_MAX as u64 + 2;
         for number in 1..=commits {
-            assert_eq!(recent.add([id(number)].into_iter()), number);
+            assert_eq!(recent.add(number, [id(number)].into_iter()), number);
         }
         for seen in 0..=commits {
             let mut known = HashSet::new();
@@ -61,5 +75,6 @@ mod tests {
             let expected: HashSet<_> = (seen + 1..=commits).filter(|_| complete).map(id).collect();
             assert_eq!(known, expected, "{seen}");
         }
+        assert_eq!(recent.writes(), (1..=commits).collect::<Vec<_>>());
     }
 }

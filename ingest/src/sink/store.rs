@@ -1,17 +1,17 @@
 //! What the writer asks of ClickHouse: which ids are known, and which inserts of ours are running.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
-use clickhouse::{Client, Row};
+use clickhouse::{Client, Row, RowOwned, RowRead};
 use serde::Deserialize;
 use weir_event::{EventId, Scope};
 
 use super::{EventRef, SinkError};
 
 /// How many ids one statement asks about: keeps it well within the server's limit on a query's length (256 KiB).
-const IDS_PER_QUERY_MAX: usize = 4_000;
+pub(super) const IDS_PER_QUERY_MAX: usize = 4_000;
 
 /// How the `log_comment` of an insert of ours begins; the token of the write follows.
 pub(super) const INSERT_COMMENT: &str = "weir-ingest ";
@@ -19,14 +19,14 @@ pub(super) const INSERT_COMMENT: &str = "weir-ingest ";
 /// The tables that ingest writes.
 #[derive(Clone)]
 pub struct Store {
-    pub(super) client: Client,
+    pub(crate) client: Client,
     /// For one statement, sent and answered.
     pub(super) timeout: Duration,
 }
 
 #[derive(Row, Deserialize)]
-struct IdRow {
-    id: [u8; 26],
+pub(super) struct IdRow {
+    pub(super) id: [u8; 26],
 }
 
 #[derive(Row, Deserialize)]
@@ -57,13 +57,27 @@ impl Store {
         &self,
         events: impl Iterator<Item = &'e EventRef<'e>>,
     ) -> Result<HashSet<EventId>, SinkError> {
-        let mut ids: HashMap<&Scope, Vec<EventId>> = HashMap::new();
-        for event in events {
-            ids.entry(event.scope).or_default().push(event.id);
-        }
         let mut known = HashSet::new();
-        for (scope, mut ids) in ids {
+        for (scope, mut ids) in by_scope(events) {
             known.extend(self.known(scope, &mut ids).await?);
+        }
+        Ok(known)
+    }
+
+    /// The ids of those of `events` that have a row of the write `write_id`.
+    pub(super) async fn known_of_write<'e>(
+        &self,
+        write_id: u64,
+        events: impl Iterator<Item = &'e EventRef<'e>>,
+    ) -> Result<HashSet<EventId>, SinkError> {
+        let of_write = format!("AND write_id = {write_id}");
+        let mut known = HashSet::new();
+        for (scope, mut ids) in by_scope(events) {
+            ids.sort_unstable();
+            for ids in ids.chunks(IDS_PER_QUERY_MAX) {
+                let rows: Vec<IdRow> = self.fetch_of("look for a write", scope, ids, &of_write).await?;
+                known.extend(rows.into_iter().filter_map(|row| EventId::try_from(row.id).ok()));
+            }
         }
         Ok(known)
     }
@@ -77,9 +91,8 @@ impl Store {
         // In order of time, so that each statement's share of the ids spans as little of it as can be.
         ids.sort_unstable();
         for ids in ids.chunks(IDS_PER_QUERY_MAX) {
-            if let (Some(first), Some(last)) = (ids.first(), ids.last()) {
-                self.known_between(scope, (first, last), ids, &mut known).await?;
-            }
+            let rows: Vec<IdRow> = self.fetch_of("id check", scope, ids, "").await?;
+            known.extend(rows.into_iter().filter_map(|row| EventId::try_from(row.id).ok()));
         }
         Ok(known)
     }
@@ -94,32 +107,35 @@ impl Store {
         Ok(rows.into_iter().map(|row| row.query_id).collect())
     }
 
-    async fn known_between(
+    /// What there is of `ids`, which are in order; `rest` goes on after the condition.
+    pub(super) async fn fetch_of<R>(
         &self,
+        operation: &'static str,
         scope: &Scope,
-        (first, last): (&EventId, &EventId),
         ids: &[EventId],
-        known: &mut HashSet<EventId>,
-    ) -> Result<(), SinkError> {
-        const KNOWN: &str = "SELECT id FROM logs WHERE account_id = ? AND gateway_id = ? \
+        rest: &str,
+    ) -> Result<Vec<R>, SinkError>
+    where
+        R: RowOwned + RowRead,
+    {
+        const OF_IDS: &str = "SELECT ?fields FROM logs WHERE account_id = ? AND gateway_id = ? \
              AND started_at BETWEEN fromUnixTimestamp64Milli(?) AND fromUnixTimestamp64Milli(?) \
              AND created_at >= fromUnixTimestamp64Milli(?) AND id IN ?";
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
         let names: Vec<_> = ids.iter().map(EventId::as_str).collect();
         let query = self
             .client
-            .query(KNOWN)
+            .query(&format!("{OF_IDS} {rest}"))
             .bind(scope.account_id.as_str())
             .bind(scope.gateway_id.as_str())
             .bind(first.started_at().millis())
             .bind(last.started_at().millis())
             .bind(first.started_at().millis())
             .bind(names);
-        let rows: Vec<IdRow> = self.within("id check", query.fetch_all()).await?;
-        known.extend(rows.into_iter().filter_map(|row| EventId::try_from(row.id).ok()));
-        Ok(())
+        self.within(operation, query.fetch_all()).await
     }
 
-    pub(super) async fn within<T>(
+    pub(crate) async fn within<T>(
         &self,
         operation: &'static str,
         work: impl Future<Output = Result<T, clickhouse::error::Error>>,
@@ -129,4 +145,15 @@ impl Store {
             Err(_) => Err(SinkError::TimedOut { operation, limit_ms: self.timeout.as_millis() }),
         }
     }
+}
+
+/// The ids of events, by whose they are.
+pub(super) fn by_scope<'e>(
+    events: impl Iterator<Item = &'e EventRef<'e>>,
+) -> BTreeMap<&'e Scope, Vec<EventId>> {
+    let mut scopes: BTreeMap<&Scope, Vec<EventId>> = BTreeMap::new();
+    for event in events {
+        scopes.entry(event.scope).or_default().push(event.id);
+    }
+    scopes
 }

@@ -1,7 +1,8 @@
 //! The writer: commits prepared groups one after another, and tells each batch its part.
 //!
 //! Groups are prepared side by side, see [`super::prepare`]; that one at a time is committed is what makes the check for
-//! known ids sound within a process. What was committed after a group's check is known here. An insert whose outcome is
+//! known ids sound within a process. What was committed after a group's check is known here, and what other processes
+//! committed is looked for after it, see [`super::races`]. An insert whose outcome is
 //! unknown is settled before anything else is written, see [`super::settle`]; meanwhile every batch is turned away.
 
 use std::collections::HashSet;
@@ -13,7 +14,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use weir_event::{EventId, Timestamp};
+use weir_event::Timestamp;
 use weir_service::clock::SharedClock;
 use weir_service::readiness::ReadinessCheck;
 use weir_service::telemetry::chain;
@@ -22,9 +23,10 @@ use super::gate::Gate;
 use super::group::{Accounts, Group};
 use super::insert::Token;
 use super::prepare::{Intake, Prepared, Preparer, known_ids};
+use super::races::Races;
 use super::recent::Recent;
 use super::settle::{predecessors_are_done, settle};
-use super::submit::Inbox;
+use super::submit::{Answer, Inbox};
 use super::{Announcer, Encoded, EventRef, GroupLimits, Sink, SinkError, Store};
 use crate::metrics::IngestMetrics;
 
@@ -46,6 +48,7 @@ pub struct Writer {
 struct Committer {
     store: Store,
     announcer: Announcer,
+    races: Races,
     clock: SharedClock,
     metrics: IngestMetrics,
     gate: Gate,
@@ -98,6 +101,7 @@ impl Writer {
         predecessors.pass();
         drop(closed);
         let committer = Committer {
+            races: Races::new(self.store.clone(), self.announcer.clone(), self.metrics.clone()),
             store: self.store,
             announcer: self.announcer,
             clock: self.clock,
@@ -108,7 +112,8 @@ impl Writer {
             commits,
             writes: 0,
         };
-        committer.run(receiver).await;
+        // On the heap: it holds the whole course of a write.
+        Box::pin(committer.run(receiver)).await;
     }
 }
 
@@ -163,7 +168,7 @@ impl Committer {
             Ok(now) => now,
             Err(error) => return Some((prepared, SinkError::Clock(error))),
         };
-        let Prepared { batches, answers, known, seen } = prepared;
+        let Prepared { batches, answers, known, seen, block } = prepared;
         let ignored = std::mem::take(&mut *self.ignored.lock().expect("nobody panics while holding it"));
         let borrowed: Vec<&Encoded> = batches.iter().collect();
         let group = Group::sort_out(&borrowed, &known, ignored.clone(), now, |fresh| self.token(fresh));
@@ -171,10 +176,7 @@ impl Committer {
             Ok(()) => {
                 self.committed(&group);
                 self.metrics.written(group.rows.events.len(), started.elapsed());
-                self.announcer.announce(&group.rows.events, &group.duplicates).await;
-                for (answer, receipt) in answers.into_iter().zip(group.receipts) {
-                    answer.give(Ok(receipt));
-                }
+                self.tell(group, block, answers).await;
                 None
             }
             Err(error) if error.is_unknown() => {
@@ -185,7 +187,8 @@ impl Committer {
                 }
                 if settle(&self.store, &group.rows).await {
                     self.committed(&group);
-                    self.announcer.announce(&group.rows.events, &group.duplicates).await;
+                    // When it was committed is not known: every id is asked for.
+                    self.tell(group, None, Vec::new()).await;
                 }
                 None
             }
@@ -193,14 +196,29 @@ impl Committer {
                 drop(group);
                 self.keep_ignored(ignored);
                 let error = self.failed(error);
-                Some((Prepared { batches, answers, known, seen }, error))
+                Some((Prepared { batches, answers, known, seen, block }, error))
             }
         }
     }
 
     fn committed(&mut self, group: &Group<'_>) {
-        let commits = self.recent.add(group.rows.events.iter().map(|event| event.id));
+        let ids = group.rows.events.iter().map(|event| event.id);
+        let commits = self.recent.add(group.rows.token.write_id(), ids);
         self.commits.store(commits, Ordering::SeqCst);
+    }
+
+    /// What comes after a commit: what others stored at the same time is sorted out, the bus is told, then the senders.
+    async fn tell(&mut self, mut group: Group<'_>, block: Option<i64>, answers: Vec<Answer>) {
+        let write_id = group.rows.token.write_id();
+        match self.races.after(write_id, &group.rows.events, block, self.recent.writes()).await {
+            Ok(raced) => group.share(&raced),
+            // The rows are stored, and what is there twice is found later.
+            Err(error) => tracing::warn!(error = chain(&error), "cannot see whether others stored the same"),
+        }
+        self.announcer.announce(&group.rows.events, &group.duplicates).await;
+        for (answer, receipt) in answers.into_iter().zip(group.receipts) {
+            answer.give(Ok(receipt));
+        }
     }
 
     fn failed(&self, error: SinkError) -> SinkError {
@@ -237,6 +255,6 @@ impl Committer {
 
 impl Prepared {
     fn empty() -> Self {
-        Self { batches: Vec::new(), answers: Vec::new(), known: HashSet::<EventId>::new(), seen: u64::MAX }
+        Self { batches: Vec::new(), answers: Vec::new(), known: HashSet::new(), seen: u64::MAX, block: None }
     }
 }

@@ -15,20 +15,25 @@ ALTER TABLE dead_letters ${ON_CLUSTER}
     ADD COLUMN IF NOT EXISTS settled_at Nullable(DateTime64(3, 'UTC')) COMMENT 'when it was dealt with, NULL while it is not' CODEC(ZSTD(1)) AFTER raw,
     ADD COLUMN IF NOT EXISTS settled_as LowCardinality(String) COMMENT 'what became of it: stored, duplicate, ignored' AFTER settled_at;
 
--- What became of every record that was taken in: a row per write and source, and one per row that was taken out again.
--- received = stored + duplicates + dead_lettered + ignored in each. Summed over an hour, stored is the number of rows
--- in logs that were ingested in it. Read with FINAL.
+-- What became of every record that was taken in: a row per write and source, and one for whatever changed that afterwards.
+-- received = stored + duplicates + dead_lettered + ignored + deleted in each. Summed over an hour, stored is the number
+-- of rows in logs that were ingested in it. Whoever deletes rows enters stored -n, deleted n for each hour, source,
+-- account and write of theirs, under the subject 'deleted:' and a name of the deletion. Read with FINAL.
 CREATE TABLE IF NOT EXISTS ledger ${ON_CLUSTER} (
     hour DateTime('UTC') COMMENT 'of the write' CODEC(Delta, ZSTD(1)),
     source LowCardinality(String),
     account_id LowCardinality(String),
     write_id UInt64 CODEC(ZSTD(1)),
-    subject String COMMENT 'empty for a write, the id of a row of it that was taken out otherwise' CODEC(ZSTD(1)),
+    subject String COMMENT 'empty for a write, or else the id of a row of it that was taken out, the digest of a letter of it that was replayed, or a deletion' CODEC(ZSTD(1)),
     received Int64 CODEC(ZSTD(1)),
     stored Int64 CODEC(ZSTD(1)),
     duplicates Int64 CODEC(ZSTD(1)),
     dead_lettered Int64 CODEC(ZSTD(1)),
     ignored Int64 CODEC(ZSTD(1)),
+    deleted Int64 CODEC(ZSTD(1)),
+    gateway_id LowCardinality(String) COMMENT 'of a row that was taken out',
+    minute DateTime('UTC') COMMENT 'that a row that was taken out was of' CODEC(ZSTD(1)),
+    entered_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'the server''s time' CODEC(ZSTD(1)),
     version UInt64 COMMENT 'the later one is in force'
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(version)

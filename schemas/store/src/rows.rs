@@ -139,7 +139,7 @@ pub struct DeadLetterRow<'a> {
     pub raw: &'a [u8],
 }
 
-/// A row of `ledger`: what became of what one write took in from one source.
+/// A row of `ledger`: what became of what one write took in from one source, or what changed that afterwards.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
 pub struct LedgerRow<'a> {
@@ -153,6 +153,9 @@ pub struct LedgerRow<'a> {
     pub duplicates: i64,
     pub dead_lettered: i64,
     pub ignored: i64,
+    pub deleted: i64,
+    pub gateway_id: &'a str,
+    pub minute: u32,
     pub version: u64,
 }
 

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Passes bytes on.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     listener: Option<std::net::TcpListener>,
     address: SocketAddr,
     rules: Arc<Rules>,
@@ -24,23 +24,27 @@ pub(super) struct Proxy {
 struct Rules {
     /// The next request that has all of these in it is held.
     hold: Mutex<Vec<&'static str>>,
+    /// It has come.
+    came: watch::Sender<bool>,
+    /// Its client has gone.
     held: watch::Sender<bool>,
     released: watch::Receiver<bool>,
 }
 
 impl Proxy {
     /// Reserves an address.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let (release, released) = watch::channel(false);
-        let rules = Rules { hold: Mutex::default(), held: watch::Sender::new(false), released };
+        let flag = || watch::Sender::new(false);
+        let rules = Rules { hold: Mutex::default(), came: flag(), held: flag(), released };
         let address = listener.local_addr().unwrap();
         Self { listener: Some(listener), address, rules: Arc::new(rules), release }
     }
 
     /// Leads to `server` (`http://address`) from here on. Gives its own URL.
-    pub(super) fn lead_to(&mut self, server: &str) -> String {
+    pub(crate) fn lead_to(&mut self, server: &str) -> String {
         let server = server.trim_start_matches("http://").to_owned();
         let listener = TcpListener::from_std(self.listener.take().unwrap()).unwrap();
         let rules = Arc::clone(&self.rules);
@@ -53,17 +57,27 @@ impl Proxy {
     }
 
     /// Holds the next request that has all of `parts` in it.
-    pub(super) fn hold_next(&self, parts: &[&'static str]) {
+    pub(crate) fn hold_next(&self, parts: &[&'static str]) {
         *self.rules.hold.lock().unwrap() = parts.to_vec();
     }
 
+    /// Waits until the request is held.
+    pub(crate) async fn wait_until_it_came(&self) {
+        self.rules.came.subscribe().wait_for(|came| *came).await.unwrap();
+    }
+
+    /// Whether the request is held.
+    pub(crate) fn has_come(&self) -> bool {
+        *self.rules.came.borrow()
+    }
+
     /// Waits until the request is held and its client has gone.
-    pub(super) async fn wait_until_held(&self) {
+    pub(crate) async fn wait_until_held(&self) {
         self.rules.held.subscribe().wait_for(|held| *held).await.unwrap();
     }
 
     /// Lets the server have what was held.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.release.send_replace(true);
     }
 }
@@ -95,6 +109,7 @@ async fn carry_requests(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, r
     let mut buffer = vec![0; 1 << 16];
     while let Ok(count @ 1..) = client.read(&mut buffer).await {
         if rules.holds(&buffer[..count]) {
+            rules.came.send_replace(true);
             let mut held = buffer[..count].to_vec();
             let _ = client.read_to_end(&mut held).await;
             rules.held.send_replace(true);

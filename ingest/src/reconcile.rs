@@ -1,0 +1,64 @@
+//! Puts right what a process left that was killed in the middle of a write, and watches the ledger.
+//!
+//! In: what is in ClickHouse, looked at when the process starts and every minute. Out: rows that two processes stored are
+//! one again ([`doubles`]), minutes whose rows were taken out are told of, writes that the ledger lacks are entered, and
+//! the metrics say whether it balances ([`ledger`]). Every step may be taken by several processes at once, and may be
+//! taken again.
+
+mod doubles;
+mod ledger;
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use weir_service::clock::SharedClock;
+use weir_service::telemetry::chain;
+
+use crate::metrics::IngestMetrics;
+use crate::sink::{Races, SinkError, Store};
+
+/// From the end of one look to the next.
+const INTERVAL: Duration = Duration::from_mins(1);
+
+/// The one that looks.
+#[derive(Debug)]
+pub(crate) struct Reconciler {
+    store: Store,
+    races: Races,
+    clock: SharedClock,
+    metrics: IngestMetrics,
+    /// Whether this process has looked at more than the last minutes.
+    has_looked_back: bool,
+}
+
+impl Reconciler {
+    pub(crate) const fn new(store: Store, races: Races, clock: SharedClock, metrics: IngestMetrics) -> Self {
+        Self { store, races, clock, metrics, has_looked_back: false }
+    }
+
+    /// Looks until the process stops.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let look = async {
+            loop {
+                match self.look().await {
+                    Ok(()) => self.has_looked_back = true,
+                    // ClickHouse is away, or slow; nothing is lost by waiting.
+                    Err(error) => {
+                        tracing::warn!(error = chain(&error), "cannot look for what is to be put right");
+                    }
+                }
+                sleep(INTERVAL).await;
+            }
+        };
+        let _: Option<()> = stop.run_until_cancelled(look).await;
+    }
+
+    async fn look(&mut self) -> Result<(), SinkError> {
+        let now_ms = self.clock.now_ms();
+        self.repair_doubles(now_ms).await?;
+        self.tell_again().await?;
+        self.enter_what_is_missing(now_ms).await?;
+        self.weigh(now_ms).await
+    }
+}

@@ -1,0 +1,189 @@
+//! Writes that the ledger lacks, and whether it balances.
+//!
+//! A process that is killed after it has stored rows and before it has entered them in the ledger leaves rows that no
+//! entry tells of. They are counted and entered when their writer cannot be at work any more, in a version that gives way
+//! to the writer's own should it come after all.
+
+use std::collections::BTreeMap;
+
+use clickhouse::Row;
+use serde::Deserialize;
+use weir_event::Source;
+use weir_store::LedgerRow;
+
+use super::Reconciler;
+use crate::sink::{REPLAYED, SinkError};
+
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+
+/// A write that is younger than this may be under way, with all the time that it takes to settle it.
+const UNDER_WAY_MS: i64 = 5 * MINUTE_MS;
+/// How far back writes are looked for that are not entered: at the start, and later.
+const LOOK_BACK_FIRST_MS: i64 = 24 * HOUR_MS;
+const LOOK_BACK_MS: i64 = 30 * MINUTE_MS;
+/// How many hours are weighed, of those that no write is under way of.
+const HOURS_WEIGHED: i64 = 3;
+
+/// What a write has left in a table.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Row, Deserialize)]
+struct LeftRow {
+    hour: u32,
+    source: String,
+    account_id: String,
+    write_id: u64,
+    rows: u64,
+}
+
+/// What an hour of a source came to.
+#[derive(Row, Deserialize)]
+struct HourRow {
+    hour_s: u32,
+    source: String,
+    /// Received, without what became of it.
+    unaccounted: i64,
+    entered: i64,
+}
+
+#[derive(Row, Deserialize)]
+struct RowsRow {
+    hour_s: u32,
+    source: String,
+    rows: u64,
+}
+
+impl Reconciler {
+    /// Enters the writes that the ledger does not know.
+    pub(super) async fn enter_what_is_missing(&self, now_ms: i64) -> Result<(), SinkError> {
+        const LOGS: &str = "SELECT toUInt32(toUnixTimestamp(toStartOfHour(ingested_at))) AS hour, source, account_id, \
+                write_id, count() AS rows \
+            FROM logs WHERE ingested_at >= fromUnixTimestamp64Milli(?) AND ingested_at < fromUnixTimestamp64Milli(?) \
+                AND write_id NOT IN (SELECT write_id FROM ledger WHERE hour >= toStartOfHour(fromUnixTimestamp64Milli(?, 'UTC')) \
+                    AND subject = '') \
+            GROUP BY hour, source, account_id, write_id";
+        const LETTERS: &str = "SELECT toUInt32(toUnixTimestamp(toStartOfHour(received_at))) AS hour, source, account_id, \
+                write_id, uniqExact(digest) AS rows \
+            FROM dead_letters WHERE received_at >= fromUnixTimestamp64Milli(?) AND received_at < fromUnixTimestamp64Milli(?) \
+                AND write_id NOT IN (SELECT write_id FROM ledger WHERE hour >= toStartOfHour(fromUnixTimestamp64Milli(?, 'UTC')) \
+                    AND subject = '') AND reason != 'undecryptable' \
+            GROUP BY hour, source, account_id, write_id";
+        let look_back_ms = if self.has_looked_back { LOOK_BACK_MS } else { LOOK_BACK_FIRST_MS };
+        let (from, to) = (now_ms - look_back_ms, now_ms - UNDER_WAY_MS);
+        let logs = self.left(LOGS, from, to).await?;
+        let letters = self.left(LETTERS, from, to).await?;
+        let mut entries: BTreeMap<(u32, &str, &str, u64), LedgerRow<'_>> = BTreeMap::new();
+        for row in &logs {
+            let entry = entries.entry(row.key()).or_insert_with(|| row.entry());
+            entry.stored += signed(row.rows);
+            // What was a dead letter before was received then, and settled as what came again.
+            let counted =
+                if row.write_id & REPLAYED == 0 { &mut entry.received } else { &mut entry.duplicates };
+            *counted += if row.write_id & REPLAYED == 0 { signed(row.rows) } else { -signed(row.rows) };
+        }
+        for row in &letters {
+            let entry = entries.entry(row.key()).or_insert_with(|| row.entry());
+            entry.dead_lettered += signed(row.rows);
+            entry.received += signed(row.rows);
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(entries = entries.len(), "writes that were not in the ledger are entered");
+        self.store.enter(&entries.into_values().collect::<Vec<_>>()).await
+    }
+
+    /// Says how far the ledger of the last hours is from being balanced.
+    pub(super) async fn weigh(&self, now_ms: i64) -> Result<(), SinkError> {
+        const LEDGER: &str = "SELECT toUInt32(toUnixTimestamp(hour)) AS hour_s, source, \
+                sum(received - stored - duplicates - dead_lettered - ignored - deleted) AS unaccounted, \
+                sum(stored) AS entered \
+            FROM ledger FINAL WHERE hour >= fromUnixTimestamp64Milli(?) AND hour < fromUnixTimestamp64Milli(?) \
+            GROUP BY hour_s, source";
+        const ROWS: &str = "SELECT toUInt32(toUnixTimestamp(toStartOfHour(ingested_at))) AS hour_s, source, count() AS rows \
+            FROM logs WHERE ingested_at >= fromUnixTimestamp64Milli(?) AND ingested_at < fromUnixTimestamp64Milli(?) \
+            GROUP BY hour_s, source";
+        let to = (now_ms - 2 * UNDER_WAY_MS).div_euclid(HOUR_MS) * HOUR_MS;
+        let from = to - HOURS_WEIGHED * HOUR_MS;
+        let query = self.store.client.query(LEDGER).bind(from).bind(to).fetch_all();
+        let hours: Vec<HourRow> = self.store.within("weigh the ledger", query).await?;
+        let query = self.store.client.query(ROWS).bind(from).bind(to).fetch_all();
+        let rows: Vec<RowsRow> = self.store.within("count what was stored", query).await?;
+        let imbalance = imbalance(&hours, &rows);
+        for source in Source::ALL {
+            let of_source = imbalance.get(source.as_str()).copied().unwrap_or_default();
+            self.metrics.ledger_imbalance(source.as_str(), of_source);
+            if of_source > 0 {
+                tracing::error!(source = source.as_str(), records = of_source, "the ledger does not balance");
+            }
+        }
+        Ok(())
+    }
+
+    async fn left(&self, statement: &str, from: i64, to: i64) -> Result<Vec<LeftRow>, SinkError> {
+        let query = self.store.client.query(statement).bind(from).bind(to).bind(from).fetch_all();
+        self.store.within("look for writes that are not in the ledger", query).await
+    }
+}
+
+/// By how many records each source is off: what was received and is nothing, and what is stored and is not there, or the
+/// other way round, in each hour.
+fn imbalance<'r>(hours: &'r [HourRow], rows: &'r [RowsRow]) -> BTreeMap<&'r str, u64> {
+    let mut stored: BTreeMap<(&str, u32), i64> = BTreeMap::new();
+    let mut sources: BTreeMap<&str, u64> = BTreeMap::new();
+    for hour in hours {
+        *stored.entry((&hour.source, hour.hour_s)).or_default() += hour.entered;
+        *sources.entry(&hour.source).or_default() += hour.unaccounted.unsigned_abs();
+    }
+    for row in rows {
+        *stored.entry((&row.source, row.hour_s)).or_default() -= signed(row.rows);
+    }
+    for ((source, _), difference) in stored {
+        *sources.entry(source).or_default() += difference.unsigned_abs();
+    }
+    sources
+}
+
+impl LeftRow {
+    fn key(&self) -> (u32, &str, &str, u64) {
+        (self.hour, &self.source, &self.account_id, self.write_id)
+    }
+
+    fn entry(&self) -> LedgerRow<'_> {
+        LedgerRow {
+            hour: self.hour,
+            source: &self.source,
+            account_id: &self.account_id,
+            write_id: self.write_id,
+            version: 0,
+            ..LedgerRow::default()
+        }
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_in_one_hour_is_not_made_up_for_by_another() {
+        let hour = |hour_s, unaccounted, entered| HourRow {
+            hour_s,
+            source: "http".to_owned(),
+            unaccounted,
+            entered,
+        };
+        let rows = |hour_s, rows| RowsRow { hour_s, source: "http".to_owned(), rows };
+        let check = |hours: &[HourRow], rows: &[RowsRow], expected: u64| {
+            assert_eq!(imbalance(hours, rows).get("http").copied().unwrap_or_default(), expected);
+        };
+        check(&[], &[], 0);
+        check(&[hour(1, 0, 5), hour(2, 0, 6)], &[rows(1, 5), rows(2, 6)], 0);
+        check(&[hour(1, 0, 5), hour(2, 0, 6)], &[rows(1, 6), rows(2, 5)], 2);
+        check(&[hour(1, 2, 5), hour(2, -2, 0)], &[rows(1, 5)], 4);
+        check(&[], &[rows(1, 3)], 3);
+    }
+}
