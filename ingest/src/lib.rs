@@ -13,6 +13,7 @@ pub mod config;
 pub mod consume;
 pub mod decode;
 mod glob;
+mod in_flight;
 mod metrics;
 pub mod migrate;
 pub mod normalize;

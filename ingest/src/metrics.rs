@@ -187,6 +187,13 @@ impl IngestMetrics {
         self.write_failures.inc();
     }
 
+    /// Records that were read and whose way has not ended. What is counted by two threads at once may make it one
+    /// moment's less than 0.
+    pub(crate) fn in_flight(&self, source: &'static str) -> u64 {
+        let in_flight = self.records_in_flight.get_or_create(&SourceLabels { source }).get();
+        u64::try_from(in_flight).unwrap_or_default()
+    }
+
     /// Says by how many records the ledger is off.
     pub(crate) fn ledger_imbalance(&self, source: &'static str, records: u64) {
         let gauge = self.ledger_imbalance.get_or_create(&SourceLabels { source });

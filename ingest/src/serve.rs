@@ -20,6 +20,7 @@ use weir_store::migrations::Topology;
 use crate::accept::{self, Pushes};
 use crate::config::IngestConfig;
 use crate::consume::{Group, Intake, KafkaMetrics};
+use crate::in_flight;
 use crate::metrics::IngestMetrics;
 use crate::migrate::migrate;
 use crate::pipeline::Pipeline;
@@ -119,6 +120,12 @@ async fn build_sink(
         nats: readiness.register("nats"),
     };
     lifecycle.spawn_background("readiness", checks.watch(lifecycle.shutdown()));
+    let stop = lifecycle.shutdown().hard_stop().clone();
+    let answers = in_flight::answer(bus.clone(), metrics.clone(), stop);
+    lifecycle.spawn_background("in flight", async move {
+        answers.await;
+        Ok::<_, Infallible>(())
+    });
     let (announcer, publisher) = Announcer::new(bus, metrics.clone());
     let races = Races::new(store.clone(), announcer.clone(), metrics.clone());
     let reconciler = Reconciler::new(store.clone(), races, SystemClock::shared(), metrics.clone());

@@ -22,7 +22,7 @@ use crate::api::{App, Observer};
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::metrics::QueryMetrics;
-use crate::store::{Aggregators, LogStore};
+use crate::store::{Aggregators, Ingests, LogStore};
 
 pub mod api;
 pub mod auth;
@@ -60,6 +60,7 @@ pub async fn run(config: Config) -> Result<ExitCode, StartError> {
     let app = Arc::new(App {
         authenticator: Authenticator::new(config.tokens),
         store: store.clone(),
+        ingests: Ingests::new(aggregators.client(), config.live_timeout),
         aggregators: aggregators.clone(),
         // The standard library's hasher is seeded by the system, which is all that request ids need.
         observer: Observer::new(QueryMetrics::register(&mut metrics), RandomState::new().hash_one(())),

@@ -31,6 +31,8 @@ pub enum Route {
     CloudflareResponse,
     /// Weir: live windows.
     Live,
+    /// Weir: the ledger.
+    Ledger,
     /// No route of ours.
     Unmatched,
 }

@@ -1,9 +1,11 @@
-//! The ledger: what it says of a killed process, and whether its imbalance is seen.
+//! The ledger: what became of every record, what it says of a killed process, and whether its imbalance is seen.
 
 use std::time::Duration;
 
 use harness::traffic::{now_ms, record};
 use harness::{System, eventually};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
 use weir_local::Weir;
 
 use crate::outage::proxy::Proxy;
@@ -76,4 +78,82 @@ async fn a_row_that_is_missing_shows_in_the_metrics() {
     ingest.restart(Weir::START_LIMIT).await.unwrap();
     eventually(LIMIT, Some("1".to_owned()), || off("logpush")).await;
     assert_eq!(off("kafka").await.as_deref(), Some("0"));
+}
+
+/// What the API says of the last hour and the next, so that a full hour may strike.
+async fn told(system: &System, account: &str, rest: &str) -> Value {
+    let time = |millis: i64| weir_event::Timestamp::from_millis(millis).unwrap();
+    let (from, to) = (time(now_ms() - 3_600_000), time(now_ms() + 3_600_000));
+    let answer = system.get(&format!("/v1/ledger?account_id={account}&from={from}&to={to}{rest}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    answer.json()
+}
+
+/// The sums over the hours: received, stored, duplicates, dead letters, ignored, rows.
+fn sums(told: &Value) -> [i64; 6] {
+    let names = ["received", "stored", "duplicates", "dead_lettered", "ignored", "rows"];
+    let hours = told["hours"].as_array().unwrap();
+    names.map(|name| hours.iter().map(|hour| hour[name].as_i64().unwrap()).sum())
+}
+
+#[tokio::test]
+async fn every_record_is_in_the_ledger_and_a_row_that_is_gone_is_missed() {
+    let system = System::start().await;
+    let batch = format!("{}\nbroken\n", lines(5));
+    let first = system.push(&batch).await.json();
+    assert_eq!((&first["stored"], &first["dead_lettered"]), (&json!(5), &json!(1)), "{first}");
+    system.push(&batch).await;
+    let all = told(&system, "acc", "").await;
+    assert_eq!((sums(&all), &all["balanced"]), ([12, 5, 5, 2, 0, 5], &json!(true)), "{all}");
+    assert!(all["hours"].as_array().unwrap().iter().all(|hour| hour["source"] == "logpush"), "{all}");
+    assert_eq!(all["in_flight"], json!({"processes": 1, "records": {}}));
+
+    let second = system.second_ingest(Vec::new()).await;
+    assert_eq!(told(&system, "acc", "").await["in_flight"]["processes"], 2);
+    drop(second);
+
+    assert_eq!(told(&system, "acc", "&source=logpush").await["hours"], all["hours"]);
+    assert_eq!(told(&system, "acc", "&source=kafka").await["hours"], json!([]));
+    assert_eq!(told(&system, "other", "").await["hours"], json!([]));
+
+    system.sql("DELETE FROM logs WHERE ray_id = '0000000000000003'").await;
+    let less = told(&system, "acc", "").await;
+    assert_eq!((sums(&less), &less["balanced"]), ([12, 5, 5, 2, 0, 4], &json!(false)), "{less}");
+    // Whoever deletes a row says so.
+    let deletion = "INSERT INTO ledger (hour, source, account_id, write_id, subject, stored, deleted, version) \
+        SELECT toStartOfHour(any(ingested_at)), 'logpush', 'acc', any(write_id), 'deleted:by hand', -1, 1, 1 FROM logs";
+    system.sql(deletion).await;
+    assert_eq!(told(&system, "acc", "").await["balanced"], true);
+
+    let bad = system.get("/v1/ledger?account_id=acc&from=1&to=2026-01-01T00:00:00Z&source=x").await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST, "{}", bad.text);
+    assert!(bad.text.contains("from: ") && bad.text.contains("source: "), "{}", bad.text);
+}
+
+#[tokio::test]
+async fn an_hour_has_what_was_taken_in_within_it() {
+    let system = System::start().await;
+    let hour_ms = 3_600_000;
+    let strikes = now_ms() / hour_ms * hour_ms - 2 * hour_ms;
+    // A write at the last millisecond of an hour, and one at the first of the next.
+    for (write, at) in [(2, strikes - 1), (4, strikes)] {
+        let row = format!(
+            "INSERT INTO logs (account_id, gateway_id, id, created_at, started_at, ingested_at, source, write_id) \
+             SELECT 'acc', 'gw', leftPad('{write}', 26, '0'), fromUnixTimestamp64Milli({at}), \
+                 fromUnixTimestamp64Milli({at}), fromUnixTimestamp64Milli({at}), 'http', {write}"
+        );
+        let entry = format!(
+            "INSERT INTO ledger (hour, source, account_id, write_id, received, stored, version) \
+             SELECT toStartOfHour(fromUnixTimestamp64Milli({at}, 'UTC')), 'http', 'acc', {write}, 1, 1, 1"
+        );
+        system.sql(&row).await;
+        system.sql(&entry).await;
+    }
+    let time = |millis: i64| weir_event::Timestamp::from_millis(millis).unwrap();
+    for hour in [strikes - hour_ms, strikes] {
+        let (from, to) = (time(hour), time(hour + hour_ms));
+        let answer = system.get(&format!("/v1/ledger?account_id=acc&from={from}&to={to}")).await.json();
+        assert_eq!((sums(&answer), &answer["balanced"]), ([1, 1, 0, 0, 0, 1], &json!(true)), "{answer}");
+        assert_eq!(answer["hours"][0]["hour"], from.to_string());
+    }
 }

@@ -15,7 +15,7 @@ use warp::reply::Response;
 use super::observer::Observer;
 use crate::auth::{AuthError, Authenticator};
 use crate::metrics::Route;
-use crate::store::{Aggregators, LogStore};
+use crate::store::{Aggregators, Ingests, LogStore};
 use crate::view::MetadataForm;
 
 /// What the handlers share.
@@ -26,6 +26,8 @@ pub struct App {
     pub store: LogStore,
     /// What happens now.
     pub aggregators: Aggregators,
+    /// What is on its way.
+    pub ingests: Ingests,
     /// Who watches.
     pub observer: Observer,
     /// How Cloudflare's API shows metadata.

@@ -17,7 +17,7 @@ use weir_service::metrics::Metrics;
 use super::*;
 use crate::auth::Authenticator;
 use crate::metrics::QueryMetrics;
-use crate::store::{Aggregators, LogStore};
+use crate::store::{Aggregators, Ingests, LogStore};
 use crate::view::MetadataForm;
 
 const LOGS: &str = "/client/v4/accounts/acc/ai-gateway/gateways/gw/logs";
@@ -42,10 +42,12 @@ impl Fixture {
         };
         let nats = NatsConfig { url: format!("nats://{}", nobody().await).parse().unwrap(), token: None };
         let mut metrics = Metrics::new("query-api", "0.0.0");
+        let aggregators = Aggregators::connect(&nats, Duration::from_millis(50)).await.unwrap();
         let app = App {
             authenticator: Authenticator::new(BearerTokens::from_entries(["right"]).unwrap()),
             store: LogStore::new(&clickhouse, Duration::from_secs(1)),
-            aggregators: Aggregators::connect(&nats, Duration::from_millis(50)).await.unwrap(),
+            ingests: Ingests::new(aggregators.client(), Duration::from_millis(50)),
+            aggregators,
             observer: Observer::new(QueryMetrics::register(&mut metrics), 7),
             metadata_form: MetadataForm::String,
             request_timeout: Duration::from_secs(1),

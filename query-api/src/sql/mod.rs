@@ -8,6 +8,7 @@
 mod body;
 mod column;
 mod entry;
+mod ledger;
 mod page;
 mod probe;
 mod statement;
@@ -18,6 +19,7 @@ mod tests;
 pub use body::{BodyPart, HEAD_CHARS_MAX, body, heads};
 pub use column::Column;
 pub use entry::{ENTRY_COLUMNS, entry};
+pub use ledger::ledger;
 pub use page::{Direction, Order, Page, page};
 pub use probe::PROBE;
 pub use statement::{Bind, Statement};

@@ -40,6 +40,11 @@ const STARTED_AT: &str = "fromUnixTimestamp64Milli({started_at:Int64}, 'UTC')";
 const OF_ID: &str = "id = {id:String}";
 
 impl Statement {
+    /// A text of this module with the values of its placeholders.
+    pub(super) const fn new(text: String, binds: Vec<(String, Bind)>) -> Self {
+        Self { text, binds }
+    }
+
     /// The text.
     #[must_use]
     pub fn text(&self) -> &str {

@@ -58,6 +58,12 @@ impl Aggregators {
         Ok(vec![snapshot])
     }
 
+    /// The connection, for others to ask over.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Whether NATS is there.
     #[must_use]
     pub fn is_connected(&self) -> bool {

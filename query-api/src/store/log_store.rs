@@ -1,14 +1,15 @@
 //! Runs statements on ClickHouse.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use clickhouse::query::Query;
 use clickhouse::{Client, Compression};
-use weir_event::{EventId, Scope};
+use weir_event::{AccountId, EventId, Scope, Source, Timestamp};
 use weir_service::config::ClickHouseConfig;
 
 use super::error::StoreError;
-use super::record::{BodyHeads, LogEntry, LogSummary, StoredBody};
+use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, StoredBody};
 use crate::filter::Filter;
 use crate::sql::{self, Bind, BodyPart, Order, Page, Statement};
 
@@ -66,6 +67,16 @@ impl LogStore {
     ) -> Result<Option<String>, StoreError> {
         let stored = self.query(&sql::body(scope, id, part)).fetch_optional::<StoredBody>().await?;
         Ok(stored.and_then(|stored| stored.body))
+    }
+
+    /// What the ledger says of an account by hour and source, with the rows that there are.
+    pub async fn ledger(
+        &self,
+        account_id: &AccountId,
+        hours: &Range<Timestamp>,
+        source: Option<Source>,
+    ) -> Result<Vec<LedgerHour>, StoreError> {
+        Ok(self.query(&sql::ledger(account_id, hours, source)).fetch_all().await?)
     }
 
     /// Whether the tables can be read.

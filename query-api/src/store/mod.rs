@@ -1,16 +1,19 @@
-//! Where answers come from: ClickHouse for what was logged, the aggregators for what happens now.
+//! Where answers come from: ClickHouse for what was logged, the aggregators for what happens now, the ingest processes
+//! for what is on its way.
 //!
 //! In: a statement of `sql`, or a scope. Out: typed records, checked as they are decoded. A failure says whether the
 //! service behind is to blame and a retry may help, or whether we are.
 
 mod aggregators;
 mod error;
+mod ingests;
 mod log_store;
 mod probe;
 mod record;
 
 pub use aggregators::{Aggregators, LiveError};
 pub use error::StoreError;
+pub use ingests::{InFlight, Ingests};
 pub use log_store::LogStore;
 pub use probe::watch;
-pub use record::{BodyHeads, LogEntry, LogSummary};
+pub use record::{BodyHeads, LedgerHour, LogEntry, LogSummary};

@@ -91,6 +91,29 @@ fn optional_usd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Usd
     scaled.map(Usd::try_from).transpose().map_err(D::Error::custom)
 }
 
+/// What became of the records of one source that an account sent within an hour.
+#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
+pub struct LedgerHour {
+    /// When it began, in epoch milliseconds.
+    pub hour_ms: i64,
+    /// The door they came in through.
+    pub source: String,
+    /// Taken in.
+    pub received: i64,
+    /// New, and stored.
+    pub stored: i64,
+    /// There before.
+    pub duplicates: i64,
+    /// Kept as dead letters.
+    pub dead_lettered: i64,
+    /// Nothing to store.
+    pub ignored: i64,
+    /// Stored, and deleted since.
+    pub deleted: i64,
+    /// Rows of logs that were ingested within the hour.
+    pub rows: i64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

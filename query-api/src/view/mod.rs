@@ -5,11 +5,13 @@
 
 mod body;
 mod entry;
+mod ledger;
 mod live;
 mod number;
 mod result_info;
 
 pub use body::to_json;
 pub use entry::{EntryDetailView, EntryView, MetadataForm};
+pub use ledger::LedgerView;
 pub use live::LiveView;
 pub use result_info::ResultInfo;

@@ -5,11 +5,12 @@
 //! There are two kinds, told apart by their subject: [`UsageMessage`]s of new rows, and [`DirtyMessage`]s of rows that
 //! were changed where they lie.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CostSource, EventId, Scope, Timestamp, Usd};
+use crate::{CostSource, EventId, Scope, Source, Timestamp, Usd};
 
 /// The JetStream stream that holds usage messages.
 pub const USAGE_STREAM: &str = "WEIR_USAGE";
@@ -29,6 +30,8 @@ pub const USAGE_BYTES_MAX: i64 = 1 << 30;
 pub const USAGE_DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 /// Where an aggregator answers [`LiveRequest`]s.
 pub const LIVE_SUBJECT: &str = "weir.live";
+/// Where every ingest process answers, with [`InFlight`], how much is on its way. The question is empty.
+pub const LEDGER_SUBJECT: &str = "weir.ledger";
 /// Into how many shards usage is split. Aggregators share them out.
 pub const SHARDS: u16 = 16;
 /// The most entries in one message: keeps it below NATS's default limit of 1 MiB.
@@ -158,6 +161,14 @@ pub struct LiveWindow {
     pub tokens_out: u64,
     /// The known costs, summed.
     pub cost: Usd,
+}
+
+/// What an ingest process answers under [`LEDGER_SUBJECT`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InFlight {
+    /// Records that were read and whose way has not ended, of all accounts. A source without any may be missing.
+    pub sources: BTreeMap<Source, u64>,
 }
 
 #[cfg(test)]

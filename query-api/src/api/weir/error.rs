@@ -10,7 +10,7 @@ use crate::api::app::{Blame, DialectError};
 use crate::api::reply::{json, with_retry_after};
 use crate::api::routes::Unmatched;
 use crate::auth::AuthError;
-use crate::store::LiveError;
+use crate::store::{LiveError, StoreError};
 
 /// A request cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,9 @@ pub(super) enum Error {
     /// 503, or 500 where an answer cannot be read.
     #[error("live windows cannot be read")]
     Live(#[from] LiveError),
+    /// 503, or 500 where it is our mistake.
+    #[error("ledger cannot be read")]
+    Store(#[from] StoreError),
     /// 503.
     #[error("time is up")]
     TimedOut(#[from] Elapsed),
@@ -47,7 +50,8 @@ impl DialectError for Error {
             Self::Live(LiveError::NoAggregator | LiveError::Unreachable(_)) | Self::TimedOut(_) => {
                 Blame::Surroundings
             }
-            Self::Live(LiveError::Answer(_)) => Blame::Program,
+            Self::Store(error) if error.is_retryable() => Blame::Surroundings,
+            Self::Live(LiveError::Answer(_)) | Self::Store(_) => Blame::Program,
         }
     }
 
@@ -62,6 +66,10 @@ impl DialectError for Error {
             Self::Live(LiveError::Answer(_)) => {
                 body(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this cannot be answered")
             }
+            Self::Store(error) if !error.is_retryable() => {
+                body(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this cannot be answered")
+            }
+            Self::Store(error) => unavailable(&error.to_string()),
             Self::Live(error) => unavailable(&error.to_string()),
             Self::TimedOut(_) => unavailable("time is up"),
         }

@@ -2,7 +2,7 @@
 
 use warp::http::StatusCode;
 use warp::reply::Response;
-use weir_event::{AccountId, GatewayId, Scope, ScopeError};
+use weir_event::{AccountId, GatewayId, Scope};
 
 use super::error::Error;
 use crate::api::app::Call;
@@ -33,13 +33,14 @@ fn parse(raw: &str) -> Result<Scope, Vec<String>> {
     }
 }
 
-fn single<T>(parameters: &QueryString, name: &str) -> Result<T, String>
+/// The value of a parameter that is given once.
+pub(super) fn single<T>(parameters: &QueryString, name: &str) -> Result<T, String>
 where
-    T: std::str::FromStr<Err = ScopeError>,
+    T: std::str::FromStr<Err: std::fmt::Display>,
 {
     let mut values = parameters.iter().filter(|(other, _)| *other == name).map(|(_, value)| value);
     match (values.next(), values.next()) {
-        (Some(value), None) => value.parse().map_err(|error: ScopeError| format!("{name}: {error}")),
+        (Some(value), None) => value.parse().map_err(|error| format!("{name}: {error}")),
         (None, _) => Err(format!("{name} is required")),
         (Some(_), Some(_)) => Err(format!("{name} is given more than once")),
     }

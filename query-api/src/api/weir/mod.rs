@@ -4,6 +4,7 @@
 //! does not change and a message for people.
 
 mod error;
+mod ledger;
 mod live;
 mod routes;
 
