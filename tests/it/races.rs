@@ -197,3 +197,27 @@ async fn what_a_killed_process_left_twice_is_repaired_by_whoever_comes_next() {
     let balanced = "SELECT sum(stored), sum(received - stored - duplicates) FROM ledger FINAL";
     assert_eq!(system.sql(balanced).await, format!("{count}\t0"));
 }
+
+#[tokio::test]
+async fn a_minute_that_a_dead_process_did_not_tell_of_is_told_by_the_next() {
+    let system = System::start().await;
+    let minute = now_ms() / 60_000 * 60_000 - 5 * 60_000;
+    let row = format!(
+        "INSERT INTO logs (account_id, gateway_id, id, created_at, started_at, ingested_at, source, write_id) \
+         SELECT 'acc', 'gw', leftPad('1', 26, '0'), fromUnixTimestamp64Milli({minute}), \
+             fromUnixTimestamp64Milli({minute}), now64(3), 'logpush', 2"
+    );
+    let correction = format!(
+        "INSERT INTO ledger (hour, source, account_id, write_id, subject, stored, duplicates, gateway_id, minute, \
+             entered_at, version) \
+         SELECT toStartOfHour(now()), 'logpush', 'acc', 4, leftPad('1', 26, '0'), -1, 1, 'gw', {minute} / 1000, \
+             now64(3) - INTERVAL 1 MINUTE, 1"
+    );
+    system.sql(&row).await;
+    system.sql(&correction).await;
+    assert_eq!(system.sql("SELECT count() FROM usage_1m").await, "0", "nobody was told");
+    system.weir.ingest.kill_hard().unwrap();
+    system.weir.ingest.restart(Weir::START_LIMIT).await.unwrap();
+    eventually(LIMIT, "1".to_owned(), || system.sql("SELECT sum(requests) FROM usage_1m FINAL")).await;
+    eventually(LIMIT, "1\t1\t2\t2".to_owned(), || system.sql(CORRECTIONS)).await;
+}
