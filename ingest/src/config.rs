@@ -11,7 +11,7 @@ use weir_service::config::{
 };
 use weir_service::telemetry::chain;
 
-use crate::accept::{ChunkLimits, PushLimits, Senders, TokenFile};
+use crate::accept::{ChunkLimits, PushLimits, Senders, SendersFile};
 use crate::consume::{self, KafkaConfig};
 use crate::decode::PrivateKeys;
 use crate::normalize::NewApiTypes;
@@ -23,7 +23,7 @@ use crate::sink::GroupLimits;
 pub(crate) const PRICE_FILES: &str = "ingest.price_files";
 
 const TOKENS: &str = "ingest.tokens";
-const TOKEN_FILE: &str = "ingest.token_file";
+const SENDERS_FILE: &str = "ingest.senders_file";
 
 /// The keys of `[ingest]`.
 pub const KEYS: &[Key] = &[
@@ -35,7 +35,7 @@ pub const KEYS: &[Key] = &[
     )
     .secret(),
     Key::new(
-        TOKEN_FILE,
+        SENDERS_FILE,
         "TOML file with more tokens and what each may push, read again when it changes; none if not set",
     ),
     Key::new(
@@ -104,7 +104,7 @@ pub struct IngestConfig {
     /// Who may push.
     pub senders: Senders,
     /// Where more of them come from, as it changes.
-    pub token_file: Option<TokenFile>,
+    pub senders_file: Option<SendersFile>,
     /// What encrypted logs are opened with.
     pub private_keys: PrivateKeys,
     /// What the types of new-api's log mean.
@@ -152,12 +152,12 @@ impl IngestConfig {
         let kafka = consume::read(&mut reader);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
         reader.finish(|reader| {
-            let (senders, token_file) = senders?;
+            let (senders, senders_file) = senders?;
             let config = Self {
                 listen: listen?,
                 ops_listen: ops_listen?,
                 senders,
-                token_file,
+                senders_file,
                 private_keys: private_keys?,
                 new_api_types: new_api_types?,
                 migrate_at_start: migrate_at_start?,
@@ -179,10 +179,10 @@ impl IngestConfig {
     }
 }
 
-/// The token file is read here, so that one that cannot be used is told with every other mistake.
-fn read_senders(reader: &mut Reader) -> Result<(Senders, Option<TokenFile>), Reported> {
+/// The senders file is read here, so that one that cannot be used is told with every other mistake.
+fn read_senders(reader: &mut Reader) -> Result<(Senders, Option<SendersFile>), Reported> {
     let listed = reader.optional_bearer_tokens(TOKENS);
-    let path: Option<PathBuf> = reader.get_optional(TOKEN_FILE)?;
+    let path: Option<PathBuf> = reader.get_optional(SENDERS_FILE)?;
     let listed = listed?;
     let Some(path) = path else {
         reader.require(
@@ -192,8 +192,8 @@ fn read_senders(reader: &mut Reader) -> Result<(Senders, Option<TokenFile>), Rep
         )?;
         return Ok((Senders::of_list(listed), None));
     };
-    let mut file = TokenFile::new(path, listed);
-    let senders = file.open().map_err(|error| reader.reject(TOKEN_FILE, chain(&error)))?;
+    let mut file = SendersFile::new(path, listed);
+    let senders = file.open().map_err(|error| reader.reject(SENDERS_FILE, chain(&error)))?;
     Ok((senders, Some(file)))
 }
 
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn tokens_may_come_from_a_file_alone_and_its_mistakes_are_told_with_the_others() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let variable = ("WEIR_INGEST_TOKEN_FILE", file.path().to_str().unwrap());
+        let variable = ("WEIR_INGEST_SENDERS_FILE", file.path().to_str().unwrap());
         let token = |rest: &str| {
             let digest = "a".repeat(64);
             format!("[[token]]\nlabel = 'acme'\nsha256 = '{digest}'\naccounts = ['acme']\n{rest}")
@@ -317,11 +317,11 @@ mod tests {
         let error = read(&["--ingest-pushes-max", "0"], &[variable, TOKENS]).unwrap_err();
         assert!(error.starts_with("2 problems"), "{error}");
         assert!(
-            error.contains("WEIR_INGEST_TOKEN_FILE") && error.contains("token 1 (acme): sources"),
+            error.contains("WEIR_INGEST_SENDERS_FILE") && error.contains("token 1 (acme): sources"),
             "{error}"
         );
-        let missing = read(&[], &[("WEIR_INGEST_TOKEN_FILE", "/nowhere/tokens.toml")]).unwrap_err();
-        assert!(missing.contains("token file") && !missing.contains("/nowhere"), "{missing}");
+        let missing = read(&[], &[("WEIR_INGEST_SENDERS_FILE", "/nowhere/tokens.toml")]).unwrap_err();
+        assert!(missing.contains("senders file") && !missing.contains("/nowhere"), "{missing}");
     }
 
     #[test]

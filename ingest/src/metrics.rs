@@ -26,7 +26,7 @@ enum IngestMetric {
     UsageMessagesDropped,
     RedactedRecords,
     Redactions,
-    TokenFileStale,
+    SendersFileStale,
 }
 
 /// What became of a push.
@@ -118,7 +118,7 @@ pub struct IngestMetrics {
     usage_messages_dropped: Family<DropLabels, Counter>,
     redacted_records: Family<PolicyLabels, Counter>,
     redactions: Family<RuleLabels, Counter>,
-    token_file_stale: Gauge,
+    senders_file_stale: Gauge,
 }
 
 impl IngestMetrics {
@@ -140,7 +140,7 @@ impl IngestMetrics {
             usage_messages_dropped: metrics.register(IngestMetric::UsageMessagesDropped, Family::default()),
             redacted_records: metrics.register(IngestMetric::RedactedRecords, Family::default()),
             redactions: metrics.register(IngestMetric::Redactions, Family::default()),
-            token_file_stale: metrics.register(IngestMetric::TokenFileStale, Gauge::default()),
+            senders_file_stale: metrics.register(IngestMetric::SendersFileStale, Gauge::default()),
         }
     }
 
@@ -179,8 +179,8 @@ impl IngestMetrics {
         self.write_events.observe(events as f64);
     }
 
-    pub(crate) fn token_file_is_stale(&self, is_stale: bool) {
-        self.token_file_stale.set(i64::from(is_stale));
+    pub(crate) fn senders_file_is_stale(&self, is_stale: bool) {
+        self.senders_file_stale.set(i64::from(is_stale));
     }
 
     pub(crate) fn write_failed(&self) {
@@ -247,7 +247,7 @@ impl MetricName for IngestMetric {
             Self::UsageMessagesDropped => "ingest_usage_messages_dropped",
             Self::RedactedRecords => "ingest_redacted_records",
             Self::Redactions => "ingest_redactions",
-            Self::TokenFileStale => "ingest_token_file_stale",
+            Self::SendersFileStale => "ingest_senders_file_stale",
         }
     }
 
@@ -269,8 +269,8 @@ impl MetricName for IngestMetric {
                 "records as they came in, by their gateway's policy for texts and the most it did"
             }
             Self::Redactions => "places in texts that were blanked, by rule and policy",
-            Self::TokenFileStale => {
-                "1 while the token file cannot be used and the tokens from before count on"
+            Self::SendersFileStale => {
+                "1 while the senders file cannot be used and the tokens from before count on"
             }
         }
     }

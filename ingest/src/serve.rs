@@ -69,9 +69,9 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
     }
     let pushes = Pushes::new(config.push, SystemClock::shared(), pipeline, sink, ingest_metrics.clone());
     let (senders, known_senders) = watch::channel(Arc::new(config.senders));
-    if let Some(file) = config.token_file {
+    if let Some(file) = config.senders_file {
         let watched = file.watch(senders, ingest_metrics.clone(), lifecycle.shutdown());
-        lifecycle.spawn_background("token file", watched);
+        lifecycle.spawn_background("senders file", watched);
     }
     http::spawn(&lifecycle, "intake", listener, accept::routes(known_senders, pushes, ingest_metrics));
     Ok(lifecycle.run().await)

@@ -125,7 +125,7 @@ async fn a_token_of_the_file_pushes_what_it_may_and_no_more() {
     };
     let narrow = "accounts = [\"acc/gw\"]\nsources = [\"logpush\"]";
     std::fs::write(&path, entry("narrow", "narrow-1", narrow)).unwrap();
-    let variable = ("WEIR_INGEST_TOKEN_FILE", path.to_str().unwrap().to_owned());
+    let variable = ("WEIR_INGEST_SENDERS_FILE", path.to_str().unwrap().to_owned());
     let system = System::start_with(|_| vec![variable]).await;
     let push = |token: &str, to: &str| {
         let url = format!("http://{}/v1/{to}", system.weir.addresses.ingest);
@@ -155,7 +155,7 @@ async fn a_token_of_the_file_pushes_what_it_may_and_no_more() {
     assert!((1..=1_000).contains(&wait), "{wait}");
 
     std::fs::write(&path, "[[token").unwrap();
-    let stale = async || metrics(&system).await.contains("weir_ingest_token_file_stale 1");
+    let stale = async || metrics(&system).await.contains("weir_ingest_senders_file_stale 1");
     eventually(LIMIT, true, stale).await;
     assert_eq!(status_of("narrow-2").await, StatusCode::OK, "the tokens from before count on");
 }

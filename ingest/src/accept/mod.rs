@@ -19,7 +19,7 @@ mod push;
 mod record;
 mod routes;
 mod senders;
-mod token_file;
+mod senders_file;
 
 pub use body::BodyError;
 pub use chunk::{Chunk, ChunkLimits};
@@ -29,4 +29,4 @@ pub use push::{PushError, PushLimits, Pushes, Tally};
 pub use record::{Attributes, Form, Origin, RawRecord};
 pub use routes::routes;
 pub use senders::{Forbidden, Senders};
-pub use token_file::{TokenFile, TokenFileError};
+pub use senders_file::{SendersFile, SendersFileError};

@@ -1,6 +1,6 @@
 //! Who may push, what, and how much of it.
 //!
-//! A token of the list `ingest.tokens` may push everything. One of the token file may push what its entry says, from the
+//! A token of the list `ingest.tokens` may push everything. One of the senders file may push what its entry says, from the
 //! sources that it says, until it expires. Several tokens may have one label: they are one sender's, whose rates they
 //! share, so that a token can be replaced while both are valid.
 

@@ -1,4 +1,4 @@
-//! Who may push by a token file, and what is told of a bad one.
+//! Who may push by a senders file, and what is told of a bad one.
 
 use std::time::Instant;
 
@@ -17,9 +17,9 @@ fn entry(label: &str, token: &str, rest: &str) -> String {
     format!("[[token]]\nlabel = '{label}'\nsha256 = '{}'\n{rest}\n", digest(token))
 }
 
-fn file(listed: &[&str]) -> TokenFile {
+fn file(listed: &[&str]) -> SendersFile {
     let listed = BearerTokens::from_entries(listed.iter().copied()).unwrap();
-    TokenFile::new(PathBuf::from("tokens.toml"), listed)
+    SendersFile::new(PathBuf::from("tokens.toml"), listed)
 }
 
 fn senders(text: &str) -> Senders {
@@ -117,7 +117,7 @@ fn every_mistake_is_told_at_once_and_no_token_is() {
 }
 
 #[test]
-fn what_is_no_token_file_is_told_by_its_line_and_not_shown() {
+fn what_is_no_senders_file_is_told_by_its_line_and_not_shown() {
     let text = "[[token]]\nlabel = 'a'\nsecret = 'hush-hush'\n";
     assert!(told(text).starts_with("line 3: unknown field `secret`"), "{}", told(text));
     let broken = told("[[token]]\n'hush-hush'");

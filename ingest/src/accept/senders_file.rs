@@ -1,4 +1,4 @@
-//! The token file: who may push what, read again when it changes.
+//! The senders file: who may push what, read again when it changes.
 //!
 //! A file that turns bad is no reason to turn senders away, nor to let them all in: the tokens from before count on, an
 //! error is logged once, and a metric says so until the file is good. At the start there is nothing from before, so there
@@ -33,22 +33,22 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// The sources that a token may be for.
 const SOURCES: [Source; 2] = [Source::Logpush, Source::Http];
 
-/// A token file, and what was in it when it was read last.
+/// A senders file, and what was in it when it was read last.
 #[derive(Clone, Debug)]
-pub struct TokenFile {
+pub struct SendersFile {
     path: PathBuf,
     /// The tokens that do not come from it.
     listed: BearerTokens,
     seen: Option<[u8; 32]>,
 }
 
-/// Why a token file cannot be used. No message repeats a token.
+/// Why a senders file cannot be used. No message repeats a token.
 #[derive(Debug, thiserror::Error)]
-pub enum TokenFileError {
+pub enum SendersFileError {
     /// It cannot be read.
-    #[error("token file")]
+    #[error("senders file")]
     Unreadable(#[from] io::Error),
-    /// It is not TOML, or has other keys or values than a token file has.
+    /// It is not TOML, or has other keys or values than a senders file has.
     #[error("line {line}: {reason}")]
     Toml {
         /// Where, from 1.
@@ -109,7 +109,7 @@ struct Entry {
     bytes_per_second: Option<toml::Value>,
 }
 
-impl TokenFile {
+impl SendersFile {
     /// The file at `path`, beside the tokens of the list. It is not read yet.
     #[must_use]
     pub const fn new(path: PathBuf, listed: BearerTokens) -> Self {
@@ -117,10 +117,10 @@ impl TokenFile {
     }
 
     /// Reads it for the first time.
-    pub fn open(&mut self) -> Result<Senders, TokenFileError> {
+    pub fn open(&mut self) -> Result<Senders, SendersFileError> {
         let text = fs::read_to_string(&self.path)?;
         let senders = self.take_in(&text, &Senders::default())?;
-        senders.ok_or(TokenFileError::Empty)
+        senders.ok_or(SendersFileError::Empty)
     }
 
     /// Reads it again and again until the process stops, and tells who may push whenever that changes.
@@ -133,12 +133,12 @@ impl TokenFile {
         let mut told = None;
         while shutdown.hard_stop().run_until_cancelled(sleep(LOOK_INTERVAL)).await.is_some() {
             let before = Arc::clone(&senders.borrow());
-            let read = tokio::fs::read_to_string(&self.path).await.map_err(TokenFileError::from);
+            let read = tokio::fs::read_to_string(&self.path).await.map_err(SendersFileError::from);
             match read.and_then(|text| self.take_in(&text, &before)) {
                 Ok(None) if told.is_none() => continue,
                 Ok(changed) => {
                     let now = changed.map_or(before, Arc::new);
-                    tracing::info!(tokens = now.len(), "the token file was read again");
+                    tracing::info!(tokens = now.len(), "the senders file was read again");
                     senders.send_replace(now);
                     told = None;
                 }
@@ -147,19 +147,19 @@ impl TokenFile {
                     if told.as_ref() != Some(&reason) {
                         tracing::error!(
                             reason,
-                            "the token file cannot be used; the tokens from before count on"
+                            "the senders file cannot be used; the tokens from before count on"
                         );
                     }
                     told = Some(reason);
                 }
             }
-            metrics.token_file_is_stale(told.is_some());
+            metrics.senders_file_is_stale(told.is_some());
         }
         Ok(())
     }
 
     /// The senders that `text` makes of those before; `None` if it is what was taken in last.
-    fn take_in(&mut self, text: &str, before: &Senders) -> Result<Option<Senders>, TokenFileError> {
+    fn take_in(&mut self, text: &str, before: &Senders) -> Result<Option<Senders>, SendersFileError> {
         let digest: [u8; 32] = Sha256::digest(text).into();
         if self.seen == Some(digest) {
             return Ok(None);
@@ -169,12 +169,12 @@ impl TokenFile {
         Ok(Some(senders))
     }
 
-    fn senders(&self, text: &str, before: &Senders) -> Result<Senders, TokenFileError> {
+    fn senders(&self, text: &str, before: &Senders) -> Result<Senders, SendersFileError> {
         let document: Document = toml::from_str(text).map_err(|error| {
             // The error as it prints itself would show a line of the file.
             let start = error.span().map_or(0, |span| span.start);
             let line = text[..start].matches('\n').count() + 1;
-            TokenFileError::Toml { line, reason: error.message().to_owned() }
+            SendersFileError::Toml { line, reason: error.message().to_owned() }
         })?;
         let mut senders = Senders::of_list(self.listed.clone());
         let mut problems = Vec::new();
@@ -186,9 +186,9 @@ impl TokenFile {
             }
         }
         if !problems.is_empty() {
-            return Err(TokenFileError::Tokens(problems));
+            return Err(SendersFileError::Tokens(problems));
         }
-        if senders.is_empty() { Err(TokenFileError::Empty) } else { Ok(senders) }
+        if senders.is_empty() { Err(SendersFileError::Empty) } else { Ok(senders) }
     }
 }
 
