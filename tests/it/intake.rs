@@ -1,5 +1,9 @@
 //! The doors of intake over HTTP: every encoding and framing of the same records, events, and who may push what.
 
+mod events;
+mod large;
+mod slow;
+
 use std::time::Duration;
 
 use harness::traffic::{ai_gateway_example, example, gzip, record};
