@@ -81,6 +81,11 @@ pub const KEYS: &[Key] = &[
         "the most bytes of records that wait to be written or are being written",
     )
     .default("128MiB"),
+    Key::new(
+        "ingest.spool_bytes_max",
+        "how much of what is pushed while ClickHouse is away is kept in JetStream, compressed; 0B to refuse it instead",
+    )
+    .default("1GiB"),
     redact::KEYS[0],
     redact::KEYS[1],
     redact::KEYS[2],
@@ -121,6 +126,8 @@ pub struct IngestConfig {
     pub group: GroupLimits,
     /// For one statement.
     pub write_timeout: Duration,
+    /// The size of the spool, 0 for none.
+    pub spool_bytes_max: u64,
     /// What is kept of texts.
     pub redactor: Redactor,
     /// What topics are consumed, if any.
@@ -148,6 +155,7 @@ impl IngestConfig {
         let group = read_group(&mut reader);
         let write_timeout =
             reader.get_in("ingest.write_timeout", Duration::from_millis(100)..=Duration::from_mins(10));
+        let spool_bytes_max: Result<ByteSize, _> = reader.get("ingest.spool_bytes_max");
         let redactor = redact::read(&mut reader);
         let kafka = consume::read(&mut reader);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
@@ -166,6 +174,7 @@ impl IngestConfig {
                 push: push?,
                 group: group?,
                 write_timeout: write_timeout?,
+                spool_bytes_max: spool_bytes_max?.bytes(),
                 redactor: redactor?,
                 kafka: kafka?,
                 clickhouse: clickhouse?,

@@ -1,5 +1,6 @@
 //! What ingest counts. Names are an enum; labels are closed sets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
@@ -7,6 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use weir_event::Source;
 use weir_service::metrics::{MetricName, Metrics};
 
 use crate::redact::{Outcome, Rules, Tally};
@@ -27,6 +29,11 @@ enum IngestMetric {
     RedactedRecords,
     Redactions,
     SendersFileStale,
+    DrainedRecords,
+    DrainTroubles,
+    SpoolMessages,
+    SpoolBytes,
+    SpoolRecords,
 }
 
 /// What became of a push.
@@ -34,6 +41,8 @@ enum IngestMetric {
 pub(crate) enum PushResult {
     /// Everything in it is committed.
     Stored,
+    /// Everything in it is committed, or durable in the spool until it can be.
+    Spooled,
     /// It was turned away: wrong token, encoding or size.
     Refused,
     /// Its sender is past its rate, and was asked to come back.
@@ -58,8 +67,30 @@ enum RecordResult {
     Duplicate,
     DeadLettered,
     Ignored,
+    /// Durable in the spool. What becomes of it there is counted apart: when nothing is under way, what was spooled by
+    /// all processes is what they have drained and what is still in the spool.
+    Spooled,
     /// Not committed, or not known to be: the sender was asked to come back with it.
     Failed,
+}
+
+/// What became of a record of the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum DrainResult {
+    Stored,
+    Duplicate,
+    DeadLettered,
+    /// Committed before, by the write whose outcome was unknown when it was put away.
+    Settled,
+}
+
+/// Why a message stays in the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(crate) enum DrainTrouble {
+    /// This program does not know its form.
+    Unreadable,
+    /// ClickHouse refuses these very rows.
+    Rejected,
 }
 
 /// Why a usage message was given up.
@@ -99,6 +130,17 @@ struct RecordLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DrainLabels {
+    source: &'static str,
+    result: DrainResult,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TroubleLabels {
+    trouble: DrainTrouble,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SourceLabels {
     source: &'static str,
 }
@@ -119,6 +161,11 @@ pub struct IngestMetrics {
     redacted_records: Family<PolicyLabels, Counter>,
     redactions: Family<RuleLabels, Counter>,
     senders_file_stale: Gauge,
+    drained_records: Family<DrainLabels, Counter>,
+    drain_troubles: Family<TroubleLabels, Counter>,
+    spool_messages: Gauge,
+    spool_bytes: Gauge,
+    spool_records: Family<SourceLabels, Gauge>,
 }
 
 impl IngestMetrics {
@@ -141,6 +188,11 @@ impl IngestMetrics {
             redacted_records: metrics.register(IngestMetric::RedactedRecords, Family::default()),
             redactions: metrics.register(IngestMetric::Redactions, Family::default()),
             senders_file_stale: metrics.register(IngestMetric::SendersFileStale, Gauge::default()),
+            drained_records: metrics.register(IngestMetric::DrainedRecords, Family::default()),
+            drain_troubles: metrics.register(IngestMetric::DrainTroubles, Family::default()),
+            spool_messages: metrics.register(IngestMetric::SpoolMessages, Gauge::default()),
+            spool_bytes: metrics.register(IngestMetric::SpoolBytes, Gauge::default()),
+            spool_records: metrics.register(IngestMetric::SpoolRecords, Family::default()),
         }
     }
 
@@ -163,13 +215,47 @@ impl IngestMetrics {
         self.records(source, RecordResult::Failed, count);
     }
 
-    /// Counts the records of a batch that is committed.
+    /// Counts the records of a batch that is committed, or put away.
     pub(crate) fn settled(&self, source: &'static str, receipt: &Receipt) {
         self.records(source, RecordResult::Stored, receipt.stored);
         self.records(source, RecordResult::Duplicate, receipt.duplicates);
         self.records(source, RecordResult::DeadLettered, receipt.dead_lettered);
-        if receipt.sealed > 0 {
-            self.sealed_records.get_or_create(&SourceLabels { source }).inc_by(receipt.sealed);
+        self.records(source, RecordResult::Spooled, receipt.spooled);
+        self.sealed(source, receipt.sealed);
+    }
+
+    /// Counts the records of a batch that came from the spool and is committed.
+    pub(crate) fn drained(&self, source: &'static str, receipt: &Receipt) {
+        self.drained_as(source, DrainResult::Stored, receipt.stored);
+        self.drained_as(source, DrainResult::Duplicate, receipt.duplicates);
+        self.drained_as(source, DrainResult::DeadLettered, receipt.dead_lettered);
+        self.sealed(source, receipt.sealed);
+    }
+
+    /// Counts the records of a batch in the spool that turned out to be committed.
+    pub(crate) fn drained_before(&self, source: &'static str, count: u64) {
+        self.drained_as(source, DrainResult::Settled, count);
+    }
+
+    /// Counts a message that stays in the spool.
+    pub(crate) fn drain_trouble(&self, trouble: DrainTrouble) {
+        self.drain_troubles.get_or_create(&TroubleLabels { trouble }).inc();
+    }
+
+    /// Sets what is in the spool. A source that is not named has nothing there.
+    pub(crate) fn spool_level(
+        &self,
+        messages: u64,
+        bytes: u64,
+        records: impl Iterator<Item = (&'static str, u64)>,
+    ) {
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.spool_messages.set(signed(messages));
+        self.spool_bytes.set(signed(bytes));
+        let mut by_source: BTreeMap<_, _> = Source::ALL.iter().map(|source| (source.as_str(), 0)).collect();
+        by_source.extend(records);
+        for (source, records) in by_source {
+            self.spool_records.get_or_create(&SourceLabels { source }).set(signed(records));
         }
     }
 
@@ -220,6 +306,16 @@ impl IngestMetrics {
         }
     }
 
+    fn sealed(&self, source: &'static str, count: u64) {
+        if count > 0 {
+            self.sealed_records.get_or_create(&SourceLabels { source }).inc_by(count);
+        }
+    }
+
+    fn drained_as(&self, source: &'static str, result: DrainResult, count: u64) {
+        self.drained_records.get_or_create(&DrainLabels { source, result }).inc_by(count);
+    }
+
     fn records(&self, source: &'static str, result: RecordResult, count: u64) {
         self.records.get_or_create(&RecordLabels { source, result }).inc_by(count);
         let in_flight = self.records_in_flight.get_or_create(&SourceLabels { source });
@@ -248,6 +344,11 @@ impl MetricName for IngestMetric {
             Self::RedactedRecords => "ingest_redacted_records",
             Self::Redactions => "ingest_redactions",
             Self::SendersFileStale => "ingest_senders_file_stale",
+            Self::DrainedRecords => "ingest_drained_records",
+            Self::DrainTroubles => "ingest_drain_troubles",
+            Self::SpoolMessages => "ingest_spool_messages",
+            Self::SpoolBytes => "ingest_spool_bytes",
+            Self::SpoolRecords => "ingest_spool_records",
         }
     }
 
@@ -256,7 +357,9 @@ impl MetricName for IngestMetric {
             Self::Pushes => "pushes, by what became of them",
             Self::Records => "records, by source and what became of them",
             Self::SealedRecords => "stored or duplicate records with a field that could not be decrypted",
-            Self::WriteFailures => "writes to ClickHouse that failed; their senders were asked to come back",
+            Self::WriteFailures => {
+                "writes to ClickHouse that failed; their senders were asked to come back, or their batches put away"
+            }
             Self::WriteSeconds => "time from taking a group of batches to having it committed",
             Self::WriteEvents => "events in one write",
             Self::RecordsInFlight => "records that were read and whose way has not ended, by source",
@@ -272,6 +375,15 @@ impl MetricName for IngestMetric {
             Self::SendersFileStale => {
                 "1 while the senders file cannot be used and the tokens from before count on"
             }
+            Self::DrainedRecords => {
+                "records that were committed from the spool, by source and what became of them"
+            }
+            Self::DrainTroubles => {
+                "attempts to commit a message of the spool that stays there, by what is wrong with it"
+            }
+            Self::SpoolMessages => "messages in the spool; the same from every process",
+            Self::SpoolBytes => "bytes of the spool, compressed; the same from every process",
+            Self::SpoolRecords => "records in the spool, by source; the same from every process",
         }
     }
 }

@@ -25,10 +25,13 @@ use crate::metrics::IngestMetrics;
 use crate::migrate::migrate;
 use crate::pipeline::Pipeline;
 use crate::reconcile::Reconciler;
-use crate::sink::{Announcer, Publisher, Races, Sink, Store, Writer, connect_bus};
+use crate::sink::{Announcer, Drainer, Publisher, Races, Sink, SpoolLevel, Store, Writer, connect_bus};
 
 /// How often the stores are looked at for `/readyz`.
 const READINESS_INTERVAL: Duration = Duration::from_secs(2);
+/// The checks that fail while ClickHouse is away; the spool stands in for them.
+const CLICKHOUSE: &str = "clickhouse";
+const PREDECESSORS: &str = "predecessors";
 
 /// Serves until it is told to stop, and gives the exit code. Fails only when it cannot start.
 pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
@@ -42,8 +45,9 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
     let ops_listener = Listener::bind(config.ops_listen).await?;
     let listener = Listener::bind(config.listen).await?;
     let readiness = Readiness::new(lifecycle.shutdown().soft_stop().clone());
-    let (parts, sink) = build_sink(&config, &lifecycle, &readiness, &ingest_metrics).await?;
-    spawn_sink(&lifecycle, parts, readiness.register("predecessors"));
+    let (bus, store) = connect(&config, &lifecycle, &readiness, &ingest_metrics).await?;
+    let sink = start_sink(&config, &lifecycle, &readiness, (&bus, &store), &ingest_metrics);
+    let spooling = start_spool(&config, &lifecycle, &readiness, (bus, store, sink.clone()), &ingest_metrics);
     // Before the registry is handed on; only where there is a topic, as what is not there has no metrics either.
     let kafka_metrics = config.kafka.as_ref().map(|_| KafkaMetrics::register(&mut metrics));
     let kafka_ready = config.kafka.as_ref().map(|_| readiness.register("kafka"));
@@ -67,7 +71,9 @@ pub(crate) async fn serve(config: IngestConfig) -> anyhow::Result<ExitCode> {
         let shutdown = lifecycle.shutdown();
         lifecycle.spawn("kafka", async move { group.run(&shutdown).await });
     }
-    let pushes = Pushes::new(config.push, SystemClock::shared(), pipeline, sink, ingest_metrics.clone());
+    // A way in that is kept here would keep the writer from its end.
+    drop(sink);
+    let pushes = Pushes::new(config.push, SystemClock::shared(), pipeline, spooling, ingest_metrics.clone());
     let (senders, known_senders) = watch::channel(Arc::new(config.senders));
     if let Some(file) = config.senders_file {
         let watched = file.watch(senders, ingest_metrics.clone(), lifecycle.shutdown());
@@ -98,12 +104,13 @@ fn spawn_sink(lifecycle: &Lifecycle, parts: Parts, predecessors: ReadinessCheck)
     });
 }
 
-async fn build_sink(
+/// The bus and the store, which are looked at from here on.
+async fn connect(
     config: &IngestConfig,
     lifecycle: &Lifecycle,
     readiness: &Readiness,
     metrics: &IngestMetrics,
-) -> anyhow::Result<(Parts, Sink)> {
+) -> anyhow::Result<(async_nats::Client, Store)> {
     let clickhouse = &config.clickhouse;
     let client = weir_store::client(
         clickhouse.url.as_str(),
@@ -115,7 +122,7 @@ async fn build_sink(
     let bus = connect_bus(&config.nats).await.context("nats")?;
     let checks = Checks {
         store: store.clone(),
-        clickhouse: readiness.register("clickhouse"),
+        clickhouse: readiness.register(CLICKHOUSE),
         bus: bus.clone(),
         nats: readiness.register("nats"),
     };
@@ -126,11 +133,53 @@ async fn build_sink(
         answers.await;
         Ok::<_, Infallible>(())
     });
-    let (announcer, publisher) = Announcer::new(bus, metrics.clone());
+    Ok((bus, store))
+}
+
+/// Builds the sink, runs it, and gives the way in.
+fn start_sink(
+    config: &IngestConfig,
+    lifecycle: &Lifecycle,
+    readiness: &Readiness,
+    (bus, store): (&async_nats::Client, &Store),
+    metrics: &IngestMetrics,
+) -> Sink {
+    let (announcer, publisher) = Announcer::new(bus.clone(), metrics.clone());
     let races = Races::new(store.clone(), announcer.clone(), metrics.clone());
     let reconciler = Reconciler::new(store.clone(), races, SystemClock::shared(), metrics.clone());
-    let (writer, sink) = Writer::new(config.group, store, announcer, SystemClock::shared(), metrics.clone());
-    Ok((Parts { writer, publisher, reconciler }, sink))
+    let clock = SystemClock::shared();
+    let (writer, sink) = Writer::new(config.group, store.clone(), announcer, clock, metrics.clone());
+    spawn_sink(lifecycle, Parts { writer, publisher, reconciler }, readiness.register(PREDECESSORS));
+    sink
+}
+
+/// Runs what puts batches away and what drains them, and gives the way in for those who keep nothing themselves. Where
+/// there is to be no spool, what is left of one is drained all the same.
+fn start_spool(
+    config: &IngestConfig,
+    lifecycle: &Lifecycle,
+    readiness: &Readiness,
+    (bus, store, sink): (async_nats::Client, Store, Sink),
+    metrics: &IngestMetrics,
+) -> Sink {
+    let drainer = Drainer::new(bus.clone(), sink.clone(), store, metrics.clone());
+    let shutdown = lifecycle.shutdown();
+    lifecycle.spawn("drainer", async move {
+        drainer.run(shutdown.soft_stop(), shutdown.hard_stop()).await;
+        Ok::<_, Infallible>(())
+    });
+    let has_spool = config.spool_bytes_max > 0;
+    let check = has_spool.then(|| readiness.register_stand_in("spool", &[CLICKHOUSE, PREDECESSORS]));
+    let level = SpoolLevel::new(bus, config.spool_bytes_max, check, metrics.clone());
+    let spool = level.spool();
+    let hard_stop = lifecycle.shutdown().hard_stop().clone();
+    lifecycle.spawn_background("spool level", level.watch(hard_stop.clone()));
+    let Some((spool, spooler)) = spool else { return sink };
+    lifecycle.spawn("spooler", async move {
+        spooler.run(&hard_stop).await;
+        Ok::<_, Infallible>(())
+    });
+    sink.with_spool(spool)
 }
 
 /// What stores, and what looks after it.

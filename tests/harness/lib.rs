@@ -7,10 +7,12 @@
 #![expect(clippy::missing_panics_doc, reason = "a harness tells of trouble by panicking")]
 
 mod python;
+mod spool;
 mod system;
 mod tables;
 pub mod traffic;
 
 pub use python::run_python;
+pub use spool::{jetstream, spooled};
 pub use system::{Answer, SecondIngest, System, eventually};
 pub use tables::create_tables;

@@ -81,11 +81,7 @@ impl System {
 
     /// The metrics of a service that is running.
     pub async fn metrics_of(&self, service: &Service) -> String {
-        let log = std::fs::read_to_string(service.log()).unwrap();
-        let ops = log.lines().rfind(|line| line.contains("ops listener is up")).unwrap();
-        let ops: Value = serde_json::from_str(ops).unwrap();
-        let url = format!("http://{}/metrics", ops["listen"].as_str().unwrap());
-        self.http.get(url).send().await.unwrap().text().await.unwrap()
+        self.ops(service, "/metrics").await.text
     }
 
     /// The URL of intake for the tests' gateway.
@@ -146,6 +142,26 @@ impl System {
         let answer = Answer::of(request).await.unwrap();
         assert_eq!(answer.status, StatusCode::OK, "{statement}: {}", answer.text);
         answer.text.trim_end().to_owned()
+    }
+
+    /// What the ops listener of a process says under a path.
+    pub async fn ops(&self, service: &Service, path: &str) -> Answer {
+        let log = std::fs::read_to_string(service.log()).unwrap();
+        let line = log.lines().rfind(|line| line.contains("ops listener is up")).unwrap();
+        let line: Value = serde_json::from_str(line).unwrap();
+        let url = format!("http://{}{path}", line["listen"].as_str().unwrap());
+        Answer::of(self.http.get(url)).await.unwrap()
+    }
+
+    /// The records that `ingest` has read, and those whose way has ended.
+    pub async fn records(&self) -> (u64, u64) {
+        let (mut received, mut ended) = (0, 0);
+        let metrics = self.metrics_of(&self.weir.ingest).await;
+        for line in metrics.lines().filter(|line| line.starts_with("weir_ingest_records_total{")) {
+            let count: u64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+            *(if line.contains("\"Received\"") { &mut received } else { &mut ended }) += count;
+        }
+        (received, ended)
     }
 
     /// The longest live windows of the tests' gateway: requests and cost, summed over every token and model.

@@ -13,8 +13,6 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::outage::metrics;
-
 const LIMIT: Duration = Duration::from_mins(1);
 
 const ENDED_AT: i64 = 1_790_000_000_000;
@@ -159,7 +157,8 @@ async fn a_token_of_the_file_pushes_what_it_may_and_no_more() {
     assert!((1..=1_000).contains(&wait), "{wait}");
 
     std::fs::write(&path, "[[token").unwrap();
-    let stale = async || metrics(&system).await.contains("weir_ingest_senders_file_stale 1");
+    let stale =
+        async || system.metrics_of(&system.weir.ingest).await.contains("weir_ingest_senders_file_stale 1");
     eventually(LIMIT, true, stale).await;
     assert_eq!(status_of("narrow-2").await, StatusCode::OK, "the tokens from before count on");
 }

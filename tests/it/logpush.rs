@@ -129,8 +129,8 @@ async fn a_body_that_cannot_be_read_is_told_so() {
 }
 
 #[tokio::test]
-async fn without_clickhouse_nothing_is_acked_and_the_sender_comes_back() {
-    let system = System::start().await;
+async fn without_clickhouse_and_a_spool_nothing_is_acked_and_the_sender_comes_back() {
+    let system = System::start_with(|_| vec![("WEIR_INGEST_SPOOL_BYTES_MAX", "0B".to_owned())]).await;
     system.weir.clickhouse.service.stop(Weir::STOP_LIMIT).await.unwrap();
     let answer = system.push(&example("seed_tail")).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.text);

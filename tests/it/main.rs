@@ -16,3 +16,4 @@ mod query_api;
 mod races;
 mod redact;
 mod reprice;
+mod spool;

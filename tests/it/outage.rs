@@ -1,5 +1,5 @@
 //! Services that are away, frozen or slow: nothing is acked that is not stored, nothing is stored twice, and what works
-//! goes on.
+//! goes on. Without a spool, where these are about ClickHouse: what it does is shown in `spool.rs`.
 
 pub(crate) mod proxy;
 
@@ -21,17 +21,20 @@ const REFUSED_WITHIN: Duration = Duration::from_secs(4);
 const STORED: &str = "SELECT count() FROM logs";
 const MONTH_MS: i64 = 31 * 24 * 3_600 * 1_000;
 const ROLLUPS: &str = "SELECT sum(requests) FROM usage_1m FINAL";
-const TIMEOUT_VARIABLE: (&str, &str) = ("WEIR_INGEST_WRITE_TIMEOUT", "1s");
+
+fn variables() -> Vec<(&'static str, String)> {
+    vec![("WEIR_INGEST_WRITE_TIMEOUT", "1s".to_owned()), ("WEIR_INGEST_SPOOL_BYTES_MAX", "0B".to_owned())]
+}
 
 async fn impatient() -> System {
-    System::start_with(|_| vec![(TIMEOUT_VARIABLE.0, TIMEOUT_VARIABLE.1.to_owned())]).await
+    System::start_with(|_| variables()).await
 }
 
 /// An impatient ingest whose way to ClickHouse leads through the proxy.
 async fn behind(proxy: &mut Proxy) -> System {
     System::start_with(|clickhouse| {
         let url = proxy.lead_to(&clickhouse.url);
-        vec![("WEIR_CLICKHOUSE_URL", url), (TIMEOUT_VARIABLE.0, TIMEOUT_VARIABLE.1.to_owned())]
+        variables().into_iter().chain([("WEIR_CLICKHOUSE_URL", url)]).collect()
     })
     .await
 }
@@ -58,21 +61,6 @@ async fn expect_refusal(system: &System, lines: &str) {
     assert!(begun.elapsed() < REFUSED_WITHIN, "refused after {:?}", begun.elapsed());
 }
 
-/// What `ingest` measures of itself.
-pub(super) async fn metrics(system: &System) -> String {
-    system.metrics_of(&system.weir.ingest).await
-}
-
-/// The records that were read, and those whose way has ended.
-async fn ledger(system: &System) -> (u64, u64) {
-    let (mut received, mut ended) = (0, 0);
-    for line in metrics(system).await.lines().filter(|line| line.starts_with("weir_ingest_records_total{")) {
-        let count: u64 = line.rsplit(' ').next().unwrap().parse().unwrap();
-        *(if line.contains("\"Received\"") { &mut received } else { &mut ended }) += count;
-    }
-    (received, ended)
-}
-
 #[tokio::test]
 async fn while_clickhouse_is_frozen_pushes_are_refused_in_time_and_stored_once_after() {
     let system = impatient().await;
@@ -84,7 +72,7 @@ async fn while_clickhouse_is_frozen_pushes_are_refused_in_time_and_stored_once_a
     system.weir.clickhouse.service.resume().unwrap();
     push_until_acked(&system, &two).await;
     assert_eq!(system.sql(STORED).await, "2");
-    let (received, ended) = ledger(&system).await;
+    let (received, ended) = system.records().await;
     assert!(received >= 4);
     assert_eq!(received, ended);
 }
@@ -143,7 +131,7 @@ async fn an_insert_that_is_slower_than_the_timeout_is_stored_once() {
 
 #[tokio::test]
 async fn an_insert_that_outlives_its_process_is_waited_for_by_the_next() {
-    let system = System::start().await;
+    let system = System::start_with(|_| vec![("WEIR_INGEST_SPOOL_BYTES_MAX", "0B".to_owned())]).await;
     slow_down(&system).await;
     let line = record(1, now_ms());
     let push = system.try_push(&line);
@@ -180,7 +168,7 @@ async fn a_batch_that_clickhouse_rejects_fails_alone() {
         assert_eq!(statuses, [200, 200, 200, 503, 200, 200, 200, 200]);
     }
     assert_eq!(system.sql(STORED).await, "35");
-    assert_eq!(ledger(&system).await, (40, 40));
+    assert_eq!(system.records().await, (40, 40));
 }
 
 #[tokio::test]
@@ -247,7 +235,7 @@ async fn a_message_that_nats_refuses_is_dropped_and_the_next_is_taken() {
         async || context.get_stream(USAGE_STREAM).await.unwrap().info().await.unwrap().state.messages;
     eventually(LIMIT, 2, messages).await;
     let dropped = r#"weir_ingest_usage_messages_dropped_total{reason="Refused"} 1"#;
-    eventually(LIMIT, true, async || metrics(&system).await.contains(dropped)).await;
+    eventually(LIMIT, true, async || system.metrics_of(&system.weir.ingest).await.contains(dropped)).await;
 }
 
 #[tokio::test]

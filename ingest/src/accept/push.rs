@@ -58,6 +58,9 @@ pub struct Tally {
     pub dead_lettered: u64,
     /// Nothing to store: probes, and events that are no requests.
     pub ignored: u64,
+    /// Put away until ClickHouse is back: they are durable, and stored then.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub spooled: u64,
     /// Of those that were stored or are duplicates: with fields that could not be decrypted, and are kept as dead
     /// letters too. Not a part of the sum.
     #[serde(skip_serializing_if = "is_zero")]
@@ -149,7 +152,8 @@ impl Pushes {
         self.clock.now_ms()
     }
 
-    /// Takes a push in. Returns when every record in it is committed.
+    /// Takes a push in. Returns when every record in it is committed, or durable
+    /// in the spool.
     pub(super) async fn take(&self, push: Push) -> Result<Tally, PushError> {
         let unanswered = Unanswered(Some(&self.metrics));
         let result = self.take_in_turn(push).await;
@@ -241,11 +245,12 @@ impl Pushes {
 impl Tally {
     fn settle(&mut self, pending: Option<Pending>) -> Result<(), PushError> {
         if let Some(pending) = pending {
-            let Receipt { stored, duplicates, dead_lettered, sealed } = pending.wait_blocking()?;
+            let Receipt { stored, duplicates, dead_lettered, sealed, spooled } = pending.wait_blocking()?;
             self.stored += stored;
             self.duplicates += duplicates;
             self.dead_lettered += dead_lettered;
             self.sealed += sealed;
+            self.spooled += spooled;
         }
         Ok(())
     }

@@ -119,6 +119,7 @@ impl Intake {
     ) -> Response {
         let result = self.take(path, &parameters, &headers, body).await;
         self.metrics.push(match &result {
+            Ok(Tally { spooled: 1.., .. }) => PushResult::Spooled,
             Ok(_) => PushResult::Stored,
             Err(RequestError::Push(error)) if error.is_ours() => PushResult::Failed,
             Err(RequestError::Limited { .. }) => PushResult::Limited,
@@ -170,7 +171,8 @@ fn log(batch: &str, sender: &str, result: &Result<Tally, PushError>) {
             dead_lettered = tally.dead_lettered,
             ignored = tally.ignored,
             sealed = tally.sealed,
-            "push committed"
+            spooled = tally.spooled,
+            "push taken"
         ),
         Err(error) => tracing::warn!(batch, sender, error = chain(error), "push not taken"),
     }

@@ -3,11 +3,15 @@
 //! What the writer does one write at a time is only to pick rows and send them. Bytes are also what can be put away
 //! while ClickHouse is not there, and stored later without being worked out anew.
 
-use serde::{Deserialize, Serialize};
-use weir_event::bus::shard_of;
-use weir_event::{AccountId, EventId, GatewayId, Scope, Source, Timestamp};
-use weir_store::{DeadLetterRow, LogRow, PayloadRow, append_row};
+use std::ops::Range;
+use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+use weir_event::bus::{SHARDS, shard_of};
+use weir_event::{AccountId, EventId, GatewayId, Scope, Source, Timestamp};
+use weir_store::{DeadLetterRow, LogRow, PayloadRow, ROW_HEADER_BYTES, append_row};
+
+use super::columns::Columns;
 use super::message::entry_json;
 use crate::accept::Attributes;
 use crate::pipeline::{Batch, DeadLetter};
@@ -26,9 +30,13 @@ pub struct Encoded {
     /// What the bus is told of each event.
     entries: Parts,
     letters: Parts,
+    /// The first of the letters; those after them are sealed.
     dead_lettered: u64,
     sealed: u64,
     ignored: u64,
+    /// What its rows are made of. Kept beside it where it is put away, since they are the same for most.
+    #[serde(skip, default = "Columns::current")]
+    columns: Arc<Columns>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +88,7 @@ impl Encoded {
             dead_lettered: batch.dead_letters.len() as u64,
             sealed: batch.sealed_letters.len() as u64,
             ignored: batch.ignored,
+            columns: Columns::current(),
         };
         for event in &batch.events {
             encoded.push(event);
@@ -150,6 +159,72 @@ impl Encoded {
         self.events.len() as u64 + self.dead_lettered
     }
 
+    /// Whether there is nothing in it to store.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.letters.ends.is_empty()
+    }
+
+    /// The columns of its rows.
+    #[must_use]
+    pub(super) const fn columns(&self) -> &Arc<Columns> {
+        &self.columns
+    }
+
+    /// The same rows, which are of these columns.
+    #[must_use]
+    pub(super) fn with_columns(self, columns: Arc<Columns>) -> Self {
+        Self { columns, ..self }
+    }
+
+    /// Its first half and its second half; `None` if it is of a single row. Records in which there is nothing to store are
+    /// with the first.
+    #[must_use]
+    pub(super) fn split(&self) -> Option<(Self, Self)> {
+        let rows = self.events.len() + self.letters.ends.len();
+        let middle = rows / 2;
+        (rows > 1).then(|| {
+            let first = Self { ignored: self.ignored, ..self.part(0..middle) };
+            (first, self.part(middle..rows))
+        })
+    }
+
+    /// Whether its parts fit each other, which those of a batch that was read back may not.
+    #[must_use]
+    pub(super) fn is_sound(&self) -> bool {
+        let events = self.events.len();
+        let letters = self.letters.ends.len() as u64;
+        [&self.logs, &self.payloads, &self.entries, &self.letters].iter().all(|parts| parts.is_sound())
+            && [&self.logs, &self.payloads, &self.entries].iter().all(|parts| parts.ends.len() == events)
+            && self.logs.is_each_at_least(ROW_HEADER_BYTES)
+            && self.letters.is_each_at_least(ROW_HEADER_BYTES)
+            && self.events.iter().all(|event| event.scope < self.scopes.len() && event.shard < SHARDS)
+            && self.dead_lettered.checked_add(self.sealed) == Some(letters)
+            && !self.is_empty()
+    }
+
+    /// Some of its rows: events come first, then letters.
+    fn part(&self, rows: Range<usize>) -> Self {
+        let events = self.events.len();
+        let of_events = rows.start.min(events)..rows.end.min(events);
+        let of_letters = rows.start.saturating_sub(events)..rows.end.saturating_sub(events);
+        let dead_lettered = of_letters.clone().filter(|letter| (*letter as u64) < self.dead_lettered).count();
+        Self {
+            source: self.source,
+            account_id: self.account_id.clone(),
+            scopes: self.scopes.clone(),
+            events: self.events[of_events.clone()].to_vec(),
+            logs: self.logs.part(of_events.clone()),
+            payloads: self.payloads.part(of_events.clone()),
+            entries: self.entries.part(of_events),
+            dead_lettered: dead_lettered as u64,
+            sealed: (of_letters.len() - dead_lettered) as u64,
+            letters: self.letters.part(of_letters),
+            ignored: 0,
+            columns: Arc::clone(&self.columns),
+        }
+    }
+
     /// The memory of its rows, in bytes.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
@@ -207,6 +282,23 @@ impl Parts {
 
     fn close(&mut self) {
         self.ends.push(self.bytes.len());
+    }
+
+    fn part(&self, pieces: Range<usize>) -> Self {
+        let mut part = Self::default();
+        for piece in pieces {
+            part.bytes.extend_from_slice(self.get(piece));
+            part.close();
+        }
+        part
+    }
+
+    fn is_sound(&self) -> bool {
+        self.ends.is_sorted() && self.ends.last().copied().unwrap_or(0) == self.bytes.len()
+    }
+
+    fn is_each_at_least(&self, bytes: usize) -> bool {
+        (0..self.ends.len()).all(|index| self.get(index).len() >= bytes)
     }
 
     fn get(&self, index: usize) -> &[u8] {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use clickhouse::error::Error as ClickHouseError;
 use weir_event::TimestampError;
 
+use super::spool::SpoolError;
+
 /// Why a batch was not committed, or is not known to be. The sender may always come back with it: what was committed
 /// is found by its ids.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -41,6 +43,9 @@ pub enum SinkError {
     /// The machine's clock is outside the years that Weir works in.
     #[error("the clock")]
     Clock(#[source] TimestampError),
+    /// It cannot be written, and the spool did not take it either.
+    #[error("the spool")]
+    Spool(#[source] Arc<SpoolError>),
     /// The process is stopping.
     #[error("the writer has stopped")]
     Stopped,
@@ -57,6 +62,21 @@ impl SinkError {
     #[must_use]
     pub fn is_rejection(&self) -> bool {
         matches!(self, Self::ClickHouse { source, .. } if is_rejection(source))
+    }
+
+    /// Whether it would have failed with any other rows as well: ClickHouse is away, or in no state to write. What fails
+    /// so can be put away for later; what ClickHouse refuses for its own sake would be refused then too.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::ClickHouse { source, .. } => !is_rejection(source) || is_about_the_server(source),
+            Self::TimedOut { .. }
+            | Self::Unknown { .. }
+            | Self::Unsettled
+            | Self::Clock(_)
+            | Self::Stopped => true,
+            Self::Spool(_) => false,
+        }
     }
 
     pub(super) fn clickhouse(operation: &'static str) -> impl Fn(ClickHouseError) -> Self {
@@ -89,6 +109,21 @@ fn is_rejection(error: &ClickHouseError) -> bool {
     }
 }
 
+/// Whether an exception of the server's is about itself and not about what it was asked.
+fn is_about_the_server(error: &ClickHouseError) -> bool {
+    /// By their codes: no place or permission to write (74 to 76, 164, 242, 243, 497), tables that are not there yet or
+    /// any more or lack a column (16, 60, 81), too much at once (159, 201, 202, 203, 241, 252, 439, 692, 745), a part of
+    /// the cluster that is away (209, 210, 225, 242, 279, 285, 286, 999), on its way out (236, 394), and who we are to it
+    /// (192 to 194, 516).
+    const CODES: [u32; 33] = [
+        16, 60, 74, 75, 76, 81, 159, 164, 192, 193, 194, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243,
+        252, 279, 285, 286, 394, 439, 497, 516, 692, 733, 745, 999,
+    ];
+    let ClickHouseError::BadResponse(text) = error else { return false };
+    let code = text.strip_prefix("Code: ").and_then(|rest| rest.split_once('.')?.0.parse().ok());
+    code.is_some_and(|code: u32| CODES.contains(&code))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +141,22 @@ mod tests {
         check(answered("<html>502 Bad Gateway</html>"), false);
         check(ClickHouseError::TimedOut, false);
         check(ClickHouseError::Network("connection reset".into()), false);
+    }
+
+    #[test]
+    fn what_is_about_the_rows_is_no_outage() {
+        let check = |error, outage: bool| {
+            let error = SinkError::insert("insert into logs", error);
+            assert_eq!(error.is_outage(), outage, "{error:?}");
+        };
+        let answered = |text: &str| ClickHouseError::BadResponse(text.to_owned());
+        check(answered("Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space"), true);
+        check(answered("Code: 252. DB::Exception: Too many parts"), true);
+        check(answered("Code: 319. DB::Exception: Unknown status"), true);
+        check(answered("<html>502 Bad Gateway</html>"), true);
+        check(ClickHouseError::Network("connection reset".into()), true);
+        check(answered("Code: 469. DB::Exception: Constraint `poison` is violated"), false);
+        check(answered("Code: 33. DB::Exception: Cannot read all data"), false);
+        check(ClickHouseError::SchemaMismatch("a column is missing".to_owned()), false);
     }
 }

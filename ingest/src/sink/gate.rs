@@ -30,6 +30,12 @@ impl Gate {
         // The sender is ours, so it cannot be gone.
         let _ = closers.wait_for(|closers| *closers > 0).await;
     }
+
+    /// Waits until it is open.
+    pub(super) async fn opened(&self) {
+        let mut closers = self.closers.subscribe();
+        let _ = closers.wait_for(|closers| *closers == 0).await;
+    }
 }
 
 impl Default for Gate {

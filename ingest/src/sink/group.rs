@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use weir_event::{AccountId, EventId, Source, Timestamp};
 
+use super::columns::Columns;
 use super::insert::{Rows, Token};
 use super::races::Raced;
 use super::{Encoded, EventRef, Receipt};
@@ -33,8 +34,8 @@ pub(super) struct Account {
 }
 
 impl<'g> Group<'g> {
-    /// Parts what is new from what is known or was met before in the group. The write is made at `at` and named by
-    /// what `token` makes of the new events. `ignored` are records of batches in which there was nothing else.
+    /// Parts what is new from what is known or was met before in the group, whose batches are of the same columns. The
+    /// write is made at `at` and named by what `token` makes of the new events. `ignored` are records of batches in which there was nothing else.
     pub(super) fn sort_out(
         batches: &[&'g Encoded],
         known: &HashSet<EventId>,
@@ -71,7 +72,10 @@ impl<'g> Group<'g> {
         }
         let letters = batches.iter().flat_map(|batch| batch.letters()).collect();
         let token = token(&events);
-        Self { rows: Rows { events, letters, accounts, at, token }, duplicates, receipts, owners }
+        // A write of nothing but the ledger names none of them.
+        let columns = batches.first().map_or(Columns::of_this_program(), |batch| batch.columns());
+        let rows = Rows { events, letters, columns, accounts, at, token };
+        Self { rows, duplicates, receipts, owners }
     }
 
     /// Other writers have stored some of its events too: these may have been told of, and of some of them it is not this
@@ -148,7 +152,10 @@ mod tests {
         let none = (HashSet::new(), Accounts::new());
         let group =
             Group::sort_out(&[&encoded], &none.0, none.1, Timestamp::MIN, |_| Token::new(Sha256::new()));
-        assert_eq!(group.receipts, [Receipt { stored: 1, duplicates: 1, dead_lettered: 1, sealed: 2 }]);
+        assert_eq!(
+            group.receipts,
+            [Receipt { stored: 1, duplicates: 1, dead_lettered: 1, sealed: 2, spooled: 0 }]
+        );
         assert_eq!((batch.received(), group.rows.events.len(), group.rows.letters.len()), (3, 1, 3));
     }
 }

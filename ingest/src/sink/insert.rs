@@ -7,13 +7,11 @@
 //! wait for the end of the first attempt, nor kill it: once any attempt has succeeded, no other one can add a row.
 
 use bytes::BytesMut;
-use clickhouse::Row;
 use sha2::{Digest, Sha256};
 use weir_event::{AccountId, Source, Timestamp};
-use weir_store::{
-    DeadLetterRow, LedgerRow, LogRow, PayloadRow, ROW_HEADER_BYTES, append_row, columns, fill_in_header,
-};
+use weir_store::{LedgerRow, ROW_HEADER_BYTES, append_row, columns, fill_in_header};
 
+use super::columns::Columns;
 use super::group::{Account, Accounts};
 use super::store::INSERT_COMMENT;
 use super::{EventRef, SinkError, Store};
@@ -32,6 +30,8 @@ pub(super) struct Rows<'r> {
     pub(super) events: Vec<EventRef<'r>>,
     /// Encoded dead letters.
     pub(super) letters: Vec<&'r [u8]>,
+    /// The columns of both.
+    pub(super) columns: &'r Columns,
     /// What the ledger says of the write.
     pub(super) accounts: Accounts,
     /// When they are stored.
@@ -43,6 +43,9 @@ pub(super) struct Rows<'r> {
 /// The name of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token([u8; 32]);
+
+/// A table, and the columns of the rows that go there.
+struct Target<'t>(&'static str, &'t str);
 
 /// An insert of encoded rows that is under way.
 struct RowInsert {
@@ -75,6 +78,7 @@ impl Store {
     pub(super) async fn insert_payloads(
         &self,
         events: &[EventRef<'_>],
+        columns: &Columns,
         token: &Token,
     ) -> Result<(), SinkError> {
         const OPERATION: &str = "insert into payloads";
@@ -82,7 +86,7 @@ impl Store {
             return Ok(());
         }
         let work = async {
-            let mut insert = self.begin::<PayloadRow<'static>>("payloads", token);
+            let mut insert = self.begin(&Target("payloads", &columns.payloads), token);
             for event in events {
                 insert.add(&[event.payload]).await?;
             }
@@ -100,12 +104,14 @@ impl Store {
     /// What comes after the events.
     pub(super) async fn insert_rest(&self, rows: &Rows<'_>) -> Result<(), SinkError> {
         let header = rows.header();
-        self.insert_rows::<DeadLetterRow<'static>>("dead_letters", &header, &rows.letters, &rows.token)
+        let letters = Target("dead_letters", &rows.columns.dead_letters);
+        self.insert_rows(&letters, &header, &rows.letters, &rows.token)
             .await
             .map_err(|error| SinkError::insert("insert into dead_letters", error))?;
         let ledger = rows.ledger();
         let ledger: Vec<_> = ledger.iter().map(Vec::as_slice).collect();
-        self.insert_rows::<LedgerRow<'static>>("ledger", &[], &ledger, &rows.token)
+        let columns = columns::<LedgerRow<'static>>();
+        self.insert_rows(&Target("ledger", &columns), &[], &ledger, &rows.token)
             .await
             .map_err(|error| SinkError::insert("insert into ledger", error))
     }
@@ -121,7 +127,8 @@ impl Store {
         let rows: Vec<_> = rows.iter().map(encode).collect();
         let rows: Vec<_> = rows.iter().map(Vec::as_slice).collect();
         let name = rows.iter().fold(Sha256::new(), Sha256::chain_update);
-        self.insert_rows::<LedgerRow<'static>>("ledger", &[], &rows, &Token::new(name))
+        let columns = columns::<LedgerRow<'static>>();
+        self.insert_rows(&Target("ledger", &columns), &[], &rows, &Token::new(name))
             .await
             .map_err(|error| SinkError::insert("insert into ledger", error))
     }
@@ -129,14 +136,14 @@ impl Store {
     async fn insert_logs(&self, rows: &Rows<'_>) -> Result<(), SinkError> {
         let header = rows.header();
         let logs: Vec<_> = rows.events.iter().map(|event| event.log).collect();
-        self.insert_rows::<LogRow<'static>>("logs", &header, &logs, &rows.token)
+        self.insert_rows(&Target("logs", &rows.columns.logs), &header, &logs, &rows.token)
             .await
             .map_err(|error| SinkError::insert("insert into logs", error))
     }
 
-    async fn insert_rows<R: Row>(
+    async fn insert_rows(
         &self,
-        table: &'static str,
+        target: &Target<'_>,
         header: &[u8],
         rows: &[&[u8]],
         token: &Token,
@@ -144,7 +151,7 @@ impl Store {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut insert = self.begin::<R>(table, token);
+        let mut insert = self.begin(target, token);
         for row in rows {
             insert.add(&[header, &row[header.len()..]]).await?;
         }
@@ -152,8 +159,8 @@ impl Store {
     }
 
     /// An insert that is not sent yet.
-    fn begin<R: Row>(&self, table: &'static str, token: &Token) -> RowInsert {
-        let statement = format!("INSERT INTO {table} ({}) FORMAT RowBinary", columns::<R>());
+    fn begin(&self, Target(table, columns): &Target<'_>, token: &Token) -> RowInsert {
+        let statement = format!("INSERT INTO {table} ({columns}) FORMAT RowBinary");
         let token = token.to_hex();
         let insert = self
             .client

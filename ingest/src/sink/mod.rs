@@ -5,11 +5,15 @@
 //! their known ids are looked up and their bodies written. They are committed one at a time, in one insert per table, which
 //! is what makes the check for known ids sound within a process; what two processes stored both is repaired by `races`.
 //!
+//! What cannot be written because ClickHouse is away is put away in the spool, if it came in through a door that asks for
+//! that, see [`spool`]; the receipt then says so, and the rows are committed when ClickHouse is back.
+//!
 //! Order, and why: payloads, then logs, so that a row that can be seen has its bodies; then letters, then the ledger, which
 //! tells of both; then the bus, then the receipt,
 //! so that a process that dies in between is asked again by the sender, and announces then what it stored before.
 
 mod announcer;
+mod columns;
 mod encoded;
 mod error;
 mod gate;
@@ -21,6 +25,7 @@ mod publisher;
 mod races;
 mod recent;
 mod settle;
+mod spool;
 mod store;
 mod submit;
 mod writer;
@@ -33,6 +38,7 @@ pub use publisher::Publisher;
 pub(crate) use publisher::stream_config;
 pub(crate) use races::{Races, TOLD};
 
+pub use spool::{Drainer, Spool, SpoolError, SpoolLevel, Spooler};
 pub use store::Store;
 #[cfg(test)]
 pub(crate) use submit::Inbox;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use weir_event::EventId;
 use weir_service::telemetry::chain;
 
+use super::columns::Columns;
 use super::gate::Gate;
 use super::insert::Token;
 use super::settle::clickhouse_answers;
@@ -21,7 +22,7 @@ use crate::metrics::IngestMetrics;
 /// Batches that are to be committed together.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) batches: Vec<Encoded>,
+    pub(super) batches: Vec<Arc<Encoded>>,
     pub(super) answers: Vec<Answer>,
     /// Those of their events that had a row.
     pub(super) known: HashSet<EventId>,
@@ -48,6 +49,8 @@ pub(super) struct Intake {
     pub(super) limits: GroupLimits,
     /// When a group that is not full may be closed.
     pub(super) not_before: Option<Instant>,
+    /// Taken, and not of the group before: its rows are of other columns.
+    pub(super) next: Option<Submission>,
 }
 
 impl Preparer {
@@ -84,12 +87,13 @@ impl Preparer {
         let fresh: Vec<EventRef<'_>> = group
             .batches
             .iter()
-            .flat_map(Encoded::events)
+            .flat_map(|batch| batch.events())
             .filter(|event| !group.known.contains(&event.id))
             .collect();
         // Bodies may be written twice, so their write needs no name that nobody else has.
         let name = fresh.iter().fold(Sha256::new(), |name, event| name.chain_update(event.id.bytes()));
-        self.store.insert_payloads(&fresh, &Token::new(name)).await
+        let columns = group.batches.first().map_or(Columns::of_this_program(), |batch| batch.columns());
+        self.store.insert_payloads(&fresh, columns, &Token::new(name)).await
     }
 
     async fn failed(&self, group: Prepared, error: &SinkError) {
@@ -104,12 +108,12 @@ impl Preparer {
         let answers = clickhouse_answers(&self.store);
         let mut answers = std::pin::pin!(answers);
         loop {
-            let next = async { self.intake.lock().await.inbox.submissions.recv().await };
+            let next = async { self.intake.lock().await.next().await };
             tokio::select! {
                 biased;
                 () = &mut answers => return,
                 next = next => match next {
-                    Some(submission) => submission.answer.give(Err(SinkError::Unsettled)),
+                    Some(Submission { batch, answer }) => answer.turn_away(batch, &SinkError::Unsettled, None),
                     None => return,
                 },
             }
@@ -118,9 +122,16 @@ impl Preparer {
 }
 
 impl Intake {
+    async fn next(&mut self) -> Option<Submission> {
+        match self.next.take() {
+            Some(next) => Some(next),
+            None => self.inbox.submissions.recv().await,
+        }
+    }
+
     /// The next batches that go together; `None` when every sink is gone.
     async fn gather(&mut self) -> Option<Vec<Submission>> {
-        let first = self.inbox.submissions.recv().await?;
+        let first = self.next().await?;
         let (mut events, mut bytes) = (first.batch.events().len(), first.batch.len_bytes());
         let mut group = vec![first];
         while events < self.limits.events_max && bytes < self.limits.bytes_max {
@@ -129,6 +140,10 @@ impl Intake {
                 None => None,
             };
             let Some(next) = next.or_else(|| self.inbox.submissions.try_recv().ok()) else { break };
+            if next.batch.columns() != group[0].batch.columns() {
+                self.next = Some(next);
+                break;
+            }
             events += next.batch.events().len();
             bytes += next.batch.len_bytes();
             group.push(next);
@@ -139,9 +154,11 @@ impl Intake {
 }
 
 impl Prepared {
-    /// Asks every sender to come back.
+    /// Puts every batch away that may be, and asks the others' senders to come back.
     pub(super) fn turn_away(self, error: &SinkError) {
-        self.answers.into_iter().for_each(|answer| answer.give(Err(error.clone())));
+        for (batch, answer) in self.batches.into_iter().zip(self.answers) {
+            answer.turn_away(batch, error, None);
+        }
     }
 
     /// Each of its batches on its own.
@@ -158,7 +175,10 @@ impl Prepared {
 }
 
 /// Those events of `batches` that have a row.
-pub(super) async fn known_ids(store: &Store, batches: &[Encoded]) -> Result<HashSet<EventId>, SinkError> {
-    let events: Vec<_> = batches.iter().flat_map(Encoded::events).collect();
+pub(super) async fn known_ids(
+    store: &Store,
+    batches: &[Arc<Encoded>],
+) -> Result<HashSet<EventId>, SinkError> {
+    let events: Vec<_> = batches.iter().flat_map(|batch| batch.events()).collect();
     store.known_of(events.iter()).await
 }

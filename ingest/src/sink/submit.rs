@@ -9,6 +9,7 @@ use weir_event::Source;
 
 use super::gate::Gate;
 use super::group::Accounts;
+use super::spool::{Doubt, Item, Spool, SpoolError};
 use super::{Encoded, SinkError};
 use crate::metrics::IngestMetrics;
 
@@ -42,6 +43,32 @@ pub struct Receipt {
     pub dead_lettered: u64,
     /// Of those stored and those there already: with fields that stay closed, and kept as dead letters too.
     pub sealed: u64,
+    /// Put away until ClickHouse is back.
+    pub spooled: u64,
+}
+
+/// What became of a batch in the spool.
+#[derive(Debug, Default)]
+pub(super) struct Put {
+    /// Records that are in it now.
+    pub(super) spooled: u64,
+    /// Records that were in it before.
+    pub(super) duplicates: u64,
+    /// In which there is nothing to store, beside those.
+    pub(super) ignored: u64,
+    /// Why it did not take the rest.
+    pub(super) trouble: Option<SpoolError>,
+}
+
+/// Which way batches came, which says what becomes of them when they cannot be written.
+#[derive(Clone, Debug)]
+enum Way {
+    /// Their source keeps them: it is asked to come back.
+    Kept,
+    /// They are put away.
+    Spooled(Spool),
+    /// They were, and stay there.
+    Drained,
 }
 
 /// Where batches are handed in. Clones lead to the same writer, which ends when the last one is dropped.
@@ -52,6 +79,7 @@ pub struct Sink {
     budget_units: u32,
     gate: Gate,
     ignored: Arc<Mutex<Accounts>>,
+    way: Way,
     metrics: IngestMetrics,
 }
 
@@ -64,7 +92,7 @@ pub struct Pending {
 /// A batch as the writer gets it.
 #[derive(Debug)]
 pub(super) struct Submission {
-    pub(super) batch: Encoded,
+    pub(super) batch: Arc<Encoded>,
     pub(super) answer: Answer,
 }
 
@@ -74,6 +102,8 @@ pub(super) struct Answer {
     outcome: oneshot::Sender<Result<Receipt, SinkError>>,
     source: Source,
     records: u64,
+    way: Way,
+    ignored: Arc<Mutex<Accounts>>,
     metrics: IngestMetrics,
     /// Its part of the budget; given back when its memory is free.
     _part: OwnedSemaphorePermit,
@@ -96,7 +126,26 @@ impl Sink {
         let budget_units = units(limits.pending_bytes_max);
         let budget = Arc::new(Semaphore::new(budget_units as usize));
         let inbox = Inbox { submissions, gate: gate.clone(), ignored: Arc::clone(&ignored) };
-        (Self { submissions: sender, budget, budget_units, gate, ignored, metrics }, inbox)
+        let way = Way::Kept;
+        (Self { submissions: sender, budget, budget_units, gate, ignored, way, metrics }, inbox)
+    }
+
+    /// The same way to the writer for batches that are put away in a spool while they cannot be written. Others stay with
+    /// who hands them in.
+    #[must_use]
+    pub fn with_spool(self, spool: Spool) -> Self {
+        Self { way: Way::Spooled(spool), ..self }
+    }
+
+    /// The same way to the writer for batches that come from the spool.
+    #[must_use]
+    pub(super) fn for_drain(self) -> Self {
+        Self { way: Way::Drained, ..self }
+    }
+
+    /// Waits until batches are taken.
+    pub(super) async fn opened(&self) {
+        self.gate.opened().await;
     }
 
     /// Hands a batch in, and waits for room. The same for threads of a runtime that may block.
@@ -106,46 +155,67 @@ impl Sink {
 
     /// Hands a batch in, and waits for room. A batch in which there is nothing to store is settled at once.
     pub async fn submit(&self, batch: Encoded) -> Result<Pending, SinkError> {
-        if batch.records_to_store() == 0 {
+        if batch.is_empty() {
             return Ok(self.settle_ignored(&batch));
         }
-        let (source, records) = (batch.source(), batch.records_to_store());
+        let batch = Arc::new(batch);
         let result = tokio::select! {
             biased;
             () = self.gate.closed() => Err(SinkError::Unsettled),
-            result = self.send(batch) => result,
+            result = self.send(Arc::clone(&batch)) => result,
         };
-        if result.is_err() {
-            self.metrics.failed(source.as_str(), records);
+        match result {
+            Ok(pending) => Ok(pending),
+            Err(error) => self.turn_away(batch, error).await,
         }
-        result
+    }
+
+    /// A batch that the writer did not get.
+    async fn turn_away(&self, batch: Arc<Encoded>, error: SinkError) -> Result<Pending, SinkError> {
+        match &self.way {
+            Way::Spooled(spool) => {
+                let part = spool.room(batch.len_bytes()).await.ok_or(SinkError::Stopped)?;
+                let (answer, pending) = self.answer(&batch, part);
+                answer.turn_away(batch, &error, None);
+                Ok(pending)
+            }
+            Way::Kept => {
+                self.metrics.failed(batch.source().as_str(), batch.records_to_store());
+                Err(error)
+            }
+            Way::Drained => Err(error),
+        }
     }
 
     fn settle_ignored(&self, batch: &Encoded) -> Pending {
-        let mut ignored = self.ignored.lock().expect("nobody panics while holding it");
-        let account = ignored.entry((batch.source(), batch.account_id().clone())).or_default();
-        account.add(&Receipt::default(), batch.ignored());
+        enter(&self.ignored, batch, &Receipt::default(), batch.ignored());
         let (outcome, receiver) = oneshot::channel();
         // Its receiver is here.
         let _ = outcome.send(Ok(Receipt::default()));
         Pending { outcome: receiver }
     }
 
-    async fn send(&self, batch: Encoded) -> Result<Pending, SinkError> {
+    async fn send(&self, batch: Arc<Encoded>) -> Result<Pending, SinkError> {
         let units = units(batch.len_bytes()).min(self.budget_units);
         let part = Arc::clone(&self.budget).acquire_many_owned(units).await;
-        let part = part.map_err(|_| SinkError::Stopped)?;
+        let (answer, pending) = self.answer(&batch, part.map_err(|_| SinkError::Stopped)?);
+        let submission = Submission { batch, answer };
+        self.submissions.send(submission).await.map_err(|_| SinkError::Stopped)?;
+        Ok(pending)
+    }
+
+    fn answer(&self, batch: &Encoded, part: OwnedSemaphorePermit) -> (Answer, Pending) {
         let (outcome, receiver) = oneshot::channel();
         let answer = Answer {
             outcome,
             source: batch.source(),
             records: batch.records_to_store(),
+            way: self.way.clone(),
+            ignored: Arc::clone(&self.ignored),
             metrics: self.metrics.clone(),
             _part: part,
         };
-        let submission = Submission { batch, answer };
-        self.submissions.send(submission).await.map_err(|_| SinkError::Stopped)?;
-        Ok(Pending { outcome: receiver })
+        (answer, Pending { outcome: receiver })
     }
 }
 
@@ -165,16 +235,65 @@ impl Answer {
     /// Tells the sender what became of its batch, and counts it.
     pub(super) fn give(self, outcome: Result<Receipt, SinkError>) {
         let source = self.source.as_str();
-        match &outcome {
-            Ok(receipt) => self.metrics.settled(source, receipt),
-            Err(_) => self.metrics.failed(source, self.records),
+        match (&outcome, &self.way) {
+            (Ok(receipt), Way::Drained) => self.metrics.drained(source, receipt),
+            (Ok(receipt), Way::Kept | Way::Spooled(_)) => self.metrics.settled(source, receipt),
+            // It is where it was.
+            (Err(_), Way::Drained) => {}
+            (Err(_), Way::Kept | Way::Spooled(_)) => self.metrics.failed(source, self.records),
         }
         // A push that no longer waits lost its connection: what it brought is stored all the same.
         let _ = self.outcome.send(outcome);
     }
+
+    /// Puts the batch away that could not be written, or asks its sender to come back with it. In `doubt` is whether it
+    /// was written.
+    pub(super) fn turn_away(self, batch: Arc<Encoded>, error: &SinkError, doubt: Option<&Doubt>) {
+        match &self.way {
+            Way::Spooled(spool) if error.is_outage() => {
+                let spool = spool.clone();
+                spool.put(Item { batch, answer: self, doubt: doubt.cloned() });
+            }
+            Way::Kept | Way::Drained | Way::Spooled(_) => self.give(Err(error.clone())),
+        }
+    }
+
+    /// Tells the sender what the spool did with its batch, and counts it.
+    pub(super) fn put(self, batch: &Encoded, put: Put) {
+        let Put { spooled, duplicates, ignored, trouble } = put;
+        let receipt = Receipt { duplicates, spooled, ..Receipt::default() };
+        let source = self.source.as_str();
+        self.metrics.settled(source, &receipt);
+        self.metrics.failed(source, self.records.saturating_sub(spooled + duplicates));
+        if duplicates + ignored > 0 {
+            // Those in the spool are entered by the write that commits them. These are not there.
+            enter(&self.ignored, batch, &Receipt { duplicates, ..Receipt::default() }, ignored);
+        }
+        let outcome = trouble.map_or(Ok(receipt), |trouble| Err(SinkError::Spool(Arc::new(trouble))));
+        let _ = self.outcome.send(outcome);
+    }
+
+    /// Whether its batch came from the spool.
+    pub(super) const fn is_for_drained(&self) -> bool {
+        matches!(self.way, Way::Drained)
+    }
+
+    /// Where it would be put away.
+    pub(super) const fn spool(&self) -> Option<&Spool> {
+        match &self.way {
+            Way::Spooled(spool) => Some(spool),
+            Way::Kept | Way::Drained => None,
+        }
+    }
 }
 
-fn units(bytes: usize) -> u32 {
+/// Has the next write enter records of `batch` in the ledger.
+fn enter(accounts: &Mutex<Accounts>, batch: &Encoded, receipt: &Receipt, ignored: u64) {
+    let mut accounts = accounts.lock().expect("nobody panics while holding it");
+    accounts.entry((batch.source(), batch.account_id().clone())).or_default().add(receipt, ignored);
+}
+
+pub(super) fn units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(BUDGET_UNIT_BYTES)).unwrap_or(u32::MAX >> 3).clamp(1, u32::MAX >> 3)
 }
 

@@ -26,6 +26,7 @@ use super::prepare::{Intake, Prepared, Preparer, known_ids};
 use super::races::Races;
 use super::recent::Recent;
 use super::settle::{predecessors_are_done, settle};
+use super::spool::{Doubt, settling};
 use super::submit::{Answer, Inbox};
 use super::{Announcer, Encoded, EventRef, GroupLimits, Sink, SinkError, Store};
 use crate::metrics::IngestMetrics;
@@ -83,7 +84,7 @@ impl Writer {
         let commits = Arc::<AtomicU64>::default();
         let closed = gate.close();
         let (sender, receiver) = mpsc::channel(1);
-        let intake = Intake { inbox: self.inbox, limits: self.limits, not_before: None };
+        let intake = Intake { inbox: self.inbox, limits: self.limits, not_before: None, next: None };
         let one = Preparer {
             intake: Arc::new(Mutex::new(intake)),
             gate: gate.clone(),
@@ -141,7 +142,7 @@ impl Committer {
     /// the one that is at fault fails.
     async fn write(&mut self, group: Prepared) {
         let Some((group, error)) = self.commit(group).await else { return };
-        if !error.is_rejection() || group.batches.len() < 2 {
+        if error.is_outage() || group.batches.len() < 2 {
             group.turn_away(&error);
             return;
         }
@@ -170,26 +171,18 @@ impl Committer {
         };
         let Prepared { batches, answers, known, seen, block } = prepared;
         let ignored = std::mem::take(&mut *self.ignored.lock().expect("nobody panics while holding it"));
-        let borrowed: Vec<&Encoded> = batches.iter().collect();
+        let borrowed: Vec<&Encoded> = batches.iter().map(Arc::as_ref).collect();
         let group = Group::sort_out(&borrowed, &known, ignored.clone(), now, |fresh| self.token(fresh));
         match self.store.insert(&group.rows).await {
             Ok(()) => {
                 self.committed(&group);
                 self.metrics.written(group.rows.events.len(), started.elapsed());
-                self.tell(group, block, answers).await;
+                self.tell(group, block, answers.into_iter().map(Some).collect()).await;
                 None
             }
             Err(error) if error.is_unknown() => {
                 let error = self.failed(error);
-                let _closed = self.gate.close();
-                for answer in answers {
-                    answer.give(Err(error.clone()));
-                }
-                if settle(&self.store, &group.rows).await {
-                    self.committed(&group);
-                    // When it was committed is not known: every id is asked for.
-                    self.tell(group, None, Vec::new()).await;
-                }
+                self.settle(group, &batches, answers, &error).await;
                 None
             }
             Err(error) => {
@@ -201,14 +194,45 @@ impl Committer {
         }
     }
 
+    /// Brings a write to an end whose outcome is unknown. What came from the spool is told of it, since it has to stay
+    /// there until that is known; whoever else waits is told at once that it is not.
+    async fn settle(
+        &mut self,
+        group: Group<'_>,
+        batches: &[Arc<Encoded>],
+        answers: Vec<Answer>,
+        error: &SinkError,
+    ) {
+        let _closed = self.gate.close();
+        let doubt = Doubt::of(&group.rows);
+        let _settling = settling(&answers, &doubt).await;
+        let mut patient = Vec::with_capacity(answers.len());
+        for (batch, answer) in batches.iter().zip(answers) {
+            if answer.is_for_drained() {
+                patient.push(Some(answer));
+            } else {
+                answer.turn_away(Arc::clone(batch), error, Some(&doubt));
+                patient.push(None);
+            }
+        }
+        if settle(&self.store, &group.rows).await {
+            self.committed(&group);
+            // When it was committed is not known: every id is asked for.
+            self.tell(group, None, patient).await;
+        } else {
+            patient.into_iter().flatten().for_each(|answer| answer.give(Err(error.clone())));
+        }
+    }
+
     fn committed(&mut self, group: &Group<'_>) {
         let ids = group.rows.events.iter().map(|event| event.id);
         let commits = self.recent.add(group.rows.token.write_id(), ids);
         self.commits.store(commits, Ordering::SeqCst);
     }
 
-    /// What comes after a commit: what others stored at the same time is sorted out, the bus is told, then the senders.
-    async fn tell(&mut self, mut group: Group<'_>, block: Option<i64>, answers: Vec<Answer>) {
+    /// What comes after a commit: what others stored at the same time is sorted out, the bus is told, then the
+    /// senders that still wait.
+    async fn tell(&mut self, mut group: Group<'_>, block: Option<i64>, answers: Vec<Option<Answer>>) {
         let write_id = group.rows.token.write_id();
         match self.races.after(write_id, &group.rows.events, block, self.recent.writes()).await {
             Ok(raced) => group.share(&raced),
@@ -217,7 +241,9 @@ impl Committer {
         }
         self.announcer.announce(&group.rows.events, &group.duplicates).await;
         for (answer, receipt) in answers.into_iter().zip(group.receipts) {
-            answer.give(Ok(receipt));
+            if let Some(answer) = answer {
+                answer.give(Ok(receipt));
+            }
         }
     }
 

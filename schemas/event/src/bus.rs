@@ -4,6 +4,11 @@
 //! Losing one leaves its rows out of the statistics until their minute is touched, or the past is read, again.
 //! There are two kinds, told apart by their subject: [`UsageMessage`]s of new rows, and [`DirtyMessage`]s of rows that
 //! were changed where they lie.
+//!
+//! Apart from these, and read by `ingest` alone, is the spool: batches that ClickHouse was not there for, in a stream of
+//! their own. That one is a copy of record: a message is in it until its rows are committed. Who wants to know how many
+//! records wait asks the stream for its subjects ([`SPOOL_SUBJECTS`] as the filter of its info), and sums them up with
+//! [`spooled_records`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,6 +33,19 @@ pub const USAGE_AGE_MAX: Duration = Duration::from_hours(24);
 pub const USAGE_BYTES_MAX: i64 = 1 << 30;
 /// For how long a message that is published twice under one message id is stored once.
 pub const USAGE_DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
+/// The JetStream stream of the spool. Its messages leave it when they are acknowledged and in no other way: it has no
+/// age, and when it is full it refuses what is new.
+pub const SPOOL_STREAM: &str = "WEIR_SPOOL";
+/// Every subject of the spool, see [`spool_subject`].
+pub const SPOOL_SUBJECTS: &str = "weir.spool.>";
+/// The durable consumer that every `ingest` drains the spool through.
+pub const SPOOL_CONSUMER: &str = "drain";
+/// For how long a part of a push that is pushed again lies in the spool once.
+pub const SPOOL_DUPLICATE_WINDOW: Duration = Duration::from_hours(1);
+/// After how long without a sign of life of whoever drains it a message is given to another one.
+pub const SPOOL_ACK_WAIT: Duration = Duration::from_mins(1);
+const SPOOL_PREFIX: &str = "weir.spool.";
+const SETTLING_PREFIX: &str = "weir.settling.";
 /// Where an aggregator answers [`LiveRequest`]s.
 pub const LIVE_SUBJECT: &str = "weir.live";
 /// Where every ingest process answers, with [`InFlight`], how much is on its way. The question is empty.
@@ -108,6 +126,36 @@ pub fn usage_subject(shard: u16) -> String {
     format!("weir.usage.{shard}")
 }
 
+/// The subject of a message of the spool: whose door its records came in through, and how many they are, those in which
+/// there was nothing to store included. `weir.spool.logpush.200`.
+#[must_use]
+pub fn spool_subject(source: Source, records: u64) -> String {
+    format!("{SPOOL_PREFIX}{}.{records}", source.as_str())
+}
+
+/// How many records wait in the spool, by source: summed up from its subjects and the number of messages under each. A
+/// subject of another form counts as nothing.
+#[must_use]
+pub fn spooled_records<'s>(subjects: impl IntoIterator<Item = (&'s str, u64)>) -> BTreeMap<Source, u64> {
+    let parse = |subject: &str| {
+        let (source, records) = subject.strip_prefix(SPOOL_PREFIX)?.split_once('.')?;
+        Some((source.parse::<Source>().ok()?, records.parse::<u64>().ok()?))
+    };
+    let mut sums = BTreeMap::new();
+    for (subject, messages) in subjects {
+        if let Some((source, records)) = parse(subject) {
+            *sums.entry(source).or_default() += records * messages;
+        }
+    }
+    sums
+}
+
+/// Where the one that settles a write, named by its insert token in hexadecimal, answers for as long as it does.
+#[must_use]
+pub fn settling_subject(token: &str) -> String {
+    format!("{SETTLING_PREFIX}{token}")
+}
+
 /// Asks every aggregator for the live windows that it keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -184,5 +232,20 @@ mod tests {
             [14, 13, 4]
         );
         assert!((0..1_000).all(|n| shard_of(&scope, &n.to_string()) < SHARDS));
+    }
+
+    #[test]
+    fn the_subjects_of_the_spool_say_how_many_records_are_in_it() {
+        let subjects = [
+            spool_subject(Source::Logpush, 200),
+            spool_subject(Source::Logpush, 3),
+            spool_subject(Source::Http, 7),
+        ];
+        assert_eq!(subjects[0], "weir.spool.logpush.200");
+        let counted = subjects.iter().map(String::as_str).zip([2, 1, 1]);
+        let odd = [("weir.spool.logpush", 9), ("weir.spool.smoke.1", 9), ("weir.usage.1", 9)];
+        let sums = spooled_records(counted.chain(odd));
+        assert_eq!(sums, BTreeMap::from([(Source::Logpush, 403), (Source::Http, 7)]));
+        assert!(!settling_subject("ab").starts_with(SPOOL_PREFIX), "what is asked is not to be stored");
     }
 }

@@ -9,7 +9,6 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::{ENDED_AT, LIMIT, post, taken, tally};
-use crate::outage::metrics;
 
 /// Sends the head of a push and then `piece` ten times a second, until the first line of an answer is there.
 async fn answer_to_a_dribble(system: &System, length: &str, piece: &[u8]) -> String {
@@ -54,6 +53,7 @@ async fn a_sender_that_dribbles_is_told_so_and_its_turn_is_free() {
         taken(post(&system, "logpush/acc/gw").body(record(number, ENDED_AT)), tally(1, 1, 0, 0)).await;
     }
     let counted = r#"weir_ingest_pushes_total{result="Refused"} 3"#;
-    assert!(metrics(&system).await.contains(counted), "{}", metrics(&system).await);
+    let metrics = system.metrics_of(&system.weir.ingest).await;
+    assert!(metrics.contains(counted), "{metrics}");
     assert_eq!(system.sql("SELECT count() FROM logs").await, "3");
 }
