@@ -25,11 +25,12 @@ const STAGES: [(&str, &[&str]); 3] = [
 
 /// Where SQL may be written. The embedded ClickHouse reads it, the demonstration shows a line of it to its reader, and
 /// tests look at what is stored.
-const SQL_HOMES: [&str; 12] = [
+const SQL_HOMES: [&str; 13] = [
     "aggregator/src/consume/history.rs",
     "aggregator/src/publish/",
     "deploy/clickhouse-embedded/",
     "deploy/local/src/demo/run.rs",
+    "ingest/src/dead_letters/",
     "ingest/src/migrate",
     "ingest/src/reconcile/",
     "ingest/src/reprice/",

@@ -13,6 +13,7 @@ use weir_service::telemetry;
 use weir_store::migrations::Topology;
 
 use crate::config::{IngestConfig, KEYS};
+use crate::dead_letters;
 use crate::migrate::migrate;
 use crate::prices::{self, PricesTask};
 use crate::reprice;
@@ -31,6 +32,7 @@ enum Task {
     Migrate { clickhouse: ClickHouseConfig, log: LogConfig },
     Prices(PricesTask),
     Reprice(Box<reprice::Task>),
+    DeadLetters(dead_letters::Task),
 }
 
 impl Settings {
@@ -56,6 +58,10 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             Ok(done.unwrap_or_else(|error| tell(&error)))
         }
         Task::Reprice(task) => task.run().await,
+        Task::DeadLetters(task) => {
+            let done = task.run(&mut std::io::stdout()).await;
+            Ok(done.unwrap_or_else(|error| tell(&error)))
+        }
     }
 }
 
@@ -71,6 +77,7 @@ fn command_line() -> CommandLine {
         .subcommand(Command::new(MIGRATE).about("creates or updates the tables in ClickHouse, and ends"))
         .subcommand(prices::command())
         .subcommand(reprice::Request::command())
+        .subcommand(dead_letters::command())
 }
 
 impl Task {
@@ -81,6 +88,7 @@ impl Task {
         match name.as_str() {
             MIGRATE => Ok(Self::migrate(reader)?),
             reprice::COMMAND => Ok(Self::Reprice(Box::new(reprice::Task::new(&matches, reader)?))),
+            dead_letters::COMMAND => Ok(Self::DeadLetters(dead_letters::Task::new(&matches, reader)?)),
             // Clap knows no other subcommand.
             _ => Ok(Self::Prices(PricesTask::new(&matches, reader)?)),
         }

@@ -11,6 +11,7 @@ pub mod accept;
 mod command;
 pub mod config;
 pub mod consume;
+mod dead_letters;
 pub mod decode;
 mod glob;
 mod in_flight;

@@ -36,6 +36,7 @@ mod task;
 
 pub use difference::Difference;
 pub use error::RepriceError;
+pub(crate) use request::parse_time;
 pub use request::{COMMAND, Column, Mode, Request, Selection};
 pub use run::reprice;
 pub(crate) use task::Task;

@@ -184,7 +184,7 @@ impl std::fmt::Display for Selection {
 }
 
 /// A day stands for its first moment, UTC.
-fn parse_time(text: &str) -> Result<Timestamp, TimestampError> {
+pub(crate) fn parse_time(text: &str) -> Result<Timestamp, TimestampError> {
     let is_day = text.len() == "2026-08-01".len();
     if is_day { format!("{text}T00:00:00Z").parse() } else { text.parse() }
 }
