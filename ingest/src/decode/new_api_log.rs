@@ -71,7 +71,7 @@ pub enum RowIdentity {
     Id(i64),
     /// The request that it is of; a table in ClickHouse has no numbers. A request that was tried again has several rows.
     Request(String),
-    /// The envelope that it came in, or its place in a topic.
+    /// The envelope that it came in.
     Named(String),
     /// SHA-256 of the row.
     Digest([u8; 32]),
@@ -157,7 +157,7 @@ impl NewApiLog {
     }
 
     /// Names a row that has no name of its own.
-    pub(crate) fn name(&mut self, name: String) {
+    pub(super) fn name(&mut self, name: String) {
         if matches!(self.identity, RowIdentity::Digest(_)) {
             self.identity = RowIdentity::Named(name);
         }

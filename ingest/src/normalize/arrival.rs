@@ -42,7 +42,7 @@ impl<'a> Arrival<'a> {
     }
 }
 
-/// The event that a record is. One without an id of its own has that of its place; without a place it is refused.
+/// The event that a record is. One that nothing in it identifies has the id of its place; without a place it is refused.
 pub fn normalize_event(record: EventRecord, arrival: &Arrival<'_>) -> Result<UsageEvent, DecodeError> {
     let place = arrival.place.clone();
     let mut event = match record {
@@ -55,12 +55,8 @@ pub fn normalize_event(record: EventRecord, arrival: &Arrival<'_>) -> Result<Usa
             let id = log.id.take().or(place).ok_or_else(missing)?;
             of_cloudflare_log(*log, id, arrival)
         }
-        EventRecord::NewApiLog(mut log) => {
-            if let Some(place) = place {
-                log.name(place);
-            }
-            of_new_api_log(*log, arrival)
-        }
+        // It always knows itself: a name by its place would be another than over HTTP.
+        EventRecord::NewApiLog(log) => of_new_api_log(*log, arrival),
     };
     hold_to_length(&mut event);
     Ok(event)
