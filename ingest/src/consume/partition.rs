@@ -4,6 +4,7 @@
 //! for. Only what has drained, or has no time left to, can be given back to the group.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -132,16 +133,8 @@ impl Draining {
 
 impl Reader {
     async fn run(self, stop: CancellationToken, progress: Progress) -> Result<(), JoinError> {
-        let (sender, mut under_way) = mpsc::channel::<UnderWay>(WAITING_MAX);
-        let settle = async {
-            while let Some(UnderWay { next_offset, task }) = under_way.recv().await {
-                task.await?;
-                progress.set(next_offset);
-            }
-            Ok(())
-        };
-        let ((), settled) = tokio::join!(self.read_until(&stop, sender), settle);
-        settled
+        let (sender, under_way) = mpsc::channel(WAITING_MAX);
+        settle_while(self.read_until(&stop, sender), under_way, &progress).await
     }
 
     async fn read_until(mut self, stop: &CancellationToken, under_way: mpsc::Sender<UnderWay>) {
@@ -199,6 +192,26 @@ impl Reader {
     }
 }
 
+/// Settles what is under way, in order, while `reading` brings it and until the last of it. A commit that dies ends the
+/// reading at once: what is behind it can never be settled.
+async fn settle_while(
+    reading: impl Future<Output = ()>,
+    mut under_way: mpsc::Receiver<UnderWay>,
+    progress: &Progress,
+) -> Result<(), JoinError> {
+    let mut settling = pin!(async {
+        while let Some(UnderWay { next_offset, task }) = under_way.recv().await {
+            task.await?;
+            progress.set(next_offset);
+        }
+        Ok(())
+    });
+    tokio::select! {
+        settled = &mut settling => settled,
+        () = reading => settling.await,
+    }
+}
+
 impl Budget {
     pub(super) fn new(bytes: usize) -> Self {
         let units = bytes.div_ceil(BUDGET_UNIT_BYTES).clamp(1, u32::MAX as usize >> 3);
@@ -244,5 +257,46 @@ impl Progress {
 impl fmt::Display for TopicPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.topic, self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn under_way(next_offset: i64, commit: impl Future<Output = ()> + Send + 'static) -> UnderWay {
+        UnderWay { next_offset, task: AbortOnDropHandle::new(tokio::spawn(commit)) }
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_dies_ends_its_partition_even_where_nothing_more_comes() {
+        let (sender, receiver) = mpsc::channel(4);
+        let progress = Progress::none();
+        sender.try_send(under_way(7, async {})).unwrap();
+        sender.try_send(under_way(9, async { panic!("a defect") })).unwrap();
+        sender.try_send(under_way(11, async {})).unwrap();
+        let reading = async {
+            let _sender = sender;
+            std::future::pending::<()>().await;
+        };
+        let ended = timeout(Duration::from_mins(1), settle_while(reading, receiver, &progress)).await;
+        assert!(ended.expect("it does not wait for more").is_err());
+        assert_eq!(progress.get(), Some(7), "what is behind a gap is not committable");
+    }
+
+    #[tokio::test]
+    async fn what_was_read_is_settled_after_the_reading_has_ended() {
+        let (sender, receiver) = mpsc::channel(4);
+        let progress = Progress::none();
+        let reading = async move {
+            let late = async { tokio::time::sleep(Duration::from_millis(20)).await };
+            sender.send(under_way(3, late)).await.unwrap_or_else(|_| panic!("it is received"));
+        };
+        settle_while(reading, receiver, &progress).await.unwrap();
+        assert_eq!(progress.get(), Some(3));
     }
 }
