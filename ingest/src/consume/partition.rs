@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use futures_util::{FutureExt, StreamExt};
 use rdkafka::Message;
 use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -231,11 +231,29 @@ impl Budget {
 }
 
 impl Means {
-    /// The client tries again by itself; what it says is for those who have to help it.
+    /// The client tries again by itself, but for what it cannot make out; what it says is for those who have to help it.
     fn tell(&self, partition: &TopicPartition, error: &KafkaError) {
         self.metrics.error();
-        tracing::warn!(partition = %partition, error = error.to_string(), "a partition cannot be read");
+        let told = error.to_string();
+        if is_loss(error) {
+            tracing::error!(partition = %partition, error = told, "messages of a partition are passed over: their batch is damaged or of a newer format");
+        } else {
+            tracing::warn!(partition = %partition, error = told, "a partition cannot be read");
+        }
     }
+}
+
+/// Whether the client goes on behind what it could not read: a batch with a wrong checksum, or of an unknown format. One
+/// that cannot be decompressed it does not get past, which is as good as lost until someone sees to it.
+fn is_loss(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BadMessage
+                | RDKafkaErrorCode::NotImplemented
+                | RDKafkaErrorCode::BadCompression
+        )
+    )
 }
 
 impl Progress {
@@ -286,6 +304,19 @@ mod tests {
         let ended = timeout(Duration::from_mins(1), settle_while(reading, receiver, &progress)).await;
         assert!(ended.expect("it does not wait for more").is_err());
         assert_eq!(progress.get(), Some(7), "what is behind a gap is not committable");
+    }
+
+    #[test]
+    fn a_damaged_batch_is_a_loss_and_a_broker_that_is_away_is_none() {
+        let is_loss = |code| super::is_loss(&KafkaError::MessageConsumption(code));
+        let losses = [
+            RDKafkaErrorCode::BadMessage,
+            RDKafkaErrorCode::NotImplemented,
+            RDKafkaErrorCode::BadCompression,
+        ];
+        assert!(losses.into_iter().all(is_loss));
+        assert!(!is_loss(RDKafkaErrorCode::BrokerTransportFailure));
+        assert!(!is_loss(RDKafkaErrorCode::NotLeaderForPartition));
     }
 
     #[tokio::test]
