@@ -199,9 +199,9 @@ async fn a_minute_that_a_dead_process_did_not_tell_of_is_told_by_the_next() {
     let system = System::start().await;
     let minute = now_ms() / 60_000 * 60_000 - 5 * 60_000;
     let row = format!(
-        "INSERT INTO logs (account_id, gateway_id, id, created_at, started_at, ingested_at, source, write_id) \
+        "INSERT INTO logs (account_id, gateway_id, id, created_at, started_at, ingested_at, source, kind, write_id) \
          SELECT 'acc', 'gw', leftPad('1', 26, '0'), fromUnixTimestamp64Milli({minute}), \
-             fromUnixTimestamp64Milli({minute}), now64(3), 'logpush', 2"
+             fromUnixTimestamp64Milli({minute}), now64(3), 'logpush', 'consume', 2"
     );
     let correction = format!(
         "INSERT INTO ledger (hour, source, account_id, write_id, subject, stored, duplicates, gateway_id, minute, \

@@ -16,7 +16,7 @@ use crate::publish::ScopeMinute;
 const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// One statement over one table is one snapshot: every row is either in the sums and, if it is recent, in the ids, or
-/// in neither.
+/// in neither. Only calls are requests, see [`weir_event::EventKind::is_call`].
 const READ: &str = "\
 SELECT account_id, gateway_id, token, model, \
     if(created_at >= fromUnixTimestamp64Milli({by_second_from:Int64}, 'UTC'), \
@@ -30,6 +30,7 @@ SELECT account_id, gateway_id, token, model, \
 FROM logs \
 WHERE created_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') \
     AND created_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC') \
+    AND kind IN ('consume', 'error') \
 GROUP BY account_id, gateway_id, token, model, start_s";
 
 /// Reads what the windows need of the past.

@@ -21,6 +21,8 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_mins(1);
 ///
 /// The bounds of `created_at` are of its own type, `DateTime64`. Against a bound of type `DateTime`, ClickHouse 26.7
 /// takes `< 12:01:00` for `<= 12:00:59` when it chooses what to read, and leaves out what begins after that.
+///
+/// Only calls are requests, see [`weir_event::EventKind::is_call`].
 const COMPUTE: &str = "\
 INSERT INTO usage_1m (account_id, gateway_id, minute, provider, model, token, \
     requests, errors, cached, unpriced, tokens_in, tokens_out, cost, version) \
@@ -35,6 +37,7 @@ FROM ( \
     FROM logs \
     WHERE created_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') \
         AND created_at < fromUnixTimestamp64Milli({until:Int64}, 'UTC') \
+        AND kind IN ('consume', 'error') \
         AND (account_id, gateway_id, toStartOfMinute(created_at)) \
             IN {minutes:Array(Tuple(String, String, DateTime('UTC')))} \
     GROUP BY account_id, gateway_id, minute, provider, model, token \

@@ -65,11 +65,10 @@ pub(super) fn of_new_api_log(log: NewApiLog, arrival: &Arrival<'_>) -> UsageEven
         if counted.is_some() { Flags::default() } else { [Flag::ImpossibleUsage].into_iter().collect() };
     let other = other.unwrap_or_default();
     let units = units(&other);
-    let is_call = matches!(kind, EventKind::Consume | EventKind::Error);
     let duration_ms = log
         .use_time_s
         .and_then(|seconds| seconds.checked_mul(1_000))
-        .filter(|millis| is_call && *millis <= CALL_MAX_MS);
+        .filter(|millis| kind.is_call() && *millis <= CALL_MAX_MS);
     let started_at = before(log.ended_at, duration_ms);
     let path = taken(other.request_path);
     let route = path.map_or_else(Route::default, |path| Route::of_call("", &path));

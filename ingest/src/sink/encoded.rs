@@ -27,7 +27,7 @@ pub struct Encoded {
     logs: Parts,
     /// Empty for an event without bodies.
     payloads: Parts,
-    /// What the bus is told of each event.
+    /// What the bus is told of each event. Empty for one that is no call.
     entries: Parts,
     letters: Parts,
     /// The first of the letters; those after them are sealed.
@@ -68,7 +68,7 @@ pub struct EventRef<'e> {
     pub log: &'e [u8],
     /// Its row of `payloads`, empty where there were no bodies.
     pub payload: &'e [u8],
-    /// What the bus is told of it, see [`entry_json`].
+    /// What the bus is told of it, see [`entry_json`]; empty where that is nothing.
     pub entry: &'e [u8],
 }
 
@@ -249,7 +249,10 @@ impl Encoded {
             append_row(&row, payloads).expect("a payload row has the types of columns");
         }
         self.payloads.close();
-        entry_json(priced, self.entries.open());
+        let entries = self.entries.open();
+        if event.kind.is_call() {
+            entry_json(priced, entries);
+        }
         self.entries.close();
     }
 

@@ -59,7 +59,8 @@ pub(super) fn messages(fresh: &[EventRef<'_>], duplicates: &[EventRef<'_>]) -> V
 fn messages_of<'e>(events: impl Iterator<Item = (EventRef<'e>, bool)>) -> Vec<Message> {
     let mut messages = Vec::new();
     let mut shards: BTreeMap<u16, Open> = BTreeMap::new();
-    for (event, duplicate) in events {
+    // Of what is no call there is nothing to tell.
+    for (event, duplicate) in events.filter(|(event, _)| !event.entry.is_empty()) {
         let open = shards.entry(event.shard).or_insert_with(|| Open::new(event.shard));
         if !open.has_room_for(event.entry) {
             messages.push(std::mem::replace(open, Open::new(event.shard)).close(event.shard));
@@ -243,6 +244,13 @@ mod tests {
         assert_eq!(messages.len(), 4);
         assert!(messages.iter().all(|message| message.payload.len() <= PAYLOAD_BYTES_MAX));
         assert_eq!(entries_of(&messages), entries);
+    }
+
+    #[test]
+    fn of_an_event_without_an_entry_nothing_is_told() {
+        let UsageEntry { id, scope, .. } = entry(0, "a");
+        let silent = EventRef { id, scope: &scope, shard: 0, log: &[], payload: &[], entry: &[] };
+        assert!(messages(&[silent], &[silent]).is_empty());
     }
 
     #[test]

@@ -86,6 +86,14 @@ vocabulary! {
     }
 }
 
+impl EventKind {
+    /// Whether a model was called: only that is a request. The other kinds are kept and listed, and in no statistics.
+    #[must_use]
+    pub const fn is_call(self) -> bool {
+        matches!(self, Self::Consume | Self::Error)
+    }
+}
+
 vocabulary! {
     /// Through which door an event came in.
     Source, "source" {
