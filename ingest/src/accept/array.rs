@@ -1,22 +1,27 @@
 //! Cuts a JSON array into its elements, each of them a record.
 //!
 //! An element ends where its brackets close; what is in it is not looked at. Where the array itself is broken (no comma,
-//! no end, something behind it) what is left is one more record: it cannot be read, so it is kept as a dead letter.
+//! no end) what is left is one more record: it cannot be read, so it is kept as a dead letter. There may be any number of
+//! good records in that, so one that is too long to be kept whole fails the body: its sender still has it.
 
 use std::io::{self, BufRead};
 
+use super::body::BodyError;
+use super::chunk::Draft;
 use super::nesting::Nesting;
 use super::{Chunk, ChunkLimits};
 
-/// Reads chunks of elements, counted from 1.
+/// Reads elements.
 #[derive(Debug)]
 pub(super) struct ArrayReader<R> {
     reader: R,
-    limits: ChunkLimits,
+    line_bytes_max: usize,
     /// Whether the array is the one member of an object.
     is_member: bool,
     position: u64,
     behind: Behind,
+    /// Whether the element that was read last was too long: where the array is broken behind it, it may have been in it.
+    is_last_cut: bool,
 }
 
 /// What was read last, but for space.
@@ -26,29 +31,36 @@ enum Behind {
     Comma,
     Element,
     ClosingBracket,
-    /// The end of the body, or of what can be read of it.
+    /// The end of the array, or of what can be read of it.
     End,
 }
 
 impl<R: BufRead> ArrayReader<R> {
-    /// Reads from `reader` what is behind the opening bracket.
-    pub(super) const fn new(reader: R, limits: ChunkLimits, is_member: bool) -> Self {
-        Self { reader, limits, is_member, position: 0, behind: Behind::OpeningBracket }
+    /// Reads from `reader` what is behind the opening bracket, and so many records.
+    pub(super) const fn behind(records: u64, is_member: bool, reader: R, limits: ChunkLimits) -> Self {
+        Self {
+            reader,
+            line_bytes_max: limits.line_bytes_max,
+            is_member,
+            position: records,
+            behind: Behind::OpeningBracket,
+            is_last_cut: false,
+        }
     }
 
-    /// The next chunk, `None` at the end. Blocks while it waits for bytes.
-    pub(super) fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        let limits = self.limits;
-        Chunk::fill(&limits, |chunk| self.read_record(chunk))
+    /// What is behind the array, and how many records there were.
+    pub(super) fn into_rest(self) -> (R, u64) {
+        (self.reader, self.position)
     }
 
-    /// Adds a record; false at the end.
-    fn read_record(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
+    /// Adds a record; false behind the end of the array.
+    pub(super) fn read_record(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
         loop {
+            if self.behind == Behind::End || (self.behind == Behind::ClosingBracket && !self.is_member) {
+                return Ok(false);
+            }
             let byte = self.peek()?;
             match (self.behind, byte) {
-                (Behind::End, _) => return Ok(false),
-                (Behind::ClosingBracket, None) if !self.is_member => return Ok(false),
                 (Behind::OpeningBracket | Behind::Comma, Some(byte)) if begins_value(byte) => {
                     self.read_element(byte, chunk)?;
                     return Ok(true);
@@ -57,7 +69,7 @@ impl<R: BufRead> ArrayReader<R> {
                 (Behind::OpeningBracket | Behind::Element, Some(b']')) => {
                     self.behind = Behind::ClosingBracket;
                 }
-                (Behind::ClosingBracket, Some(b'}')) if self.is_member => self.is_member = false,
+                (Behind::ClosingBracket, Some(b'}')) => self.is_member = false,
                 (_, _) => {
                     self.read_rest(chunk)?;
                     return Ok(true);
@@ -88,7 +100,7 @@ impl<R: BufRead> ArrayReader<R> {
     fn read_element(&mut self, first: u8, chunk: &mut Chunk) -> io::Result<()> {
         let is_bare = is_bare_byte(first);
         let mut nesting = Nesting::default();
-        let mut draft = chunk.begin(self.limits.line_bytes_max);
+        let mut draft = chunk.begin(self.line_bytes_max);
         self.behind = Behind::Element;
         loop {
             let available = self.reader.fill_buf()?;
@@ -108,14 +120,15 @@ impl<R: BufRead> ArrayReader<R> {
                 break;
             }
         }
-        self.position += 1;
-        chunk.end(draft, self.position, None);
-        Ok(())
+        self.end(draft, chunk)
     }
 
     /// Adds all that is left: nothing where the body ends too early, but a record all the same.
     fn read_rest(&mut self, chunk: &mut Chunk) -> io::Result<()> {
-        let mut draft = chunk.begin(self.limits.line_bytes_max);
+        if self.is_last_cut {
+            return Err(BodyError::Broken { position: self.position }.into());
+        }
+        let mut draft = chunk.begin(self.line_bytes_max);
         loop {
             let available = self.reader.fill_buf()?;
             if available.is_empty() {
@@ -126,7 +139,15 @@ impl<R: BufRead> ArrayReader<R> {
             self.reader.consume(length);
         }
         self.behind = Behind::End;
+        self.end(draft, chunk)
+    }
+
+    fn end(&mut self, draft: Draft, chunk: &mut Chunk) -> io::Result<()> {
         self.position += 1;
+        self.is_last_cut = Chunk::is_cut(&draft);
+        if self.is_last_cut && self.behind == Behind::End {
+            return Err(BodyError::Broken { position: self.position }.into());
+        }
         chunk.end(draft, self.position, None);
         Ok(())
     }

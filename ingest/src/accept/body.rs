@@ -40,6 +40,14 @@ pub enum BodyError {
         /// The limit.
         limit: u64,
     },
+    /// An array or a document in it has no proper end, and took records along that are too many to be kept as one.
+    #[error(
+        "the body cannot be taken apart from record {position} on, and what is left is too long for one record"
+    )]
+    Broken {
+        /// Which record, counted from 1.
+        position: u64,
+    },
     /// There is no end to it.
     #[error("the body was not received in full")]
     Incomplete,

@@ -143,6 +143,11 @@ impl Chunk {
         self.lines.push(Line { position, range: begin..self.bytes.len(), cut_from, attributes });
     }
 
+    /// Whether only the beginning of a record is held.
+    pub(super) const fn is_cut(draft: &Draft) -> bool {
+        draft.whole.is_some()
+    }
+
     fn held(&self, draft: &Draft) -> &[u8] {
         &self.bytes[draft.begin..]
     }

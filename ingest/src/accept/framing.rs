@@ -1,6 +1,7 @@
 //! How the records of a body are told apart: one per line, the elements of an array, or the body as a whole.
 
 use std::io::{self, BufRead, Chain, Cursor, Read};
+use std::mem;
 
 use super::array::ArrayReader;
 use super::{Attributes, Chunk, ChunkLimits, LineReader};
@@ -13,7 +14,7 @@ const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// By what the body begins with. `[`: an array. `{"events":[`, in these very letters: an object whose one member is
-    /// an array. All else: NDJSON, a record per line.
+    /// an array. All else: NDJSON, a record per line. What is behind an array is looked at anew.
     Lines,
     /// The same, and a record may be printed over several lines: it ends with the line in which its brackets are closed.
     Documents,
@@ -23,7 +24,12 @@ pub enum Framing {
 
 /// Reads a body as chunks of records. What begins with a byte order mark is read as if it did not.
 #[derive(Debug)]
-pub struct RecordReader<R>(Records<R>);
+pub struct RecordReader<R> {
+    records: Records<R>,
+    limits: ChunkLimits,
+    /// Whether lines that are no array join, see [`Framing::Documents`].
+    joins: bool,
+}
 
 /// What was looked at, and then the rest.
 type Again<R> = Chain<Cursor<Vec<u8>>, R>;
@@ -33,7 +39,9 @@ enum Records<R> {
     Lines(LineReader<Again<R>>),
     Array(ArrayReader<R>),
     /// The attributes are taken with the record.
-    Message(R, ChunkLimits, Option<Attributes>),
+    Message(R, Option<Attributes>),
+    /// There are no more.
+    None,
 }
 
 /// How a body begins.
@@ -56,32 +64,58 @@ struct Lookahead<R> {
 impl<R: BufRead> RecordReader<R> {
     /// Reads records from `reader`. Blocks until it has seen how they are put together.
     pub fn new(reader: R, framing: Framing, limits: ChunkLimits) -> io::Result<Self> {
-        let joins = match framing {
-            Framing::Lines => false,
-            Framing::Documents => true,
-            Framing::Message(attributes) => {
-                return Ok(Self(Records::Message(reader, limits, Some(attributes))));
-            }
+        let joins = framing == Framing::Documents;
+        let records = match framing {
+            Framing::Lines | Framing::Documents => Records::behind(0, joins, reader, limits)?,
+            Framing::Message(attributes) => Records::Message(reader, Some(attributes)),
         };
-        let mut ahead = Lookahead { reader, seen: Vec::new() };
-        Ok(Self(match ahead.start()? {
-            Start::Array { is_member } => Records::Array(ArrayReader::new(ahead.reader, limits, is_member)),
-            Start::Other { lines } => {
-                let again = Cursor::new(ahead.seen).chain(ahead.reader);
-                Records::Lines(LineReader::behind(lines, joins, again, limits))
-            }
-        }))
+        Ok(Self { records, limits, joins })
     }
 
     /// The next chunk, `None` at the end. Blocks while it waits for bytes.
     pub fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        match &mut self.0 {
-            Records::Lines(lines) => lines.next_chunk(),
-            Records::Array(array) => array.next_chunk(),
-            Records::Message(reader, limits, attributes) => {
-                attributes.take().map(|attributes| message(reader, limits, attributes)).transpose()
+        let limits = self.limits;
+        if let Records::Message(reader, attributes) = &mut self.records {
+            return attributes.take().map(|attributes| message(reader, &limits, attributes)).transpose();
+        }
+        Chunk::fill(&limits, |chunk| self.read_record(chunk))
+    }
+
+    /// Adds a record, or nothing for an empty line; false at the end.
+    fn read_record(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
+        loop {
+            match &mut self.records {
+                Records::Lines(lines) => return lines.read_record(chunk),
+                Records::Array(array) => {
+                    if array.read_record(chunk)? {
+                        return Ok(true);
+                    }
+                }
+                Records::Message(..) | Records::None => return Ok(false),
+            }
+            if let Records::Array(array) = mem::replace(&mut self.records, Records::None) {
+                let (rest, records) = array.into_rest();
+                self.records = Records::behind(records, self.joins, rest, self.limits)?;
             }
         }
+    }
+}
+
+impl<R: BufRead> Records<R> {
+    /// What `reader` begins with, behind so many `records`. Blocks until it has seen how they are put together.
+    fn behind(records: u64, joins: bool, reader: R, limits: ChunkLimits) -> io::Result<Self> {
+        let mut ahead = Lookahead { reader, seen: Vec::new() };
+        Ok(match ahead.start()? {
+            Start::Array { is_member } => {
+                Self::Array(ArrayReader::behind(records, is_member, ahead.reader, limits))
+            }
+            Start::Other { lines } => {
+                // Lines are counted where there are only lines.
+                let before = if records == 0 { lines } else { records };
+                let again = Cursor::new(ahead.seen).chain(ahead.reader);
+                Self::Lines(LineReader::behind(before, joins, again, limits))
+            }
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead};
 
+use super::body::BodyError;
 use super::nesting::Nesting;
 use super::{Chunk, ChunkLimits};
 
@@ -23,7 +24,7 @@ impl<R: BufRead> LineReader<R> {
 
     /// The same behind so many `lines`. Where it `joins`, a record may be printed over several lines: it ends with the one
     /// in which its brackets are closed. A line that breaks off within a string is the last one of its record; one that
-    /// breaks off elsewhere takes those behind it along.
+    /// breaks off elsewhere takes those behind it along, and fails the body if they are too long to be kept.
     pub(super) const fn behind(lines: u64, joins: bool, reader: R, limits: ChunkLimits) -> Self {
         Self { reader, limits, position: lines, joins }
     }
@@ -35,7 +36,7 @@ impl<R: BufRead> LineReader<R> {
     }
 
     /// Adds a record, or nothing for an empty line; false at the end.
-    fn read_record(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
+    pub(super) fn read_record(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
         let position = self.position + 1;
         let mut draft = chunk.begin(self.limits.line_bytes_max);
         let mut nesting = Nesting::default();
@@ -61,6 +62,10 @@ impl<R: BufRead> LineReader<R> {
             }
             chunk.extend(&mut draft, b"\n");
             self.position += 1;
+        }
+        // Of a single line nobody else's bytes are lost with its end.
+        if nesting.is_open() && self.position > position && Chunk::is_cut(&draft) {
+            return Err(BodyError::Broken { position }.into());
         }
         let is_there = self.position >= position;
         chunk.end_text(draft, position);

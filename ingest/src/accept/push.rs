@@ -368,6 +368,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_push_whose_broken_place_takes_too_much_along_is_not_acked() {
+        let (mut pushes, _inbox, _metrics) = pushes();
+        pushes.limits.chunk.line_bytes_max = 10;
+        let error = take(&pushes, "[{} {},{},{},{},{},{}]").await.unwrap_err();
+        assert!(matches!(error, PushError::Body(BodyError::Broken { position: 2 })), "{error:?}");
+        assert!(!error.is_ours());
+    }
+
+    #[tokio::test]
     async fn a_push_with_nothing_to_store_needs_no_writer() {
         let (pushes, _inbox, _metrics) = pushes();
         let tally = timeout(Duration::from_secs(5), take(&pushes, PROBE)).await.unwrap().unwrap();

@@ -13,17 +13,33 @@ const LIMITS: ChunkLimits = ChunkLimits { lines_max: 3, bytes_max: 100, line_byt
 
 /// Positions and texts, with `…` where a record was cut.
 fn read(body: &[u8], framing: Framing, buffer: usize, limits: ChunkLimits) -> Vec<(u64, String)> {
+    let (records, error) = read_on(body, framing, buffer, limits);
+    assert_eq!(error, None, "{}", String::from_utf8_lossy(body));
+    records
+}
+
+/// The same, and the error that it may end with.
+fn read_on(
+    body: &[u8],
+    framing: Framing,
+    buffer: usize,
+    limits: ChunkLimits,
+) -> (Vec<(u64, String)>, Option<String>) {
     let body = BufReader::with_capacity(buffer, Cursor::new(body));
     let mut reader = RecordReader::new(body, framing, limits).unwrap();
     let mut records = Vec::new();
-    while let Some(chunk) = reader.next_chunk().unwrap() {
+    loop {
+        let chunk = match reader.next_chunk() {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => return (records, None),
+            Err(error) => return (records, Some(error.to_string())),
+        };
         let texts = chunk.records().map(|record| {
             let text = String::from_utf8_lossy(record.bytes).into_owned();
             (record.position, text + if record.cut_from.is_some() { "…" } else { "" })
         });
         records.extend(texts);
     }
-    records
 }
 
 fn check_framing(framing: &Framing, body: &str, expected: &[(u64, &str)]) {
@@ -113,6 +129,54 @@ fn an_array_without_an_end_is_told_even_where_nothing_else_is_left() {
     check("[1,", &[(1, "1"), (2, "")]);
     check("[", &[(1, "")]);
     check(r#"{"events":[1]"#, &[(1, "1"), (2, "")]);
+}
+
+#[test]
+fn what_is_behind_an_array_is_looked_at_anew() {
+    let three = [(1, "1"), (2, r#"{"a":1}"#), (3, r#"{"b":2}"#)];
+    check("[1]\n{\"a\":1}\n{\"b\":2}\n", &three);
+    check("[1]\n[{\"a\":1},{\"b\":2}]", &three);
+    check(r#"[1][{"a":1}] {"events":[{"b":2}]}"#, &three);
+    check("{\"events\":[1]}\n{\"a\":1}\n{\"b\":2}", &three);
+    check("[]\n[ ]\n[1]\n[]", &[(1, "1")]);
+    check("{\"a\":1}\n[1]\n{\"b\":2}", &[(1, r#"{"a":1}"#), (2, "[1]"), (3, r#"{"b":2}"#)]);
+    let arrays = RecordReader::new(&b"[1]\n[2]\n[3]\n[4]"[..], Framing::Lines, LIMITS);
+    let chunk = arrays.unwrap().next_chunk().unwrap().unwrap();
+    assert_eq!(chunk.records().count(), LIMITS.lines_max, "a chunk goes on with the next array");
+}
+
+#[test]
+fn records_that_a_broken_place_takes_along_are_kept_whole_or_not_acked() {
+    let good = |count: usize, between: &str| vec![r#"{"a":1}"#; count].join(between);
+    for (framing, broken, behind, position) in [
+        (Framing::Lines, "[1,2 ", ",", 3),
+        (Framing::Lines, "[1,2,{", ",", 3),
+        (Framing::Lines, "[1,2,,", ",", 3),
+        (Framing::Lines, "[1,2,{\"a\":\"}", ",", 3),
+        (Framing::Lines, "[1,2,{\"a\":{", ",", 3),
+        (Framing::Lines, "[1,2,{]},{", ",", 4),
+        (Framing::Lines, "{\"events\":[1,2],", ",", 3),
+        (Framing::Lines, "[1\n", "\n", 2),
+        (Framing::Documents, "[1,2,[", ",", 3),
+        (Framing::Documents, "1\n2\n{\n", "\n", 3),
+        (Framing::Documents, "[1]\n2\n{\"a\":[\n", "\n", 3),
+    ] {
+        // What closes a document closes it, whatever is in it.
+        let ends = if behind == "\n" { &[""][..] } else { &["", "]", "]}", "}"] };
+        for end in ends {
+            for (count, is_long) in [(10, false), (1_000, true)] {
+                let body = format!("{broken}{}{end}", good(count, behind));
+                let (records, error) = read_on(body.as_bytes(), framing.clone(), 7, LIMITS);
+                let kept: usize = records.iter().map(|(_, text)| text.matches(r#"{"a":1}"#).count()).sum();
+                if is_long {
+                    let told = format!("from record {position} on");
+                    assert!(error.is_some_and(|error| error.contains(&told)), "{framing:?} {broken} {end}");
+                } else {
+                    assert_eq!((kept, error), (count, None), "{framing:?} {broken} {end}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -229,9 +293,8 @@ proptest! {
     fn no_byte_of_a_broken_array_is_lost(body in "[\\[\\]{}\",:a1\\\\]{0,40}", buffer in 1_usize..10) {
         let records = read(format!("[{body}").as_bytes(), Framing::Lines, buffer, LIMITS);
         let kept: String = records.iter().map(|(_, text)| text.as_str()).collect();
-        // All but what holds the array together.
-        let lost = body.len() - kept.len();
-        let commas = records.len().saturating_sub(1);
-        prop_assert!(lost <= commas + 2, "{} of {:?}: {:?}", lost, body, records);
+        // All but what holds arrays together.
+        let content = |text: &str| text.replace(['[', ']', ','], "");
+        prop_assert_eq!(content(&kept), content(&body), "{:?}", records);
     }
 }
