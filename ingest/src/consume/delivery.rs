@@ -1,5 +1,7 @@
 //! Consecutive messages of one partition, on their way to being committed together.
 
+use std::collections::BTreeMap;
+
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, OwnedMessage};
 use tokio::sync::OwnedSemaphorePermit;
@@ -19,8 +21,8 @@ pub(super) const BUDGET_UNIT_BYTES: usize = 1 << 10;
 pub(super) struct Delivery {
     pub(super) partition: TopicPartition,
     pub(super) parts: Vec<Part>,
-    /// The messages as they came, where dead letters are produced.
-    pub(super) originals: Vec<OwnedMessage>,
+    /// The messages as they came, by their offsets, where dead letters are produced.
+    pub(super) originals: BTreeMap<i64, OwnedMessage>,
     /// The offset behind the last of them.
     next_offset: i64,
     messages: usize,
@@ -55,7 +57,7 @@ impl Delivery {
         Self {
             partition,
             parts: Vec::new(),
-            originals: Vec::new(),
+            originals: BTreeMap::new(),
             next_offset: 0,
             messages: 0,
             bytes: 0,
@@ -84,13 +86,13 @@ impl Delivery {
             part.tombstones += 1;
             return;
         };
-        // Offsets begin at 0 and only grow.
+        // Offsets begin at 0.
         let position = message.offset().unsigned_abs();
         part.chunk.push_within(limits.line_bytes_max, position, value, attributes);
         self.bytes += value.len();
         if self.keeps_originals {
             self.bytes += value.len();
-            self.originals.push(message.detach());
+            self.originals.insert(message.offset(), message.detach());
         }
     }
 
@@ -117,9 +119,7 @@ impl Delivery {
 
     /// The message as it came, where those are kept.
     pub(super) fn original(&self, position: u64) -> Option<&OwnedMessage> {
-        let offset = i64::try_from(position).ok()?;
-        let index = self.originals.binary_search_by_key(&offset, Message::offset).ok()?;
-        self.originals.get(index)
+        self.originals.get(&i64::try_from(position).ok()?)
     }
 
     fn part(&mut self, owner: Owner, refused: Option<DecodeError>, topic: &Topic, now_ms: i64) -> &mut Part {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::{FutureExt, StreamExt};
-use rdkafka::Message;
 use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -68,7 +67,7 @@ pub(super) struct Draining {
     progress: Progress,
 }
 
-/// The offset behind the last message that is committed, with everything before it.
+/// The offset behind the last message that is committed, with everything that was read before it.
 #[derive(Clone, Debug)]
 struct Progress(Arc<AtomicI64>);
 
@@ -78,8 +77,6 @@ struct Reader {
     topic: Topic,
     queue: Queue,
     means: Means,
-    /// The offset behind the last message that was read.
-    next_offset: i64,
 }
 
 /// A delivery that is being committed.
@@ -92,7 +89,7 @@ impl Reading {
     /// Begins to read the partition.
     pub(super) fn begin(partition: TopicPartition, topic: Topic, queue: Queue, means: Means) -> Self {
         let (stop, progress) = (CancellationToken::new(), Progress::none());
-        let reader = Reader { partition, topic, queue, means, next_offset: 0 };
+        let reader = Reader { partition, topic, queue, means };
         let task = AbortOnDropHandle::new(tokio::spawn(reader.run(stop.clone(), progress.clone())));
         Self { stop, task, progress }
     }
@@ -152,15 +149,14 @@ impl Reader {
         }
     }
 
-    /// The next messages: those that are there, and at least one.
+    /// The next messages: those that are there, and at least one. Their offsets go back where a topic was made anew or a
+    /// broker lost its end. What comes again is found by its ids, so nothing is left out for its offset.
     async fn read(&mut self) -> Delivery {
         let limits = self.means.intake.limits();
         let mut messages = self.queue.stream();
         loop {
             let first = match messages.next().await {
-                Some(Ok(message)) if message.offset() >= self.next_offset => message,
-                // A partition that was paused and resumed may show a message once more that was on its way meanwhile.
-                Some(Ok(_)) => continue,
+                Some(Ok(message)) => message,
                 Some(Err(error)) => {
                     self.means.tell(&self.partition, &error);
                     continue;
@@ -178,15 +174,11 @@ impl Reader {
             drop(first);
             while !delivery.is_full(&limits) {
                 match messages.next().now_or_never() {
-                    Some(Some(Ok(message))) if message.offset() >= delivery.next_offset() => {
-                        delivery.add(&message, &self.topic, limits, now_ms);
-                    }
-                    Some(Some(Ok(_))) => {}
+                    Some(Some(Ok(message))) => delivery.add(&message, &self.topic, limits, now_ms),
                     Some(Some(Err(error))) => self.means.tell(&self.partition, &error),
                     Some(None) | None => break,
                 }
             }
-            self.next_offset = delivery.next_offset();
             return delivery.seal();
         }
     }
@@ -308,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_damaged_batch_is_a_loss_and_a_broker_that_is_away_is_none() {
-        let is_loss = |code| super::is_loss(&KafkaError::MessageConsumption(code));
+        let is_loss = |code| is_loss(&KafkaError::MessageConsumption(code));
         let losses = [
             RDKafkaErrorCode::BadMessage,
             RDKafkaErrorCode::NotImplemented,

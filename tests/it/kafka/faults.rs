@@ -6,7 +6,7 @@ use harness::eventually;
 use tokio::time::sleep;
 use weir_local::{Kafka, Service, Weir};
 
-use super::world::{GROUP, LIMIT, TOPIC, World, records};
+use super::world::{GROUP, LIMIT, TOPIC, World, create_topic_anew, records};
 
 const PARTITIONS: u64 = 4;
 const BATCH: u64 = 1_000;
@@ -84,6 +84,19 @@ async fn a_broker_that_dies_and_comes_back_loses_and_doubles_nothing() {
     world.produce(2 * BATCH..4 * BATCH, PARTITIONS).await;
     world.expect_exactly(4 * BATCH).await;
     world.expect_committed(GROUP, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_is_made_anew_is_read_from_its_beginning() {
+    let world = World::start(1).await;
+    world.produce(0..BATCH, 1).await;
+    world.expect_exactly(BATCH).await;
+    world.expect_committed(GROUP, 1).await;
+    create_topic_anew(&world.kafka, TOPIC, 1).await;
+    // Less than there was: all of these offsets were read before.
+    world.produce(BATCH..BATCH + BATCH / 2, 1).await;
+    world.expect_exactly(BATCH + BATCH / 2).await;
+    world.expect_committed(GROUP, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -217,12 +217,26 @@ pub(super) async fn produce_all(kafka: &Kafka, messages: Vec<Outgoing>, properti
 
 /// Creates a topic.
 pub(super) async fn create_topic(kafka: &Kafka, name: &str, partitions: i32) {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", &kafka.brokers).create().unwrap();
     let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
     let topic = topic.set("max.message.bytes", "100000000");
-    let created = admin.create_topics(&[topic], &AdminOptions::new()).await.unwrap();
+    let created = admin(kafka).create_topics(&[topic], &AdminOptions::new()).await.unwrap();
     for result in created {
         assert!(result.is_ok(), "{result:?}");
     }
+}
+
+/// Deletes a topic, and creates another one of its name once it is gone.
+pub(super) async fn create_topic_anew(kafka: &Kafka, name: &str, partitions: i32) {
+    let deleted = admin(kafka).delete_topics(&[name], &AdminOptions::new()).await.unwrap();
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    let gone = async || {
+        let metadata = admin(kafka).inner().fetch_metadata(None, LIMIT).unwrap();
+        !metadata.topics().iter().any(|topic| topic.name() == name)
+    };
+    eventually(LIMIT, true, gone).await;
+    create_topic(kafka, name, partitions).await;
+}
+
+fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", &kafka.brokers).create().unwrap()
 }
