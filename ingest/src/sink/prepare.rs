@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout_at};
 use weir_event::EventId;
+use weir_service::clock::SharedClock;
 use weir_service::telemetry::chain;
 
 use super::columns::Columns;
@@ -39,6 +40,9 @@ pub(super) struct Preparer {
     pub(super) gate: Gate,
     pub(super) store: Store,
     pub(super) commits: Arc<AtomicU64>,
+    pub(super) clock: SharedClock,
+    /// How many writes of bodies there were.
+    pub(super) attempts: Arc<AtomicU64>,
     pub(super) metrics: IngestMetrics,
 }
 
@@ -61,13 +65,7 @@ impl Preparer {
             let Some(group) = gathered else { return };
             let (batches, answers) =
                 group.into_iter().map(|submission| (submission.batch, submission.answer)).unzip();
-            let mut group = Prepared {
-                batches,
-                answers,
-                known: HashSet::new(),
-                seen: self.commits.load(Ordering::SeqCst),
-                block: None,
-            };
+            let mut group = Prepared { batches, answers, known: HashSet::new(), seen: 0, block: None };
             if self.gate.is_closed() {
                 group.turn_away(&SinkError::Unsettled);
                 continue;
@@ -75,12 +73,22 @@ impl Preparer {
             match self.prepare(&mut group).await {
                 // The committer ends after us.
                 Ok(()) => drop(prepared.send(group).await),
+                // Only the one that is at fault is to fail.
+                Err(error) if !error.is_outage() && group.batches.len() > 1 => {
+                    for mut single in group.into_singles() {
+                        match self.prepare(&mut single).await {
+                            Ok(()) => drop(prepared.send(single).await),
+                            Err(error) => self.failed(single, &error).await,
+                        }
+                    }
+                }
                 Err(error) => self.failed(group, &error).await,
             }
         }
     }
 
     async fn prepare(&self, group: &mut Prepared) -> Result<(), SinkError> {
+        group.seen = self.commits.load(Ordering::SeqCst);
         // Asked first: what is committed after it is looked at after our own commit.
         group.block = self.store.last_block().await?;
         group.known = known_ids(&self.store, &group.batches).await?;
@@ -90,10 +98,19 @@ impl Preparer {
             .flat_map(|batch| batch.events())
             .filter(|event| !group.known.contains(&event.id))
             .collect();
-        // Bodies may be written twice, so their write needs no name that nobody else has.
-        let name = fresh.iter().fold(Sha256::new(), |name, event| name.chain_update(event.id.bytes()));
         let columns = group.batches.first().map_or(Columns::of_this_program(), |batch| batch.columns());
-        self.store.insert_payloads(&fresh, columns, &Token::new(name)).await
+        self.store.insert_payloads(&fresh, columns, &self.name()).await
+    }
+
+    /// Names one write of bodies. It is never repeated under that name, and no other one has it: the server would drop
+    /// bodies that come again after they were deleted, or that differ from those of an earlier attempt.
+    fn name(&self) -> Token {
+        let name = Sha256::new()
+            .chain_update(self.attempts.fetch_add(1, Ordering::Relaxed).to_le_bytes())
+            .chain_update(self.clock.now_ms().to_le_bytes())
+            .chain_update(std::process::id().to_le_bytes())
+            .chain_update(b"payloads");
+        Token::new(name)
     }
 
     async fn failed(&self, group: Prepared, error: &SinkError) {

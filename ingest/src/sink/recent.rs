@@ -40,6 +40,14 @@ impl Recent {
         self.before + self.commits.len() as u64
     }
 
+    /// Forgets every commit: rows may have been stored that are none of their ids. Gives how many commits there are now; a
+    /// check that was made before is made again.
+    pub(super) fn forget(&mut self) -> u64 {
+        self.before += self.commits.len() as u64 + 1;
+        self.commits.clear();
+        self.before
+    }
+
     /// Adds to `known` the ids of every commit after the first `seen`; false if some of them are forgotten.
     pub(super) fn complete(&self, known: &mut HashSet<EventId>, seen: u64) -> bool {
         let Some(skipped) = seen.checked_sub(self.before) else {
@@ -59,6 +67,18 @@ mod tests {
 
     fn id(number: u64) -> EventId {
         EventId::derive(Timestamp::MIN, &[&number.to_le_bytes()])
+    }
+
+    #[test]
+    fn what_was_checked_before_a_failure_is_checked_again() {
+        let mut recent = Recent::default();
+        let seen = recent.add(1, [id(1)].into_iter());
+        let seen_after = recent.forget();
+        let mut known = HashSet::new();
+        assert!(!recent.complete(&mut known, seen));
+        assert!(recent.complete(&mut known, seen_after) && known.is_empty());
+        assert_eq!(recent.add(2, [id(2)].into_iter()), seen_after + 1);
+        assert!(recent.complete(&mut known, seen_after) && known.contains(&id(2)));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! unknown is settled before anything else is written, see [`super::settle`]; meanwhile every batch is turned away.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -57,6 +58,7 @@ struct Committer {
     recent: Recent,
     commits: Arc<AtomicU64>,
     writes: u64,
+    prepared: mpsc::Receiver<Prepared>,
 }
 
 impl Writer {
@@ -90,6 +92,8 @@ impl Writer {
             gate: gate.clone(),
             store: self.store.clone(),
             commits: Arc::clone(&commits),
+            clock: self.clock.clone(),
+            attempts: Arc::default(),
             metrics: self.metrics.clone(),
         };
         let mut preparers = JoinSet::new();
@@ -112,18 +116,19 @@ impl Writer {
             recent: Recent::default(),
             commits,
             writes: 0,
+            prepared: receiver,
         };
         // On the heap: it holds the whole course of a write.
-        Box::pin(committer.run(receiver)).await;
+        Box::pin(committer.run()).await;
     }
 }
 
 impl Committer {
-    async fn run(mut self, mut prepared: mpsc::Receiver<Prepared>) {
+    async fn run(mut self) {
         let mut enter_at = Instant::now() + LEDGER_INTERVAL;
         loop {
             let next = tokio::select! {
-                next = prepared.recv() => next,
+                next = self.prepared.recv() => next,
                 () = sleep_until(enter_at) => Some(Prepared::empty()),
             };
             let stopping = next.is_none();
@@ -182,11 +187,16 @@ impl Committer {
             }
             Err(error) if error.is_unknown() => {
                 let error = self.failed(error);
-                self.settle(group, &batches, answers, &error).await;
+                if !self.settle(group, &batches, answers, &error).await {
+                    self.forget();
+                    self.keep_ignored(ignored);
+                }
                 None
             }
             Err(error) => {
                 drop(group);
+                // Its events may be there without the rest of it.
+                self.forget();
                 self.keep_ignored(ignored);
                 let error = self.failed(error);
                 Some((Prepared { batches, answers, known, seen, block }, error))
@@ -195,14 +205,14 @@ impl Committer {
     }
 
     /// Brings a write to an end whose outcome is unknown. What came from the spool is told of it, since it has to stay
-    /// there until that is known; whoever else waits is told at once that it is not.
+    /// there until that is known; whoever else waits is told at once that it is not. Gives whether it was stored.
     async fn settle(
         &mut self,
         group: Group<'_>,
         batches: &[Arc<Encoded>],
         answers: Vec<Answer>,
         error: &SinkError,
-    ) {
+    ) -> bool {
         let _closed = self.gate.close();
         let doubt = Doubt::of(&group.rows);
         let _settling = settling(&answers, &doubt).await;
@@ -215,13 +225,30 @@ impl Committer {
                 patient.push(None);
             }
         }
-        if settle(&self.store, &group.rows).await {
+        let stored = {
+            let mut settled = pin!(settle(&self.store, &group.rows));
+            loop {
+                tokio::select! {
+                    biased;
+                    stored = &mut settled => break stored,
+                    // Whoever prepared it goes on, and turns away what is waiting behind it.
+                    Some(next) = self.prepared.recv() => next.turn_away(&SinkError::Unsettled),
+                }
+            }
+        };
+        if stored {
             self.committed(&group);
             // When it was committed is not known: every id is asked for.
             self.tell(group, None, patient).await;
         } else {
             patient.into_iter().flatten().for_each(|answer| answer.give(Err(error.clone())));
         }
+        stored
+    }
+
+    /// Has ids asked for again that were asked for before: there may be rows that no commit tells of.
+    fn forget(&mut self) {
+        self.commits.store(self.recent.forget(), Ordering::SeqCst);
     }
 
     fn committed(&mut self, group: &Group<'_>) {
