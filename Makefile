@@ -59,6 +59,13 @@ lint: ## format, clippy, licences, sources and the direction of dependencies
 provision: ## brings what the tests need into the cache: libchdb, nats-server, Kafka, cargo-deny
 	@deploy/local/provision.sh all deny
 
+.PHONY: soak
+soak: ## breaks everything at random while events come in; SOAK_SECONDS=600 SEED=1
+	$(call step,provision: libchdb nats-server and Kafka) deploy/local/provision.sh tools chdb nats kafka; $(done)
+	$(call step,build: the binaries that the test starts) cargo build $(LOCKED) --workspace --bins; $(done)
+	@WEIR_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(if $(SEED),WEIR_SOAK_SEED=$(SEED)) \
+		cargo test $(LOCKED) --package weir-tests --test it -- soak:: --nocapture
+
 .PHONY: bench
 bench: ## the figures of the README, measured side by side on this machine
 	$(call step,provision: libchdb and nats-server) deploy/local/provision.sh tools chdb nats; $(done)

@@ -17,4 +17,5 @@ mod query_api;
 mod races;
 mod redact;
 mod reprice;
+mod soak;
 mod spool;

@@ -156,9 +156,19 @@ async fn slow_down(system: &System) {
 }
 
 #[tokio::test]
-async fn a_batch_that_clickhouse_rejects_fails_alone() {
+async fn a_batch_whose_rows_clickhouse_rejects_fails_alone() {
+    one_fails_alone("ALTER TABLE logs ADD CONSTRAINT poison CHECK ray_id != '0000000000000003'").await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_bodies_clickhouse_rejects_fails_alone() {
+    let poison = "ALTER TABLE payloads ADD CONSTRAINT poison CHECK NOT endsWith(JSONExtractString(assumeNotNull(response), 'id'), '-3')";
+    one_fails_alone(poison).await;
+}
+
+async fn one_fails_alone(poison: &str) {
     let system = System::start().await;
-    system.sql("ALTER TABLE logs ADD CONSTRAINT poison CHECK ray_id != '0000000000000003'").await;
+    system.sql(poison).await;
     let at = now_ms();
     for round in 0..5 {
         let numbers = (0..8).map(|n| if n == 3 { 3 } else { 100 + round * 8 + n });
