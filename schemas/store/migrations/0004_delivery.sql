@@ -40,3 +40,13 @@ ENGINE = ${REPLICATED}ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(hour)
 ORDER BY (hour, source, account_id, write_id, subject)
 SETTINGS non_replicated_deduplication_window = 1000;
+
+-- A part of logs that is new has few rows and many columns: as files of its own each, they cost more than their rows.
+ALTER TABLE logs ${ON_CLUSTER} MODIFY SETTING min_bytes_for_wide_part = 134217728;
+
+-- Conversations are sent anew with every turn, and prompts with every request: the larger a block is, the more of them
+-- it has in it. A body is read with its granule of 10 MB in any case.
+ALTER TABLE payloads ${ON_CLUSTER}
+    MODIFY COLUMN request Nullable(String) CODEC(ZSTD(3)),
+    MODIFY COLUMN response Nullable(String) CODEC(ZSTD(3));
+ALTER TABLE payloads ${ON_CLUSTER} MODIFY SETTING max_compress_block_size = 8388608, min_compress_block_size = 4194304;
