@@ -14,6 +14,7 @@
 mod parsing;
 mod rivals;
 mod sample;
+mod usage;
 
 use std::time::{Duration, Instant};
 
@@ -23,9 +24,10 @@ use reqwest::StatusCode;
 
 use self::rivals::Rivals;
 use self::sample::{Round, gzip_best};
+use self::usage::{Cpu, ingest_peak_mib};
 
 const ROUNDS: u64 = 5;
-const BATCHES: usize = 24;
+const BATCHES: usize = 12;
 const RECORDS_PER_BATCH: usize = 2_000;
 const CONNECTIONS: usize = 4;
 
@@ -37,14 +39,20 @@ async fn main() {
     let system = System::start().await;
     let rivals = Rivals::create(&system).await;
     let (mut limit_ratios, mut alone_ratios, mut parse_ratios) = (Vec::new(), Vec::new(), Vec::new());
-    let mut gzip_bytes = 0;
+    let (mut gzip_bytes, mut plain_bytes) = (0, 0);
+    let (mut cpu, mut limit_cpu) = (Cpu::none(), Cpu::none());
     // The round before the first warms everything up and does not count.
     for number in 0..=ROUNDS {
         let round = Round::make(number, BATCHES, RECORDS_PER_BATCH);
+        let before = Cpu::now(&system);
         let limit = rivals.insert_prepared(&round).await;
+        limit_cpu.add_since(&before, &Cpu::now(&system));
+        let before = Cpu::now(&system);
         let weir = push_all(&system, &round).await;
+        cpu.add_since(&before, &Cpu::now(&system));
         let alone = rivals.insert_raw(&round).await;
         let (ours, parse) = parsing::measure(&round);
+        plain_bytes += round.batches.iter().map(String::len).sum::<usize>();
         gzip_bytes += round.batches.iter().map(|batch| gzip_best(batch)).sum::<usize>();
         if number > 0 {
             limit_ratios.push(ratio(limit, weir));
@@ -66,6 +74,14 @@ async fn main() {
     #[expect(clippy::cast_precision_loss, reason = "a ratio of sizes")]
     let share = stored / gzip_bytes as f64;
     println!("stored bytes / gzip -6: {share:.2}");
+    let records = usize::try_from(events).unwrap();
+    println!("a record has {} bytes, {} under gzip -6", plain_bytes / records, gzip_bytes / records);
+    println!("CPU while weir is pushed to: {}", cpu.shares());
+    println!(
+        "CPU of ClickHouse while weir is pushed to / while it is fed ready rows: {:.2}",
+        cpu.ratio(&limit_cpu, "clickhouse")
+    );
+    println!("most memory of ingest: {} MiB", ingest_peak_mib(&system));
 }
 
 /// Pushes every batch over a few connections; the time to the last ack.
