@@ -4,8 +4,6 @@
 //! `WEIR_SOAK_SECONDS` says for how long (some seconds by default: `make soak` runs it for longer) and `WEIR_SOAK_SEED`
 //! repeats the faults of an earlier run; when exactly they hit is still up to the machine.
 
-#![expect(clippy::print_stdout, reason = "a run that fails is repeated from what it prints")]
-
 mod faults;
 mod records;
 mod senders;
