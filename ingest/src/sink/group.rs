@@ -67,7 +67,7 @@ impl<'g> Group<'g> {
             accounts
                 .entry((batch.source(), batch.account_id().clone()))
                 .or_default()
-                .add(&receipt, batch.ignored());
+                .add(Account::of(&receipt, batch.ignored()));
             receipts.push(receipt);
         }
         let letters = batches.iter().flat_map(|batch| batch.letters()).collect();
@@ -102,14 +102,13 @@ impl<'g> Group<'g> {
 }
 
 impl Account {
-    pub(super) fn add(&mut self, receipt: &Receipt, ignored: u64) {
-        self.stored += receipt.stored;
-        self.duplicates += receipt.duplicates;
-        self.dead_lettered += receipt.dead_lettered;
-        self.ignored += ignored;
+    /// Of records of which `ignored` were not to be stored.
+    pub(super) const fn of(receipt: &Receipt, ignored: u64) -> Self {
+        let Receipt { stored, duplicates, dead_lettered, .. } = *receipt;
+        Self { stored, duplicates, dead_lettered, ignored }
     }
 
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.stored += other.stored;
         self.duplicates += other.duplicates;
         self.dead_lettered += other.dead_lettered;

@@ -6,9 +6,13 @@
 //! commits first is stored, and the other one answers that all is well and stores nothing. So a repetition needs not
 //! wait for the end of the first attempt, nor kill it: once any attempt has succeeded, no other one can add a row.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::BytesMut;
 use sha2::{Digest, Sha256};
 use weir_event::{AccountId, Source, Timestamp};
+use weir_service::clock::SharedClock;
 use weir_store::{LedgerRow, ROW_HEADER_BYTES, append_row, columns, fill_in_header};
 
 use super::columns::Columns;
@@ -44,6 +48,13 @@ pub(super) struct Rows<'r> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token([u8; 32]);
 
+/// Names writes. Clones never give the same name.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    clock: SharedClock,
+    given: Arc<AtomicU64>,
+}
+
 /// A table, and the columns of the rows that go there.
 struct Target<'t>(&'static str, &'t str);
 
@@ -51,6 +62,26 @@ struct Target<'t>(&'static str, &'t str);
 struct RowInsert {
     insert: clickhouse::insert_formatted::InsertFormatted,
     buffer: BytesMut,
+}
+
+impl Names {
+    pub(super) fn new(clock: SharedClock) -> Self {
+        Self { clock, given: Arc::default() }
+    }
+
+    /// A name for a write of `events`, made of them and of its number. Events alone would not do: rows and bodies that
+    /// were deleted may come again, and the server would take their second insert for a repetition of the first. Nor
+    /// would the number: another process may be as young.
+    pub(super) fn next(&self, events: &[EventRef<'_>]) -> Token {
+        let mut hasher = Sha256::new();
+        hasher.update(self.given.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+        hasher.update(self.clock.now_ms().to_le_bytes());
+        hasher.update(std::process::id().to_le_bytes());
+        for event in events {
+            hasher.update(event.id.bytes());
+        }
+        Token::new(hasher)
+    }
 }
 
 impl Token {
@@ -118,7 +149,7 @@ impl Store {
 
     /// Whether every event of a write has its row of this very write: then its insert is over, whichever attempt it was.
     pub(super) async fn has_events(&self, rows: &Rows<'_>) -> Result<bool, SinkError> {
-        let known = self.known_of_write(rows.token.write_id(), rows.events.iter()).await?;
+        let known = self.known_of_write(rows.token.write_id(), &rows.events).await?;
         Ok(rows.events.iter().all(|event| known.contains(&event.id)))
     }
 
@@ -231,4 +262,37 @@ fn encode(row: &LedgerRow<'_>) -> Vec<u8> {
     let mut encoded = Vec::new();
     append_row(row, &mut encoded).expect("a ledger row has the types of columns");
     encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_event::{EventId, Scope};
+    use weir_service::clock::SystemClock;
+
+    use super::*;
+
+    #[test]
+    fn the_same_events_are_never_written_under_one_name_twice() {
+        let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
+        let event = |key: &[u8]| EventRef {
+            id: EventId::derive(Timestamp::MIN, &[key]),
+            scope: &scope,
+            shard: 0,
+            log: &[],
+            payload: &[],
+            entry: &[],
+        };
+        let names = Names::new(SystemClock::shared());
+        assert_ne!(names.next(&[event(b"a")]), names.next(&[event(b"a")]));
+        assert_ne!(names.next(&[event(b"a")]), names.clone().next(&[event(b"a")]));
+        let stopped = || {
+            let clock = weir_service::clock::ManualClock::at(0);
+            Names::new(Arc::new(clock))
+        };
+        assert_ne!(
+            stopped().next(&[event(b"a")]),
+            stopped().next(&[event(b"b")]),
+            "of processes of the same age"
+        );
+    }
 }

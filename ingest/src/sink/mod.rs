@@ -28,6 +28,7 @@ mod settle;
 mod spool;
 mod store;
 mod submit;
+mod unentered;
 mod writer;
 
 pub use announcer::{Announcer, connect_bus};

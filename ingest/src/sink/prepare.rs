@@ -5,16 +5,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout_at};
 use weir_event::EventId;
-use weir_service::clock::SharedClock;
 use weir_service::telemetry::chain;
 
 use super::columns::Columns;
 use super::gate::Gate;
-use super::insert::Token;
+use super::insert::Names;
 use super::settle::clickhouse_answers;
 use super::submit::{Answer, Inbox, Submission};
 use super::{Encoded, EventRef, GroupLimits, SinkError, Store};
@@ -40,9 +38,7 @@ pub(super) struct Preparer {
     pub(super) gate: Gate,
     pub(super) store: Store,
     pub(super) commits: Arc<AtomicU64>,
-    pub(super) clock: SharedClock,
-    /// How many writes of bodies there were.
-    pub(super) attempts: Arc<AtomicU64>,
+    pub(super) names: Names,
     pub(super) metrics: IngestMetrics,
 }
 
@@ -99,18 +95,7 @@ impl Preparer {
             .filter(|event| !group.known.contains(&event.id))
             .collect();
         let columns = group.batches.first().map_or(Columns::of_this_program(), |batch| batch.columns());
-        self.store.insert_payloads(&fresh, columns, &self.name()).await
-    }
-
-    /// Names one write of bodies. It is never repeated under that name, and no other one has it: the server would drop
-    /// bodies that come again after they were deleted, or that differ from those of an earlier attempt.
-    fn name(&self) -> Token {
-        let name = Sha256::new()
-            .chain_update(self.attempts.fetch_add(1, Ordering::Relaxed).to_le_bytes())
-            .chain_update(self.clock.now_ms().to_le_bytes())
-            .chain_update(std::process::id().to_le_bytes())
-            .chain_update(b"payloads");
-        Token::new(name)
+        self.store.insert_payloads(&fresh, columns, &self.names.next(&fresh)).await
     }
 
     async fn failed(&self, group: Prepared, error: &SinkError) {
@@ -197,5 +182,5 @@ pub(super) async fn known_ids(
     batches: &[Arc<Encoded>],
 ) -> Result<HashSet<EventId>, SinkError> {
     let events: Vec<_> = batches.iter().flat_map(|batch| batch.events()).collect();
-    store.known_of(events.iter()).await
+    store.known_of(&events).await
 }

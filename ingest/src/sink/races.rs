@@ -11,14 +11,14 @@
 //! told of their minutes. Who dies in between leaves rows that are found again, or a correction whose minutes are told
 //! again; both are looked for by [`crate::reconcile`].
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use clickhouse::Row;
 use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 use weir_store::LedgerRow;
 
-use super::store::{IDS_PER_QUERY_MAX, IdRow, by_scope};
+use super::store::{IDS_PER_QUERY_MAX, IdRow};
 use super::{Announcer, EventRef, SinkError, Store};
 use crate::metrics::IngestMetrics;
 
@@ -98,7 +98,7 @@ impl Races {
             None => self.store.doubled_of(events).await?,
         };
         for (scope, ids) in doubled {
-            let removed = self.repair(&scope, &ids).await?;
+            let removed = self.repair(scope, &ids).await?;
             raced
                 .lost
                 .extend(removed.iter().filter(|row| row.write_id == write_id).filter_map(StoredRow::id));
@@ -221,27 +221,12 @@ impl Store {
         Ok((rows.len() <= FOREIGN_MAX).then(ids))
     }
 
-    /// The ids of those of `events` that have more than one row.
-    async fn doubled_of(&self, events: &[EventRef<'_>]) -> Result<BTreeMap<Scope, Vec<EventId>>, SinkError> {
-        let mut doubled = BTreeMap::new();
-        for (scope, mut ids) in by_scope(events.iter()) {
-            ids.sort_unstable();
-            let mut of_scope = Vec::new();
-            for ids in ids.chunks(IDS_PER_QUERY_MAX) {
-                of_scope.extend(self.doubled(scope, ids).await?);
-            }
-            if !of_scope.is_empty() {
-                doubled.insert(scope.clone(), of_scope);
-            }
-        }
-        Ok(doubled)
-    }
-
-    /// Those of `ids`, which are in order, that have more than one row.
-    async fn doubled(&self, scope: &Scope, ids: &[EventId]) -> Result<Vec<EventId>, SinkError> {
-        const DOUBLED: &str = "GROUP BY id HAVING count() > 1";
-        let rows = self.fetch_of::<IdRow>("look for races", scope, ids, DOUBLED).await?;
-        Ok(rows.into_iter().filter_map(|row| EventId::try_from(row.id).ok()).collect())
+    /// The ids of those of `events` that have more than one row, by whose they are.
+    async fn doubled_of<'e>(
+        &self,
+        events: &[EventRef<'e>],
+    ) -> Result<Vec<(&'e Scope, Vec<EventId>)>, SinkError> {
+        self.ids_of("look for races", events, "GROUP BY id HAVING count() > 1").await
     }
 
     /// Every row of `ids`, which are in order.

@@ -53,48 +53,49 @@ impl Store {
     }
 
     /// The ids of those of `events` that have a row.
-    pub(super) async fn known_of<'e>(
-        &self,
-        events: impl Iterator<Item = &'e EventRef<'e>>,
-    ) -> Result<HashSet<EventId>, SinkError> {
-        let mut known = HashSet::new();
-        for (scope, mut ids) in by_scope(events) {
-            known.extend(self.known(scope, &mut ids).await?);
-        }
-        Ok(known)
+    pub(super) async fn known_of(&self, events: &[EventRef<'_>]) -> Result<HashSet<EventId>, SinkError> {
+        let found = self.ids_of("id check", events, "").await?;
+        Ok(found.into_iter().flat_map(|(_, ids)| ids).collect())
     }
 
     /// The ids of those of `events` that have a row of the write `write_id`.
-    pub(super) async fn known_of_write<'e>(
+    pub(super) async fn known_of_write(
         &self,
         write_id: u64,
-        events: impl Iterator<Item = &'e EventRef<'e>>,
+        events: &[EventRef<'_>],
     ) -> Result<HashSet<EventId>, SinkError> {
-        let of_write = format!("AND write_id = {write_id}");
-        let mut known = HashSet::new();
-        for (scope, mut ids) in by_scope(events) {
-            ids.sort_unstable();
-            for ids in ids.chunks(IDS_PER_QUERY_MAX) {
-                let rows: Vec<IdRow> = self.fetch_of("look for a write", scope, ids, &of_write).await?;
-                known.extend(rows.into_iter().filter_map(|row| EventId::try_from(row.id).ok()));
-            }
-        }
-        Ok(known)
+        let found = self.ids_of("look for a write", events, &format!("AND write_id = {write_id}")).await?;
+        Ok(found.into_iter().flat_map(|(_, ids)| ids).collect())
     }
 
-    /// Those of `ids` that have a row.
+    /// What [`Self::fetch_of`] finds of `events`, by whose they are; only who has any.
     ///
     /// An id carries its event's start, so the question is bounded in time, and `started_at <= created_at` bounds
     /// the primary key too: rows of other days are not read.
-    pub async fn known(&self, scope: &Scope, ids: &mut [EventId]) -> Result<HashSet<EventId>, SinkError> {
-        let mut known = HashSet::new();
-        // In order of time, so that each statement's share of the ids spans as little of it as can be.
-        ids.sort_unstable();
-        for ids in ids.chunks(IDS_PER_QUERY_MAX) {
-            let rows: Vec<IdRow> = self.fetch_of("id check", scope, ids, "").await?;
-            known.extend(rows.into_iter().filter_map(|row| EventId::try_from(row.id).ok()));
+    pub(super) async fn ids_of<'e>(
+        &self,
+        operation: &'static str,
+        events: &[EventRef<'e>],
+        rest: &str,
+    ) -> Result<Vec<(&'e Scope, Vec<EventId>)>, SinkError> {
+        let mut scopes: BTreeMap<&Scope, Vec<EventId>> = BTreeMap::new();
+        for event in events {
+            scopes.entry(event.scope).or_default().push(event.id);
         }
-        Ok(known)
+        let mut found = Vec::new();
+        for (scope, mut ids) in scopes {
+            // In order of time, so that each statement's share of the ids spans as little of it as can be.
+            ids.sort_unstable();
+            let mut of_scope = Vec::new();
+            for ids in ids.chunks(IDS_PER_QUERY_MAX) {
+                let rows: Vec<IdRow> = self.fetch_of(operation, scope, ids, rest).await?;
+                of_scope.extend(rows.into_iter().filter_map(|row| EventId::try_from(row.id).ok()));
+            }
+            if !of_scope.is_empty() {
+                found.push((scope, of_scope));
+            }
+        }
+        Ok(found)
     }
 
     /// The query ids of the inserts that run now and whose write has a token that begins with `token`: of every
@@ -145,15 +146,4 @@ impl Store {
             Err(_) => Err(SinkError::TimedOut { operation, limit_ms: self.timeout.as_millis() }),
         }
     }
-}
-
-/// The ids of events, by whose they are.
-pub(super) fn by_scope<'e>(
-    events: impl Iterator<Item = &'e EventRef<'e>>,
-) -> BTreeMap<&'e Scope, Vec<EventId>> {
-    let mut scopes: BTreeMap<&Scope, Vec<EventId>> = BTreeMap::new();
-    for event in events {
-        scopes.entry(event.scope).or_default().push(event.id);
-    }
-    scopes
 }

@@ -1,6 +1,6 @@
 //! How batches get to the writer: within a budget of bytes, and not while nothing can be written.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -8,8 +8,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use weir_event::Source;
 
 use super::gate::Gate;
-use super::group::Accounts;
+use super::group::Account;
 use super::spool::{Doubt, Item, Spool, SpoolError};
+use super::unentered::Unentered;
 use super::{Encoded, SinkError};
 use crate::metrics::IngestMetrics;
 
@@ -78,7 +79,7 @@ pub struct Sink {
     budget: Arc<Semaphore>,
     budget_units: u32,
     gate: Gate,
-    ignored: Arc<Mutex<Accounts>>,
+    unentered: Unentered,
     way: Way,
     metrics: IngestMetrics,
 }
@@ -103,7 +104,7 @@ pub(super) struct Answer {
     source: Source,
     records: u64,
     way: Way,
-    ignored: Arc<Mutex<Accounts>>,
+    unentered: Unentered,
     metrics: IngestMetrics,
     /// Its part of the budget; given back when its memory is free.
     _part: OwnedSemaphorePermit,
@@ -115,19 +116,19 @@ pub(crate) struct Inbox {
     pub(super) submissions: mpsc::Receiver<Submission>,
     pub(super) gate: Gate,
     /// What is known of batches in which there was nothing to store, for the next write to enter in the ledger.
-    pub(super) ignored: Arc<Mutex<Accounts>>,
+    pub(super) unentered: Unentered,
 }
 
 impl Sink {
     pub(crate) fn new(limits: &GroupLimits, metrics: IngestMetrics) -> (Self, Inbox) {
         let (sender, submissions) = mpsc::channel(limits.waiting_max);
         let gate = Gate::default();
-        let ignored = Arc::<Mutex<Accounts>>::default();
+        let unentered = Unentered::default();
         let budget_units = units(limits.pending_bytes_max);
         let budget = Arc::new(Semaphore::new(budget_units as usize));
-        let inbox = Inbox { submissions, gate: gate.clone(), ignored: Arc::clone(&ignored) };
+        let inbox = Inbox { submissions, gate: gate.clone(), unentered: unentered.clone() };
         let way = Way::Kept;
-        (Self { submissions: sender, budget, budget_units, gate, ignored, way, metrics }, inbox)
+        (Self { submissions: sender, budget, budget_units, gate, unentered, way, metrics }, inbox)
     }
 
     /// The same way to the writer for batches that are put away in a spool while they cannot be written. Others stay with
@@ -188,7 +189,7 @@ impl Sink {
     }
 
     fn settle_ignored(&self, batch: &Encoded) -> Pending {
-        enter(&self.ignored, batch, &Receipt::default(), batch.ignored());
+        self.unentered.add(batch, Account::of(&Receipt::default(), batch.ignored()));
         let (outcome, receiver) = oneshot::channel();
         // Its receiver is here.
         let _ = outcome.send(Ok(Receipt::default()));
@@ -211,7 +212,7 @@ impl Sink {
             source: batch.source(),
             records: batch.records_to_store(),
             way: self.way.clone(),
-            ignored: Arc::clone(&self.ignored),
+            unentered: self.unentered.clone(),
             metrics: self.metrics.clone(),
             _part: part,
         };
@@ -267,7 +268,7 @@ impl Answer {
         self.metrics.failed(source, self.records.saturating_sub(spooled + duplicates));
         if duplicates + ignored > 0 {
             // Those in the spool are entered by the write that commits them. These are not there.
-            enter(&self.ignored, batch, &Receipt { duplicates, ..Receipt::default() }, ignored);
+            self.unentered.add(batch, Account { duplicates, ignored, ..Account::default() });
         }
         let outcome = trouble.map_or(Ok(receipt), |trouble| Err(SinkError::Spool(Arc::new(trouble))));
         let _ = self.outcome.send(outcome);
@@ -285,12 +286,6 @@ impl Answer {
             Way::Kept | Way::Drained => None,
         }
     }
-}
-
-/// Has the next write enter records of `batch` in the ledger.
-fn enter(accounts: &Mutex<Accounts>, batch: &Encoded, receipt: &Receipt, ignored: u64) {
-    let mut accounts = accounts.lock().expect("nobody panics while holding it");
-    accounts.entry((batch.source(), batch.account_id().clone())).or_default().add(receipt, ignored);
 }
 
 pub(super) fn units(bytes: usize) -> u32 {

@@ -10,7 +10,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -21,15 +20,16 @@ use weir_service::readiness::ReadinessCheck;
 use weir_service::telemetry::chain;
 
 use super::gate::Gate;
-use super::group::{Accounts, Group};
-use super::insert::Token;
+use super::group::Group;
+use super::insert::Names;
 use super::prepare::{Intake, Prepared, Preparer, known_ids};
 use super::races::Races;
 use super::recent::Recent;
 use super::settle::{predecessors_are_done, settle};
 use super::spool::{Doubt, settling};
 use super::submit::{Answer, Inbox};
-use super::{Announcer, Encoded, EventRef, GroupLimits, Sink, SinkError, Store};
+use super::unentered::Unentered;
+use super::{Announcer, Encoded, GroupLimits, Sink, SinkError, Store};
 use crate::metrics::IngestMetrics;
 
 /// Groups that are prepared at the same time: while bodies are written, ids of the next group are looked up.
@@ -54,10 +54,10 @@ struct Committer {
     clock: SharedClock,
     metrics: IngestMetrics,
     gate: Gate,
-    ignored: Arc<std::sync::Mutex<Accounts>>,
+    unentered: Unentered,
     recent: Recent,
     commits: Arc<AtomicU64>,
-    writes: u64,
+    names: Names,
     prepared: mpsc::Receiver<Prepared>,
 }
 
@@ -82,8 +82,9 @@ impl Writer {
     }
 
     async fn write_all(self, predecessors: &ReadinessCheck) {
-        let (gate, ignored) = (self.inbox.gate.clone(), Arc::clone(&self.inbox.ignored));
+        let (gate, unentered) = (self.inbox.gate.clone(), self.inbox.unentered.clone());
         let commits = Arc::<AtomicU64>::default();
+        let names = Names::new(self.clock.clone());
         let closed = gate.close();
         let (sender, receiver) = mpsc::channel(1);
         let intake = Intake { inbox: self.inbox, limits: self.limits, not_before: None, next: None };
@@ -92,8 +93,7 @@ impl Writer {
             gate: gate.clone(),
             store: self.store.clone(),
             commits: Arc::clone(&commits),
-            clock: self.clock.clone(),
-            attempts: Arc::default(),
+            names: names.clone(),
             metrics: self.metrics.clone(),
         };
         let mut preparers = JoinSet::new();
@@ -112,10 +112,10 @@ impl Writer {
             clock: self.clock,
             metrics: self.metrics,
             gate,
-            ignored,
+            unentered,
             recent: Recent::default(),
             commits,
-            writes: 0,
+            names,
             prepared: receiver,
         };
         // On the heap: it holds the whole course of a write.
@@ -133,7 +133,7 @@ impl Committer {
             };
             let stopping = next.is_none();
             let group = next.unwrap_or_else(Prepared::empty);
-            if !group.batches.is_empty() || self.has_ignored() {
+            if !group.batches.is_empty() || !self.unentered.is_empty() {
                 self.write(group).await;
             }
             if stopping {
@@ -175,9 +175,10 @@ impl Committer {
             Err(error) => return Some((prepared, SinkError::Clock(error))),
         };
         let Prepared { batches, answers, known, seen, block } = prepared;
-        let ignored = std::mem::take(&mut *self.ignored.lock().expect("nobody panics while holding it"));
+        let unentered = self.unentered.take();
         let borrowed: Vec<&Encoded> = batches.iter().map(Arc::as_ref).collect();
-        let group = Group::sort_out(&borrowed, &known, ignored.clone(), now, |fresh| self.token(fresh));
+        let group =
+            Group::sort_out(&borrowed, &known, unentered.clone(), now, |fresh| self.names.next(fresh));
         match self.store.insert(&group.rows).await {
             Ok(()) => {
                 self.committed(&group);
@@ -189,7 +190,7 @@ impl Committer {
                 let error = self.failed(error);
                 if !self.settle(group, &batches, answers, &error).await {
                     self.forget();
-                    self.keep_ignored(ignored);
+                    self.unentered.give_back(unentered);
                 }
                 None
             }
@@ -197,7 +198,7 @@ impl Committer {
                 drop(group);
                 // Its events may be there without the rest of it.
                 self.forget();
-                self.keep_ignored(ignored);
+                self.unentered.give_back(unentered);
                 let error = self.failed(error);
                 Some((Prepared { batches, answers, known, seen, block }, error))
             }
@@ -278,31 +279,6 @@ impl Committer {
         self.metrics.write_failed();
         tracing::warn!(error = chain(&error), "write failed");
         error
-    }
-
-    fn has_ignored(&self) -> bool {
-        !self.ignored.lock().expect("nobody panics while holding it").is_empty()
-    }
-
-    fn keep_ignored(&self, accounts: Accounts) {
-        let mut ignored = self.ignored.lock().expect("nobody panics while holding it");
-        for (source, account) in accounts {
-            ignored.entry(source).or_default().merge(account);
-        }
-    }
-
-    /// Names this write by its content and its number. The content alone would not do: rows that were deleted may
-    /// come again, and the server would take their second insert for a repetition of the first.
-    fn token(&mut self, fresh: &[EventRef<'_>]) -> Token {
-        self.writes += 1;
-        let mut hasher = Sha256::new();
-        hasher.update(self.writes.to_le_bytes());
-        hasher.update(self.clock.now_ms().to_le_bytes());
-        hasher.update(std::process::id().to_le_bytes());
-        for event in fresh {
-            hasher.update(event.id.bytes());
-        }
-        Token::new(hasher)
     }
 }
 
