@@ -123,7 +123,7 @@ impl std::fmt::Debug for History {
 
 /// `None` for a row of a tenant that cannot be asked for, because its name is none.
 fn from_row(row: PastRow) -> Option<PastBucket> {
-    let scope = Scope { account_id: row.account_id.parse().ok()?, gateway_id: row.gateway_id.parse().ok()? };
+    let scope = Scope::parse(&row.account_id, &row.gateway_id).ok()?;
     let sums = Sums {
         requests: row.requests,
         errors: row.errors,

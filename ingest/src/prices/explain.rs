@@ -52,7 +52,7 @@ impl Explain {
 /// The event of a record as a gateway logs it, or as a producer writes it.
 fn event(position: u64, value: &RawValue) -> anyhow::Result<UsageEvent> {
     // The prices of an event are the same whosever it is.
-    let scope = Scope { account_id: "explained".parse()?, gateway_id: "explained".parse()? };
+    let scope = Scope::parse("explained", "explained")?;
     let record = RawRecord::whole(position, value.get().as_bytes());
     let mut decoded = decode(&record, Form::Logpush)?;
     if matches!(decoded, Decoded::Ignored(IgnoreReason::NotALog)) {

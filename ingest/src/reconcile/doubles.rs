@@ -114,16 +114,14 @@ fn slices(minutes: &[MinuteRow]) -> Vec<Range<i64>> {
 
 impl DoubleRow {
     fn event(&self) -> Option<(Scope, EventId)> {
-        let scope =
-            Scope { account_id: self.account_id.parse().ok()?, gateway_id: self.gateway_id.parse().ok()? };
+        let scope = Scope::parse(&self.account_id, &self.gateway_id).ok()?;
         Some((scope, EventId::try_from(self.id).ok()?))
     }
 }
 
 impl UntoldRow {
     fn minute(&self) -> Option<(Scope, Timestamp)> {
-        let scope =
-            Scope { account_id: self.account_id.parse().ok()?, gateway_id: self.gateway_id.parse().ok()? };
+        let scope = Scope::parse(&self.account_id, &self.gateway_id).ok()?;
         Some((scope, Timestamp::from_millis(i64::from(self.minute) * 1_000).ok()?))
     }
 

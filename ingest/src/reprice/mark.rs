@@ -24,14 +24,6 @@ pub(super) struct Marker {
     marked: u64,
 }
 
-/// Minutes of one tenant, on their way into a message.
-#[derive(Default)]
-struct Gathered {
-    account_id: String,
-    gateway_id: String,
-    minutes: Vec<Timestamp>,
-}
-
 impl Marker {
     pub(super) const fn new(config: NatsConfig) -> Self {
         Self { config, bus: None, marked: 0 }
@@ -59,51 +51,32 @@ impl Marker {
         self.mark(query.fetch().map_err(RepriceError::clickhouse("read minutes"))?).await
     }
 
-    /// Marks minutes, which come sorted by tenant.
+    /// Marks minutes. Those of a tenant that nobody can ask for, because its name is none, are passed over.
     pub(super) async fn mark(&mut self, mut minutes: RowCursor<MinuteRow>) -> Result<(), RepriceError> {
-        let mut gathered = Gathered::default();
+        let mut gathered = Vec::new();
         while let Some(row) = minutes.next().await.map_err(RepriceError::clickhouse("read minutes"))? {
-            if !gathered.has_room_for(&row) {
+            let minute = Timestamp::from_millis(row.minute_ms)?;
+            if let Ok(scope) = Scope::parse(&row.account_id, &row.gateway_id) {
+                gathered.push((scope, minute));
+            }
+            if gathered.len() >= bus::MINUTES_PER_MESSAGE_MAX {
                 self.publish(std::mem::take(&mut gathered)).await.map_err(RepriceError::NotMarked)?;
             }
-            gathered.add(row)?;
         }
         self.publish(gathered).await.map_err(RepriceError::NotMarked)
     }
 
-    async fn publish(&mut self, gathered: Gathered) -> Result<(), MarkError> {
-        let minutes = gathered.minutes.len() as u64;
-        let Some(message) = gathered.into_message() else {
-            return Ok(());
-        };
-        let payload = serde_json::to_vec(&message).expect("plain data always prints as JSON");
-        let bus = match &self.bus {
-            Some(bus) => bus,
-            None => self.bus.insert(connect(&self.config).await?),
-        };
-        bus.publish(bus::DIRTY_SUBJECT, payload.into()).await?.await?;
-        self.marked += minutes;
+    async fn publish(&mut self, minutes: Vec<(Scope, Timestamp)>) -> Result<(), MarkError> {
+        for message in DirtyMessage::of(minutes) {
+            let payload = serde_json::to_vec(&message).expect("plain data always prints as JSON");
+            let bus = match &self.bus {
+                Some(bus) => bus,
+                None => self.bus.insert(connect(&self.config).await?),
+            };
+            bus.publish(bus::DIRTY_SUBJECT, payload.into()).await?.await?;
+            self.marked += message.minutes.len() as u64;
+        }
         Ok(())
-    }
-}
-
-impl Gathered {
-    fn has_room_for(&self, row: &MinuteRow) -> bool {
-        let same = self.account_id == row.account_id && self.gateway_id == row.gateway_id;
-        self.minutes.is_empty() || (same && self.minutes.len() < bus::MINUTES_PER_MESSAGE_MAX)
-    }
-
-    fn add(&mut self, row: MinuteRow) -> Result<(), RepriceError> {
-        self.minutes.push(Timestamp::from_millis(row.minute_ms)?);
-        (self.account_id, self.gateway_id) = (row.account_id, row.gateway_id);
-        Ok(())
-    }
-
-    /// `None` if there are none, or if they are of a tenant that nobody can ask for, because its name is none.
-    fn into_message(self) -> Option<DirtyMessage> {
-        let scope =
-            Scope { account_id: self.account_id.parse().ok()?, gateway_id: self.gateway_id.parse().ok()? };
-        (!self.minutes.is_empty()).then_some(DirtyMessage { scope, minutes: self.minutes })
     }
 }
 

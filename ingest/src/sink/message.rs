@@ -1,6 +1,6 @@
 //! Usage messages as they are sent: bounded in entries and in bytes, and named by what they say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
@@ -73,17 +73,7 @@ fn messages_of<'e>(events: impl Iterator<Item = (EventRef<'e>, bool)>) -> Vec<Me
 
 /// The messages that say which minutes were changed.
 pub(super) fn dirty_messages(minutes: impl Iterator<Item = (Scope, Timestamp)>) -> Vec<Message> {
-    let mut scopes: BTreeMap<Scope, BTreeSet<Timestamp>> = BTreeMap::new();
-    for (scope, minute) in minutes {
-        scopes.entry(scope).or_default().insert(minute);
-    }
-    let of_scope = |(scope, minutes): (Scope, BTreeSet<Timestamp>)| {
-        let minutes: Vec<_> = minutes.into_iter().collect();
-        let message =
-            |minutes: &[Timestamp]| DirtyMessage { scope: scope.clone(), minutes: minutes.to_vec() };
-        minutes.chunks(bus::MINUTES_PER_MESSAGE_MAX).map(message).collect::<Vec<_>>()
-    };
-    scopes.into_iter().flat_map(of_scope).map(|message| Message::dirty(&message)).collect()
+    DirtyMessage::of(minutes).iter().map(Message::dirty).collect()
 }
 
 /// Appends an event's [`UsageEntry`] as JSON that ends before the value of its last member, `duplicate`.
@@ -189,6 +179,8 @@ fn bounded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use weir_event::{CostSource, EventId};
 
     use super::*;

@@ -10,7 +10,7 @@
 //! records wait asks the stream for its subjects ([`SPOOL_SUBJECTS`] as the filter of its info), and sums them up with
 //! [`spooled_records`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,24 @@ pub struct DirtyMessage {
     pub scope: Scope,
     /// The first millisecond of each, at most [`MINUTES_PER_MESSAGE_MAX`].
     pub minutes: Vec<Timestamp>,
+}
+
+impl DirtyMessage {
+    /// The messages that tell of `minutes`, each once: of one tenant each, and bounded.
+    #[must_use]
+    pub fn of(minutes: impl IntoIterator<Item = (Scope, Timestamp)>) -> Vec<Self> {
+        let mut scopes: BTreeMap<Scope, BTreeSet<Timestamp>> = BTreeMap::new();
+        for (scope, minute) in minutes {
+            scopes.entry(scope).or_default().insert(minute);
+        }
+        let mut messages = Vec::new();
+        for (scope, minutes) in scopes {
+            let minutes: Vec<_> = minutes.into_iter().collect();
+            let bounded = minutes.chunks(MINUTES_PER_MESSAGE_MAX);
+            messages.extend(bounded.map(|minutes| Self { scope: scope.clone(), minutes: minutes.to_vec() }));
+        }
+        messages
+    }
 }
 
 /// The shard of an API token's usage: all of a token's events meet in one place.

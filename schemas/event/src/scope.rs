@@ -36,6 +36,13 @@ pub enum ScopeError {
 
 const LEN_MAX: usize = 64;
 
+impl Scope {
+    /// The tenant of these two names, as a table has them.
+    pub fn parse(account_id: &str, gateway_id: &str) -> Result<Self, ScopeError> {
+        Ok(Self { account_id: account_id.parse()?, gateway_id: gateway_id.parse()? })
+    }
+}
+
 impl FromStr for AccountId {
     type Err = ScopeError;
 
@@ -109,6 +116,14 @@ mod tests {
         for bad in ["", "-a", "a-", "a--b", "A", "a b", "a/b", "é", &"x".repeat(65)] {
             assert_eq!(bad.parse::<GatewayId>(), Err(ScopeError::Gateway), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_scope_has_two_names_that_are_ones() {
+        let scope = Scope::parse("acc", "gw").unwrap();
+        assert_eq!((scope.account_id.as_str(), scope.gateway_id.as_str()), ("acc", "gw"));
+        assert_eq!(Scope::parse("a/b", "gw"), Err(ScopeError::Account));
+        assert_eq!(Scope::parse("acc", ""), Err(ScopeError::Gateway));
     }
 
     #[test]
