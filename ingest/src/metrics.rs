@@ -91,6 +91,8 @@ pub(crate) enum DrainTrouble {
     Unreadable,
     /// ClickHouse refuses these very rows.
     Rejected,
+    /// It is committed, and NATS does not let go of it.
+    Stranded,
 }
 
 /// Why a usage message was given up.

@@ -6,12 +6,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::missing_panics_doc, reason = "a harness tells of trouble by panicking")]
 
+mod disk;
 mod python;
 mod spool;
 mod system;
 mod tables;
 pub mod traffic;
 
+pub use disk::SmallDisk;
 pub use python::run_python;
 pub use spool::{jetstream, spooled};
 pub use system::{Answer, SecondIngest, System, eventually};

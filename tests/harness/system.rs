@@ -1,6 +1,7 @@
 //! A whole Weir for one test.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER};
@@ -54,7 +55,22 @@ impl System {
     pub async fn start_with(
         ingest_variables: impl FnOnce(&ClickHouse) -> Vec<(&'static str, String)>,
     ) -> Self {
+        Self::start_in(TempDir::new().unwrap(), ingest_variables).await
+    }
+
+    /// The same, where NATS keeps its streams in the folder `store`, which outlives the system.
+    pub async fn start_with_store(store: &Path, ingest_variables: Vec<(&'static str, String)>) -> Self {
         let dir = TempDir::new().unwrap();
+        let nats = dir.path().join("nats");
+        std::fs::create_dir(&nats).unwrap();
+        std::os::unix::fs::symlink(store, nats.join("jetstream")).unwrap();
+        Self::start_in(dir, |_| ingest_variables).await
+    }
+
+    async fn start_in(
+        dir: TempDir,
+        ingest_variables: impl FnOnce(&ClickHouse) -> Vec<(&'static str, String)>,
+    ) -> Self {
         let installation = Installation::detect().unwrap();
         let (secrets, addresses) = (Secrets::generate().unwrap(), Addresses::free().unwrap());
         let weir =

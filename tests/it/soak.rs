@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use harness::eventually;
 use harness::traffic::now_ms;
+use harness::{eventually, spooled};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
@@ -79,6 +79,7 @@ async fn check(world: &World, counts: &Counts, mut obligations: Obligations) {
     obligations.insert(fresh.number, fresh.ended_at);
     rows_are(world, &obligations).await;
     ledger_balances(world).await;
+    eventually(LIMIT, 0, || spooled(&system.weir.nats)).await;
 }
 
 /// Every obligation is there once, and nothing else.

@@ -1,10 +1,12 @@
-//! What goes wrong: processes are killed, frozen and started again, and the way to ClickHouse is slow or closed.
+//! What goes wrong: processes are killed, frozen and started again, the way to ClickHouse is slow or closed, and the disk of
+//! NATS is full.
 
 #![expect(clippy::print_stdout, reason = "the order of the faults is what a run is understood by")]
 
 use std::fmt;
 use std::time::Duration;
 
+use harness::SmallDisk;
 use tokio::time::{Instant, sleep};
 use weir_local::{Kafka, Service, Weir};
 
@@ -22,6 +24,7 @@ enum Fault {
     Kill(Victim),
     Freeze(Victim),
     Way(Manner),
+    FullDisk,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,11 +57,12 @@ impl Victim {
 impl Fault {
     fn draw(rng: &mut fastrand::Rng) -> Self {
         let victim = Victim::ALL[rng.usize(..Victim::ALL.len())];
-        match rng.u8(..10) {
+        match rng.u8(..11) {
             0..5 => Self::Kill(victim),
             5..8 => Self::Freeze(victim),
             8 => Self::Way(Manner::Refuse),
-            _ => Self::Way(Manner::Slow),
+            9 => Self::Way(Manner::Slow),
+            _ => Self::FullDisk,
         }
     }
 }
@@ -99,6 +103,7 @@ fn begin(world: &World, fault: Fault) {
             victim.service(world).into_iter().for_each(|service| drop(service.suspend()));
         }
         Fault::Way(manner) => world.way.set(manner),
+        Fault::FullDisk => world.disk.iter().for_each(SmallDisk::fill),
     }
 }
 
@@ -107,7 +112,19 @@ async fn mend(world: &World, fault: Fault) {
         Fault::Kill(victim) => start_again(victim.service(world)).await,
         Fault::Freeze(victim) => victim.service(world).into_iter().for_each(|service| drop(service.resume())),
         Fault::Way(_) => world.way.set(Manner::Open),
+        Fault::FullDisk => make_room(world).await,
     }
+}
+
+/// What an operator does: NATS takes nothing for a stream whose disk was full until it is started again.
+async fn make_room(world: &World) {
+    let Some(disk) = &world.disk else { return };
+    disk.empty();
+    let nats = &world.system.weir.nats.service;
+    // The other fault may have been to freeze or to kill it.
+    let _ = nats.resume();
+    let _ = nats.stop(Weir::STOP_LIMIT).await;
+    start_again(Some(nats)).await;
 }
 
 /// Starts what does not run. It is not waited for: it may need what is still broken.

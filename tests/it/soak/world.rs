@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use harness::System;
+use harness::{SmallDisk, System};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -17,6 +17,8 @@ use super::way::Way;
 /// The topic that both ingest processes read.
 pub(super) const TOPIC: &str = "soak";
 const PARTITIONS: i32 = 4;
+/// More than is put away; it is full only when it is filled.
+const DISK_MIB: u32 = 512;
 /// Long enough for work, short enough for outcomes to be unknown while something is frozen.
 const WRITE_TIMEOUT: (&str, &str) = ("WEIR_INGEST_WRITE_TIMEOUT", "1s");
 
@@ -28,6 +30,8 @@ pub(super) struct World {
     pub(super) way: Way,
     pub(super) kafka: Option<Kafka>,
     pub(super) begun: Instant,
+    /// Where NATS keeps its streams, if there can be one.
+    pub(super) disk: Option<SmallDisk>,
     _dir: TempDir,
 }
 
@@ -41,14 +45,18 @@ impl World {
             variables.push(("WEIR_INGEST_KAFKA_BROKERS", kafka.brokers.clone()));
             variables.push(("WEIR_INGEST_KAFKA_TOPICS", format!("{TOPIC}=logpush:acc/gw")));
         }
-        let system = System::start_with(|_| variables.clone()).await;
+        let disk = SmallDisk::mount(DISK_MIB);
+        let system = match &disk {
+            Some(disk) => System::start_with_store(disk.path(), variables.clone()).await,
+            None => System::start_with(|_| variables.clone()).await,
+        };
         let way = Way::to(&system.weir.clickhouse.url);
         let other_address = free_address().unwrap();
         let other_ingest = other(&installation, &dir, &system.weir, &way, other_address);
         let other_ingest =
             variables.into_iter().fold(other_ingest, |program, (name, value)| program.env(name, value));
         let other_ingest = Service::start(other_ingest, Weir::START_LIMIT).await.unwrap();
-        Self { system, other_ingest, other_address, way, kafka, begun: Instant::now(), _dir: dir }
+        Self { system, other_ingest, other_address, way, kafka, begun: Instant::now(), disk, _dir: dir }
     }
 
     /// Where either ingest takes pushes.

@@ -31,7 +31,7 @@ pub(super) async fn subjects(system: &System) -> Vec<String> {
 }
 
 /// A record with a request of so many bytes that no compression makes much smaller.
-fn incompressible(number: u64, bytes: usize) -> String {
+pub(super) fn incompressible(number: u64, bytes: usize) -> String {
     let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let noise: Vec<u8> = std::iter::repeat_with(|| {
         state ^= state << 13;

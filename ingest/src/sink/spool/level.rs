@@ -15,8 +15,9 @@ use weir_service::readiness::ReadinessCheck;
 use weir_service::telemetry::chain;
 
 use super::put::ANSWER_TIMEOUT;
+use super::stranded::Stranded;
 use super::{Spool, SpoolError, Spooler, stream};
-use crate::metrics::IngestMetrics;
+use crate::metrics::{DrainTrouble, IngestMetrics};
 
 /// How often it is looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -40,6 +41,7 @@ pub struct SpoolLevel {
     /// 0 for no spool: then what is left of an earlier one is looked at.
     bytes_max: i64,
     health: Health,
+    stranded: Stranded,
     metrics: IngestMetrics,
 }
 
@@ -56,7 +58,8 @@ impl SpoolLevel {
         let mut context = jetstream::new(client.clone());
         context.set_timeout(ANSWER_TIMEOUT);
         let bytes_max = i64::try_from(bytes_max).unwrap_or(i64::MAX);
-        Self { client, context, bytes_max, health: Health { check, refused_at: Arc::default() }, metrics }
+        let health = Health { check, refused_at: Arc::default() };
+        Self { client, context, bytes_max, health, stranded: Stranded::default(), metrics }
     }
 
     /// The spool that is looked at; `None` where there is to be none.
@@ -66,7 +69,7 @@ impl SpoolLevel {
     }
 
     /// Looks until `hard_stop`.
-    pub async fn watch(self, hard_stop: CancellationToken) -> Result<(), Infallible> {
+    pub async fn watch(mut self, hard_stop: CancellationToken) -> Result<(), Infallible> {
         loop {
             match self.look().await {
                 Ok(()) => {}
@@ -79,7 +82,7 @@ impl SpoolLevel {
         }
     }
 
-    async fn look(&self) -> Result<(), SpoolError> {
+    async fn look(&mut self) -> Result<(), SpoolError> {
         if self.client.connection_state() != State::Connected {
             return Err(SpoolError::Away);
         }
@@ -105,6 +108,13 @@ impl SpoolLevel {
         } else {
             self.health.pass();
         }
+        let server_id = self.client.server_info().server_id;
+        match self.stranded.look(&stream, &state, &server_id).await {
+            Ok(false) => {}
+            Ok(true) => self.metrics.drain_trouble(DrainTrouble::Stranded),
+            // That is no reason to take nothing.
+            Err(error) => tracing::warn!(error = chain(&error), "the spool's consumer cannot be looked at"),
+        }
         Ok(())
     }
 }
@@ -118,7 +128,7 @@ impl Health {
         // That is the batch's fault.
         if !matches!(error, SpoolError::RowTooLarge { .. }) {
             *self.refused_at.lock().expect("nobody panics while holding it") = Some(Instant::now());
-            self.fail(&error.to_string());
+            self.fail(&chain(error));
         }
     }
 

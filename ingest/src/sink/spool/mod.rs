@@ -21,6 +21,7 @@ mod item;
 mod level;
 mod put;
 mod settling;
+mod stranded;
 mod stream;
 
 pub use drain::Drainer;

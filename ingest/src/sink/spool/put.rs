@@ -27,6 +27,8 @@ const AWAY_PAUSE: Duration = Duration::from_secs(1);
 const WAITING_BYTES_MAX: usize = 32 << 20;
 /// The largest message, whatever the server takes: JetStream is not made for larger ones.
 const MESSAGE_BYTES_MAX: usize = 8 << 20;
+/// What NATS's silence may mean: it does not answer to a message that it could not write, nor to any after it.
+const SILENT: &str = "the spool does not take a batch: nats is slow, or could not write to its disk; then it takes nothing until it is restarted";
 /// What of a message is not its payload: NATS counts subject and headers too.
 const ENVELOPE_BYTES: usize = 1 << 10;
 
@@ -160,7 +162,11 @@ impl Spooler {
             self.away_since = Some(Instant::now());
         }
         self.stream_is_there = false;
-        tracing::warn!(error = chain(&error), "the spool does not take a batch");
+        if error.kind() == PublishErrorKind::TimedOut {
+            tracing::warn!(error = chain(&error), "{SILENT}");
+        } else {
+            tracing::warn!(error = chain(&error), "the spool does not take a batch");
+        }
         Err(SpoolError::Publish(error))
     }
 }

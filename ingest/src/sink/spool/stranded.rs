@@ -1,0 +1,74 @@
+//! Messages that are committed and are in the stream all the same: they are handed out once more.
+//!
+//! After a write to a stream failed, for a full disk say, NATS (2.14 and later) changes nothing of that stream any more until
+//! it is restarted. Its consumer notes acknowledgements even so, while the messages stay. Once it is restarted it would give
+//! them to nobody, and they would take up room for ever. A consumer that is made anew is given all that is there: what is
+//! committed is found by its ids, and leaves. That is done once per start of NATS, since before the restart it helps
+//! nothing but counts every record once more.
+
+use async_nats::jetstream::consumer;
+use async_nats::jetstream::stream::{State, Stream};
+use weir_event::bus;
+
+use super::{SpoolError, stream};
+
+/// How many looks in a row have to find them: an acknowledgement may be on its way.
+const LOOKS: u32 = 3;
+
+/// Looks for them.
+#[derive(Debug, Default)]
+pub(super) struct Stranded {
+    /// Looks in a row that found some.
+    looks: u32,
+    /// The start of NATS that has handed them out once more.
+    handed_out_by: Option<String>,
+}
+
+impl Stranded {
+    /// Looks, given the state of the stream a moment ago, and has what is found handed out once more. Gives whether there are
+    /// some that stay even so, which a restart of NATS is the remedy for. `server_id` tells one start of NATS from another.
+    /// Sees to it that there is a consumer, too: when the disk is full it is too late.
+    pub(super) async fn look(
+        &mut self,
+        stream: &Stream,
+        before: &State,
+        server_id: &str,
+    ) -> Result<bool, SpoolError> {
+        let Ok(consumer) = stream.consumer_info(bus::SPOOL_CONSUMER).await else {
+            stream::consumer(stream).await?;
+            return Ok(false);
+        };
+        let after = stream.get_info().await.map_err(SpoolError::Info)?.state;
+        match stranded(before, &consumer, &after) {
+            Some(0) => self.looks = 0,
+            Some(_) => self.looks += 1,
+            // It is busy; nobody knows.
+            None => {}
+        }
+        if self.looks < LOOKS {
+            return Ok(false);
+        }
+        if self.handed_out_by.as_deref() == Some(server_id) {
+            if self.looks == LOOKS {
+                self.looks += 1;
+                tracing::error!(
+                    "the spool keeps messages that are committed: after a failed write, for a full disk say, nats changes \
+                     nothing of a stream until it is restarted"
+                );
+            }
+            return Ok(true);
+        }
+        tracing::warn!("the spool keeps messages that are committed; they are handed out once more");
+        // Those who drain make it anew.
+        stream.delete_consumer(bus::SPOOL_CONSUMER).await.map_err(SpoolError::Consumer)?;
+        *self = Self { looks: 0, handed_out_by: Some(server_id.to_owned()) };
+        Ok(false)
+    }
+}
+
+/// How many messages of the stream its consumer is done with; `None` where it changed while it was looked at.
+fn stranded(before: &State, consumer: &consumer::Info, after: &State) -> Option<u64> {
+    let key = |state: &State| (state.messages, state.first_sequence, state.last_sequence);
+    let owed = consumer.num_pending + consumer.num_ack_pending as u64;
+    (key(before) == key(after)).then(|| after.messages.saturating_sub(owed))
+}
