@@ -86,6 +86,11 @@ pub const KEYS: &[Key] = &[
         "how much of what is pushed while ClickHouse is away is kept in JetStream, compressed; 0B to refuse it instead",
     )
     .default("1GiB"),
+    Key::new(
+        "ingest.reconcile_interval",
+        "how often to look for what a killed process left behind, and for rollups that differ from their rows",
+    )
+    .default("1m"),
     redact::KEYS[0],
     redact::KEYS[1],
     redact::KEYS[2],
@@ -128,6 +133,8 @@ pub struct IngestConfig {
     pub write_timeout: Duration,
     /// The size of the spool, 0 for none.
     pub spool_bytes_max: u64,
+    /// From one look for what is to be put right to the next.
+    pub reconcile_interval: Duration,
     /// What is kept of texts.
     pub redactor: Redactor,
     /// What topics are consumed, if any.
@@ -156,6 +163,8 @@ impl IngestConfig {
         let write_timeout =
             reader.get_in("ingest.write_timeout", Duration::from_millis(100)..=Duration::from_mins(10));
         let spool_bytes_max: Result<ByteSize, _> = reader.get("ingest.spool_bytes_max");
+        let reconcile_interval =
+            reader.get_in("ingest.reconcile_interval", Duration::from_secs(1)..=Duration::from_hours(1));
         let redactor = redact::read(&mut reader);
         let kafka = consume::read(&mut reader);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
@@ -175,6 +184,7 @@ impl IngestConfig {
                 group: group?,
                 write_timeout: write_timeout?,
                 spool_bytes_max: spool_bytes_max?.bytes(),
+                reconcile_interval: reconcile_interval?,
                 redactor: redactor?,
                 kafka: kafka?,
                 clickhouse: clickhouse?,

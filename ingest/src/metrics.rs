@@ -1,5 +1,7 @@
 //! What ingest counts. Names are an enum; labels are closed sets.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,32 +11,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use weir_event::Source;
-use weir_service::metrics::{MetricName, Metrics};
+use weir_service::metrics::Metrics;
 
+use self::names::IngestMetric;
 use crate::redact::{Outcome, Rules, Tally};
 use crate::sink::Receipt;
-
-#[derive(Clone, Copy, Debug)]
-enum IngestMetric {
-    Pushes,
-    Records,
-    SealedRecords,
-    WriteFailures,
-    WriteSeconds,
-    WriteEvents,
-    RacesRepaired,
-    RecordsInFlight,
-    LedgerImbalance,
-    UsageMessagesDropped,
-    RedactedRecords,
-    Redactions,
-    SendersFileStale,
-    DrainedRecords,
-    DrainTroubles,
-    SpoolMessages,
-    SpoolBytes,
-    SpoolRecords,
-}
 
 /// What became of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -159,6 +140,8 @@ pub struct IngestMetrics {
     races_repaired: Counter,
     records_in_flight: Family<SourceLabels, Gauge>,
     ledger_imbalance: Family<SourceLabels, Gauge>,
+    rollup_minutes_differing: Gauge,
+    rollup_minutes_told: Counter,
     usage_messages_dropped: Family<DropLabels, Counter>,
     redacted_records: Family<PolicyLabels, Counter>,
     redactions: Family<RuleLabels, Counter>,
@@ -185,6 +168,9 @@ impl IngestMetrics {
             write_events: metrics.register(IngestMetric::WriteEvents, events),
             records_in_flight: metrics.register(IngestMetric::RecordsInFlight, Family::default()),
             ledger_imbalance: metrics.register(IngestMetric::LedgerImbalance, Family::default()),
+            rollup_minutes_differing: metrics
+                .register(IngestMetric::RollupMinutesDiffering, Gauge::default()),
+            rollup_minutes_told: metrics.register(IngestMetric::RollupMinutesTold, Counter::default()),
             races_repaired: metrics.register(IngestMetric::RacesRepaired, Counter::default()),
             usage_messages_dropped: metrics.register(IngestMetric::UsageMessagesDropped, Family::default()),
             redacted_records: metrics.register(IngestMetric::RedactedRecords, Family::default()),
@@ -288,6 +274,15 @@ impl IngestMetrics {
         gauge.set(i64::try_from(records).unwrap_or(i64::MAX));
     }
 
+    /// Says how many minutes have a rollup that differs from their rows for longer than the aggregator may take.
+    pub(crate) fn rollup_minutes_differing(&self, minutes: usize) {
+        self.rollup_minutes_differing.set(i64::try_from(minutes).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn rollup_minutes_told(&self, minutes: usize) {
+        self.rollup_minutes_told.inc_by(minutes as u64);
+    }
+
     pub(crate) fn races_repaired(&self, rows: usize) {
         self.races_repaired.inc_by(rows as u64);
     }
@@ -327,65 +322,5 @@ impl IngestMetrics {
         } else {
             in_flight.dec_by(count)
         };
-    }
-}
-
-impl MetricName for IngestMetric {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Pushes => "ingest_pushes",
-            Self::Records => "ingest_records",
-            Self::SealedRecords => "ingest_sealed_records",
-            Self::WriteFailures => "ingest_write_failures",
-            Self::WriteSeconds => "ingest_write_seconds",
-            Self::WriteEvents => "ingest_write_events",
-            Self::RecordsInFlight => "ingest_records_in_flight",
-            Self::LedgerImbalance => "ingest_ledger_imbalance",
-            Self::RacesRepaired => "ingest_races_repaired",
-            Self::UsageMessagesDropped => "ingest_usage_messages_dropped",
-            Self::RedactedRecords => "ingest_redacted_records",
-            Self::Redactions => "ingest_redactions",
-            Self::SendersFileStale => "ingest_senders_file_stale",
-            Self::DrainedRecords => "ingest_drained_records",
-            Self::DrainTroubles => "ingest_drain_troubles",
-            Self::SpoolMessages => "ingest_spool_messages",
-            Self::SpoolBytes => "ingest_spool_bytes",
-            Self::SpoolRecords => "ingest_spool_records",
-        }
-    }
-
-    fn help(self) -> &'static str {
-        match self {
-            Self::Pushes => "pushes, by what became of them",
-            Self::Records => "records, by source and what became of them",
-            Self::SealedRecords => "stored or duplicate records with a field that could not be decrypted",
-            Self::WriteFailures => {
-                "writes to ClickHouse that failed; their senders were asked to come back, or their batches put away"
-            }
-            Self::WriteSeconds => "time from taking a group of batches to having it committed",
-            Self::WriteEvents => "events in one write",
-            Self::RecordsInFlight => "records that were read and whose way has not ended, by source",
-            Self::LedgerImbalance => {
-                "records by which the ledger of the last closed hours is off, by source: 0 when it balances"
-            }
-            Self::RacesRepaired => "rows taken out because another process had stored their event too",
-            Self::UsageMessagesDropped => "usage messages that were not published, by reason",
-            Self::RedactedRecords => {
-                "records as they came in, by their gateway's policy for texts and the most it did"
-            }
-            Self::Redactions => "places in texts that were blanked, by rule and policy",
-            Self::SendersFileStale => {
-                "1 while the senders file cannot be used and the tokens from before count on"
-            }
-            Self::DrainedRecords => {
-                "records that were committed from the spool, by source and what became of them"
-            }
-            Self::DrainTroubles => {
-                "attempts to commit a message of the spool that stays there, by what is wrong with it"
-            }
-            Self::SpoolMessages => "messages in the spool; the same from every process",
-            Self::SpoolBytes => "bytes of the spool, compressed; the same from every process",
-            Self::SpoolRecords => "records in the spool, by source; the same from every process",
-        }
     }
 }

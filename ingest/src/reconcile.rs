@@ -1,12 +1,15 @@
 //! Puts right what a process left that was killed in the middle of a write, and watches the ledger.
 //!
 //! In: what is in ClickHouse, looked at when the process starts and every minute. Out: rows that two processes stored are
-//! one again ([`doubles`]), minutes whose rows were taken out are told of, writes that the ledger lacks are entered, and
-//! the metrics say whether it balances ([`ledger`]). Every step may be taken by several processes at once, and may be
-//! taken again.
+//! one again ([`doubles`]), minutes whose rows were taken out are told of, writes that the ledger lacks are entered, the
+//! metrics say whether it balances ([`ledger`]), and minutes are told of whose rollup is not what their rows come to
+//! ([`rollups`]). Every step may be taken by several processes at once, and may be taken again.
 
 mod doubles;
 mod ledger;
+mod rollups;
+mod slices;
+mod suspects;
 
 use std::time::Duration;
 
@@ -15,11 +18,9 @@ use tokio_util::sync::CancellationToken;
 use weir_service::clock::SharedClock;
 use weir_service::telemetry::chain;
 
+use self::suspects::Suspects;
 use crate::metrics::IngestMetrics;
 use crate::sink::{Races, SinkError, Store};
-
-/// From the end of one look to the next.
-const INTERVAL: Duration = Duration::from_mins(1);
 
 /// The one that looks.
 #[derive(Debug)]
@@ -28,13 +29,23 @@ pub(crate) struct Reconciler {
     races: Races,
     clock: SharedClock,
     metrics: IngestMetrics,
+    /// From the end of one look to the next.
+    interval: Duration,
+    suspects: Suspects,
     /// Whether this process has looked at more than the last minutes.
     has_looked_back: bool,
 }
 
 impl Reconciler {
-    pub(crate) const fn new(store: Store, races: Races, clock: SharedClock, metrics: IngestMetrics) -> Self {
-        Self { store, races, clock, metrics, has_looked_back: false }
+    pub(crate) fn new(
+        store: Store,
+        races: Races,
+        clock: SharedClock,
+        metrics: IngestMetrics,
+        interval: Duration,
+    ) -> Self {
+        let suspects = Suspects::default();
+        Self { store, races, clock, metrics, interval, suspects, has_looked_back: false }
     }
 
     /// Looks until the process stops.
@@ -48,7 +59,7 @@ impl Reconciler {
                         tracing::warn!(error = chain(&error), "cannot look for what is to be put right");
                     }
                 }
-                sleep(INTERVAL).await;
+                sleep(self.interval).await;
             }
         };
         let _: Option<()> = stop.run_until_cancelled(look).await;
@@ -59,6 +70,7 @@ impl Reconciler {
         self.repair_doubles(now_ms).await?;
         self.tell_again().await?;
         self.enter_what_is_missing(now_ms).await?;
-        self.weigh(now_ms).await
+        self.weigh(now_ms).await?;
+        self.compare_rollups(now_ms).await
     }
 }

@@ -146,8 +146,9 @@ fn start_sink(
 ) -> Sink {
     let (announcer, publisher) = Announcer::new(bus.clone(), metrics.clone());
     let races = Races::new(store.clone(), announcer.clone(), metrics.clone());
-    let reconciler = Reconciler::new(store.clone(), races, SystemClock::shared(), metrics.clone());
     let clock = SystemClock::shared();
+    let interval = config.reconcile_interval;
+    let reconciler = Reconciler::new(store.clone(), races, clock.clone(), metrics.clone(), interval);
     let (writer, sink) = Writer::new(config.group, store.clone(), announcer, clock, metrics.clone());
     spawn_sink(lifecycle, Parts { writer, publisher, reconciler }, readiness.register(PREDECESSORS));
     sink

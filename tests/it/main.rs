@@ -17,5 +17,6 @@ mod query_api;
 mod races;
 mod redact;
 mod reprice;
+mod rollups;
 mod soak;
 mod spool;

@@ -80,6 +80,7 @@ async fn check(world: &World, counts: &Counts, mut obligations: Obligations) {
     rows_are(world, &obligations).await;
     ledger_balances(world).await;
     eventually(LIMIT, 0, || spooled(&system.weir.nats)).await;
+    rollups_equal_rows(world).await;
 }
 
 /// Every obligation is there once, and nothing else.
@@ -116,4 +117,14 @@ async fn ledger_balances(world: &World) {
     assert_eq!(system.sql(UNBALANCED).await, "0");
     let rows = system.sql("SELECT count() FROM logs").await;
     eventually(LIMIT, rows, || system.sql(ENTERED)).await;
+}
+
+/// Whatever became of the word of a row, by itself the minute that it is of comes to what its rows do.
+async fn rollups_equal_rows(world: &World) {
+    const ROWS: &str = "SELECT toStartOfMinute(created_at) AS minute, provider, model, token, count(), sum(tokens_in), \
+        sum(cost) FROM logs GROUP BY ALL ORDER BY ALL";
+    const ROLLUPS: &str = "SELECT minute, provider, model, token, requests, tokens_in, cost FROM usage_1m FINAL \
+        WHERE requests > 0 ORDER BY ALL";
+    let rows = world.system.sql(ROWS).await;
+    eventually(LIMIT, rows, || world.system.sql(ROLLUPS)).await;
 }

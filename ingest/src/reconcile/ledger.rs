@@ -12,9 +12,9 @@ use weir_event::Source;
 use weir_store::LedgerRow;
 
 use super::Reconciler;
+use super::slices::MINUTE_MS;
 use crate::sink::{REPLAYED, SinkError};
 
-const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
 /// A write that is younger than this may be under way, with all the time that it takes to settle it.

@@ -21,6 +21,8 @@ const PARTITIONS: i32 = 4;
 const DISK_MIB: u32 = 512;
 /// Long enough for work, short enough for outcomes to be unknown while something is frozen.
 const WRITE_TIMEOUT: (&str, &str) = ("WEIR_INGEST_WRITE_TIMEOUT", "1s");
+/// So that what is to be put right is put right within the test.
+const RECONCILE_INTERVAL: (&str, &str) = ("WEIR_INGEST_RECONCILE_INTERVAL", "5s");
 
 pub(super) struct World {
     pub(super) system: System,
@@ -40,7 +42,8 @@ impl World {
         let dir = TempDir::new().unwrap();
         let installation = Installation::detect().unwrap();
         let kafka = start_kafka(&installation, &dir).await;
-        let mut variables = vec![(WRITE_TIMEOUT.0, WRITE_TIMEOUT.1.to_owned())];
+        let mut variables =
+            [WRITE_TIMEOUT, RECONCILE_INTERVAL].map(|(name, text)| (name, text.to_owned())).to_vec();
         if let Some(kafka) = &kafka {
             variables.push(("WEIR_INGEST_KAFKA_BROKERS", kafka.brokers.clone()));
             variables.push(("WEIR_INGEST_KAFKA_TOPICS", format!("{TOPIC}=logpush:acc/gw")));
