@@ -48,6 +48,34 @@ async fn what_a_killed_process_stored_and_did_not_enter_is_entered_by_the_next()
 }
 
 #[tokio::test]
+async fn what_was_taken_out_of_an_unentered_write_is_entered_with_it() {
+    let system = System::start().await;
+    let at = "(now() - INTERVAL 10 MINUTE)";
+    // Of write 10 two rows are left of five, of write 12 none of two, of write 14 one is being taken out just now.
+    for (write, left, taken_out) in [(10, 0..2, 2..5), (12, 10..10, 10..12), (14, 20..21, 20..21)] {
+        for number in left {
+            let row = "INSERT INTO logs (account_id, gateway_id, id, created_at, started_at, ingested_at, source, write_id) \
+                SELECT 'acc', 'gw', leftPad";
+            system.sql(&format!("{row}('{number}', 26, '0'), {at}, {at}, {at}, 'http', {write}")).await;
+        }
+        for number in taken_out {
+            let correction = "INSERT INTO ledger (hour, source, account_id, write_id, subject, stored, duplicates, \
+                    gateway_id, minute, entered_at, version) SELECT toStartOfHour";
+            let rest =
+                format!("'http', 'acc', {write}, leftPad('{number}', 26, '0'), -1, 1, 'gw', {at}, {at}, 2");
+            system.sql(&format!("{correction}({at}), {rest}")).await;
+        }
+    }
+    system.weir.ingest.kill_hard().unwrap();
+    system.weir.ingest.restart(Weir::START_LIMIT).await.unwrap();
+    let entries = "SELECT write_id, received, stored, duplicates, version FROM ledger FINAL WHERE subject = '' ORDER BY ALL";
+    let expected = "10\t5\t5\t0\t0\n12\t2\t2\t0\t0\n14\t1\t1\t0\t0";
+    eventually(LIMIT, expected.to_owned(), || system.sql(entries)).await;
+    // As if the last one had been deleted.
+    assert_eq!(system.sql(SUMS).await, "8\t2\t6\t0\t0");
+}
+
+#[tokio::test]
 async fn a_row_that_is_missing_shows_in_the_metrics() {
     let system = System::start().await;
     let two_hours_ago = "now() - INTERVAL 2 HOUR";

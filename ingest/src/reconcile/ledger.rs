@@ -2,11 +2,13 @@
 //!
 //! A process that is killed after it has stored rows and before it has entered them in the ledger leaves rows that no
 //! entry tells of. They are counted and entered when their writer cannot be at work any more, in a version that gives way
-//! to the writer's own should it come after all.
+//! to the writer's own should it come after all. What has been taken out of them meanwhile has corrections of its own,
+//! which say that a row less is stored: so it was stored, and is counted with the others.
 
 use std::collections::BTreeMap;
 
 use clickhouse::Row;
+use clickhouse::query::Query;
 use serde::Deserialize;
 use weir_event::Source;
 use weir_store::LedgerRow;
@@ -55,41 +57,38 @@ struct RowsRow {
 impl Reconciler {
     /// Enters the writes that the ledger does not know.
     pub(super) async fn enter_what_is_missing(&self, now_ms: i64) -> Result<(), SinkError> {
-        const LOGS: &str = "SELECT toUInt32(toUnixTimestamp(toStartOfHour(ingested_at))) AS hour, source, account_id, \
-                write_id, count() AS rows \
-            FROM logs WHERE ingested_at >= fromUnixTimestamp64Milli(?) AND ingested_at < fromUnixTimestamp64Milli(?) \
-                AND write_id NOT IN (SELECT write_id FROM ledger WHERE hour >= toStartOfHour(fromUnixTimestamp64Milli(?, 'UTC')) \
-                    AND subject = '') \
-            GROUP BY hour, source, account_id, write_id";
+        // By its id a row is counted once that is taken out just now. Of a write without any row in logs the corrections
+        // say how old it is at least.
+        const STORED: &str = "SELECT hour, source, account_id, write_id, sum(times) AS rows FROM ( \
+                SELECT hour, source, account_id, write_id, subject, max(times) AS times, max(at) AS latest FROM ( \
+                    SELECT toUInt32(toUnixTimestamp(toStartOfHour(ingested_at))) AS hour, source, account_id, write_id, \
+                        toString(id) AS subject, count() AS times, max(ingested_at) AS at \
+                    FROM logs WHERE ingested_at >= fromUnixTimestamp64Milli(?) AND write_id NOT IN entered \
+                    GROUP BY hour, source, account_id, write_id, subject \
+                    UNION ALL \
+                    SELECT toUInt32(toUnixTimestamp(hour)), source, account_id, write_id, subject, toUInt64(-stored), \
+                        entered_at \
+                    FROM ledger FINAL WHERE hour >= fromUnixTimestamp64Milli(?) AND subject != '' AND stored < 0 \
+                        AND write_id NOT IN entered \
+                ) GROUP BY hour, source, account_id, write_id, subject \
+            ) GROUP BY hour, source, account_id, write_id HAVING max(latest) < fromUnixTimestamp64Milli(?)";
         const LETTERS: &str = "SELECT toUInt32(toUnixTimestamp(toStartOfHour(received_at))) AS hour, source, account_id, \
                 write_id, uniqExact(digest) AS rows \
             FROM dead_letters WHERE received_at >= fromUnixTimestamp64Milli(?) AND received_at < fromUnixTimestamp64Milli(?) \
-                AND write_id NOT IN (SELECT write_id FROM ledger WHERE hour >= toStartOfHour(fromUnixTimestamp64Milli(?, 'UTC')) \
-                    AND subject = '') AND reason != 'undecryptable' \
+                AND write_id NOT IN entered AND reason != 'undecryptable' \
             GROUP BY hour, source, account_id, write_id";
         let look_back_ms = if self.has_looked_back { LOOK_BACK_MS } else { LOOK_BACK_FIRST_MS };
-        let (from, to) = (now_ms - look_back_ms, now_ms - UNDER_WAY_MS);
-        let logs = self.left(LOGS, from, to).await?;
-        let letters = self.left(LETTERS, from, to).await?;
-        let mut entries: BTreeMap<(u32, &str, &str, u64), LedgerRow<'_>> = BTreeMap::new();
-        for row in &logs {
-            let entry = entries.entry(row.key()).or_insert_with(|| row.entry());
-            entry.stored += signed(row.rows);
-            // What was a dead letter before was received then, and settled as what came again.
-            let counted =
-                if row.write_id & REPLAYED == 0 { &mut entry.received } else { &mut entry.duplicates };
-            *counted += if row.write_id & REPLAYED == 0 { signed(row.rows) } else { -signed(row.rows) };
-        }
-        for row in &letters {
-            let entry = entries.entry(row.key()).or_insert_with(|| row.entry());
-            entry.dead_lettered += signed(row.rows);
-            entry.received += signed(row.rows);
-        }
+        // Corrections have the hour of their write, so whole hours are looked at.
+        let from = (now_ms - look_back_ms).div_euclid(HOUR_MS) * HOUR_MS;
+        let to = now_ms - UNDER_WAY_MS;
+        let stored = self.left(self.unentered(STORED, from).bind(from).bind(from).bind(to)).await?;
+        let letters = self.left(self.unentered(LETTERS, from).bind(from).bind(to)).await?;
+        let entries = entries(&stored, &letters);
         if entries.is_empty() {
             return Ok(());
         }
         tracing::warn!(entries = entries.len(), "writes that were not in the ledger are entered");
-        self.store.enter(&entries.into_values().collect::<Vec<_>>()).await
+        self.store.enter(&entries).await
     }
 
     /// Says how far the ledger of the last hours is from being balanced.
@@ -119,10 +118,37 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn left(&self, statement: &str, from: i64, to: i64) -> Result<Vec<LeftRow>, SinkError> {
-        let query = self.store.client.query(statement).bind(from).bind(to).bind(from).fetch_all();
-        self.store.within("look for writes that are not in the ledger", query).await
+    /// A statement that knows as `entered` the writes that the ledger has.
+    fn unentered(&self, statement: &str, from: i64) -> Query {
+        const ENTERED: &str =
+            "SELECT write_id FROM ledger WHERE hour >= fromUnixTimestamp64Milli(?) AND subject = ''";
+        self.store.client.query(&format!("WITH entered AS ({ENTERED}) {statement}")).bind(from)
     }
+
+    async fn left(&self, query: Query) -> Result<Vec<LeftRow>, SinkError> {
+        self.store.within("look for writes that are not in the ledger", query.fetch_all()).await
+    }
+}
+
+/// What the ledger is to say of writes that have left these rows, those included that were taken out since, and letters.
+fn entries<'r>(stored: &'r [LeftRow], letters: &'r [LeftRow]) -> Vec<LedgerRow<'r>> {
+    let mut entries: BTreeMap<(u32, &str, &str, u64), LedgerRow<'_>> = BTreeMap::new();
+    for row in stored {
+        let entry = entries.entry(row.key()).or_insert_with(|| row.entry());
+        entry.stored += signed(row.rows);
+        // What was a dead letter before was received then, and settled as what came again.
+        if row.write_id & REPLAYED == 0 {
+            entry.received += signed(row.rows);
+        } else {
+            entry.duplicates -= signed(row.rows);
+        }
+    }
+    for row in letters {
+        let entry = entries.entry(row.key()).or_insert_with(|| row.entry());
+        entry.dead_lettered += signed(row.rows);
+        entry.received += signed(row.rows);
+    }
+    entries.into_values().collect()
 }
 
 /// By how many records each source is off: what was received and is nothing, and what is stored and is not there, or the
@@ -167,6 +193,23 @@ fn signed(count: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_write_left_is_entered_as_what_was_received() {
+        let left = |write_id, rows| LeftRow {
+            hour: 1,
+            source: "http".to_owned(),
+            account_id: "acc".to_owned(),
+            write_id,
+            rows,
+        };
+        let sums = |row: &LedgerRow<'_>| {
+            (row.write_id, row.received, row.stored, row.duplicates, row.dead_lettered, row.version)
+        };
+        let (stored, letters) = ([left(2, 10), left(3, 4)], [left(2, 1), left(6, 2)]);
+        let entries: Vec<_> = entries(&stored, &letters).iter().map(sums).collect();
+        assert_eq!(entries, [(2, 11, 10, 0, 1, 0), (3, 0, 4, -4, 0, 0), (6, 2, 0, 0, 2, 0)]);
+    }
 
     #[test]
     fn what_is_missing_in_one_hour_is_not_made_up_for_by_another() {
