@@ -134,7 +134,7 @@ async fn every_record_is_in_the_ledger_and_a_row_that_is_gone_is_missed() {
     let all = told(&system, "acc", "").await;
     assert_eq!((sums(&all), &all["balanced"]), ([12, 5, 5, 2, 0, 5], &json!(true)), "{all}");
     assert!(all["hours"].as_array().unwrap().iter().all(|hour| hour["source"] == "logpush"), "{all}");
-    assert_eq!(all["in_flight"], json!({"processes": 1, "records": {}}));
+    assert_eq!(all["in_flight"], json!({"processes": 1, "records": {}, "spooled": {}}));
 
     let second = system.second_ingest(Vec::new()).await;
     assert_eq!(told(&system, "acc", "").await["in_flight"]["processes"], 2);
@@ -156,6 +156,30 @@ async fn every_record_is_in_the_ledger_and_a_row_that_is_gone_is_missed() {
     let bad = system.get("/v1/ledger?account_id=acc&from=1&to=2026-01-01T00:00:00Z&source=x").await;
     assert_eq!(bad.status, StatusCode::BAD_REQUEST, "{}", bad.text);
     assert!(bad.text.contains("from: ") && bad.text.contains("source: "), "{}", bad.text);
+}
+
+#[tokio::test]
+async fn what_waits_in_the_spool_is_in_flight_until_it_is_stored() {
+    let system = System::start().await;
+    let weir = &system.weir;
+    weir.ingest.kill_hard().unwrap();
+    let nowhere = ("WEIR_CLICKHOUSE_URL", "http://127.0.0.1:1".to_owned());
+    let cut_off = system.second_ingest(vec![nowhere]).await;
+    let answer = system.push_at(cut_off.address, &lines(5)).await.unwrap().json();
+    assert_eq!(answer["spooled"], 5, "{answer}");
+    let all = told(&system, "acc", "").await;
+    assert_eq!((sums(&all), &all["in_flight"]["spooled"]), ([0; 6], &json!({"logpush": 5})), "{all}");
+    assert_eq!(told(&system, "acc", "&source=kafka").await["in_flight"]["spooled"], json!({}));
+
+    weir.ingest.restart(Weir::START_LIMIT).await.unwrap();
+    let spooled = async || told(&system, "acc", "").await["in_flight"]["spooled"].clone();
+    eventually(LIMIT, json!({}), spooled).await;
+    let all = told(&system, "acc", "").await;
+    assert_eq!((sums(&all), &all["balanced"]), ([5, 5, 0, 0, 0, 5], &json!(true)), "{all}");
+
+    weir.nats.service.kill_hard().unwrap();
+    let unknown = json!({"processes": null, "records": null, "spooled": null});
+    eventually(LIMIT, unknown, async || told(&system, "acc", "").await["in_flight"].clone()).await;
 }
 
 #[tokio::test]

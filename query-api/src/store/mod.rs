@@ -13,7 +13,7 @@ mod record;
 
 pub use aggregators::{Aggregators, LiveError};
 pub use error::StoreError;
-pub use ingests::{InFlight, Ingests};
+pub use ingests::{InFlight, Ingests, OnItsWay};
 pub use log_store::LogStore;
 pub use probe::watch;
 pub use record::{BodyHeads, LedgerHour, LogEntry, LogSummary};

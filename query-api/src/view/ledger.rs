@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde::Serialize;
 use weir_event::{Source, Timestamp};
 
-use crate::store::{InFlight, LedgerHour};
+use crate::store::{LedgerHour, OnItsWay};
 
 /// What `GET /v1/ledger` answers.
 #[derive(Debug, Serialize)]
@@ -40,38 +40,51 @@ pub struct HourView {
     pub balanced: bool,
 }
 
-/// What is on its way.
+/// What is on its way. What NATS does not tell is null.
 #[derive(Debug, Serialize)]
 pub struct InFlightView {
     /// How many ingest processes have answered. Those that do not answer in time are not counted.
-    pub processes: usize,
-    /// Records that were read and are not settled, by source.
-    pub records: BTreeMap<String, u64>,
+    pub processes: Option<usize>,
+    /// Records that these have read and not settled, by source.
+    pub records: Option<BTreeMap<&'static str, u64>>,
+    /// Records that wait in the spool for ClickHouse, by source. One that is being committed may be in a row already.
+    pub spooled: Option<BTreeMap<&'static str, u64>>,
 }
 
 impl LedgerView {
-    /// Puts together what the ledger has and what the processes say; of one `source` only, where one is named.
+    /// Puts together what the ledger has and what is on its way; of one `source` only, where one is named.
     #[must_use]
     pub fn new(
         hours: Range<Timestamp>,
         rows: Vec<LedgerHour>,
-        in_flight: &[InFlight],
+        on_its_way: &OnItsWay,
         source: Option<Source>,
     ) -> Self {
         let rows: Vec<_> = rows.into_iter().filter_map(HourView::of).collect();
-        let mut records: BTreeMap<String, u64> = BTreeMap::new();
-        let asked = |name: &str| source.is_none_or(|source| source.as_str() == name);
-        for (name, count) in in_flight.iter().flat_map(|answer| &answer.sources) {
-            if asked(name.as_str()) {
-                *records.entry(name.as_str().to_owned()).or_default() += count;
-            }
-        }
         Self {
             from: hours.start,
             to: hours.end,
             balanced: rows.iter().all(|row| row.balanced),
             hours: rows,
-            in_flight: InFlightView { processes: in_flight.len(), records },
+            in_flight: InFlightView::of(on_its_way, source),
+        }
+    }
+}
+
+impl InFlightView {
+    fn of(on_its_way: &OnItsWay, source: Option<Source>) -> Self {
+        let sums = |counts: &mut dyn Iterator<Item = (&Source, &u64)>| {
+            let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
+            for (name, count) in counts.filter(|(name, _)| source.is_none_or(|source| source == **name)) {
+                *sums.entry(name.as_str()).or_default() += count;
+            }
+            sums
+        };
+        let in_hand = on_its_way.in_hand.as_ref();
+        Self {
+            processes: in_hand.map(Vec::len),
+            records: in_hand.map(|answers| sums(&mut answers.iter().flat_map(|answer| &answer.sources))),
+            spooled: on_its_way.spooled.as_ref().map(|spooled| sums(&mut spooled.iter())),
         }
     }
 }
@@ -96,7 +109,10 @@ impl HourView {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::store::InFlight;
 
     fn row(received: i64, stored: i64, duplicates: i64, rows: i64) -> LedgerHour {
         LedgerHour {
@@ -112,30 +128,42 @@ mod tests {
         }
     }
 
-    fn view(rows: Vec<LedgerHour>, in_flight: &[InFlight], source: Option<Source>) -> LedgerView {
-        LedgerView::new(Timestamp::MIN..Timestamp::MAX, rows, in_flight, source)
+    fn view(rows: Vec<LedgerHour>, on_its_way: &OnItsWay, source: Option<Source>) -> LedgerView {
+        LedgerView::new(Timestamp::MIN..Timestamp::MAX, rows, on_its_way, source)
     }
 
     #[test]
     fn an_hour_balances_when_both_sums_do() {
-        let balanced = |row| view(vec![row], &[], None).balanced;
+        let balanced = |row| view(vec![row], &OnItsWay::default(), None).balanced;
         assert!(balanced(row(15, 5, 4, 5)));
         assert!(!balanced(row(16, 5, 4, 5)), "a record is nowhere");
         assert!(!balanced(row(15, 5, 4, 4)), "a row is gone");
         assert!(!balanced(row(15, 5, 4, 6)), "a row came from nowhere");
-        assert!(!view(vec![row(15, 5, 4, 5), row(15, 5, 4, 6)], &[], None).balanced);
+        assert!(!view(vec![row(15, 5, 4, 5), row(15, 5, 4, 6)], &OnItsWay::default(), None).balanced);
     }
 
     #[test]
-    fn what_is_in_flight_is_summed_over_the_processes() {
+    fn what_is_on_its_way_is_summed_over_the_processes_and_not_known_where_nobody_says() {
         let answer =
             |http, kafka| InFlight { sources: [(Source::Http, http), (Source::Kafka, kafka)].into() };
-        let all = view(Vec::new(), &[answer(1, 2), answer(3, 4)], None).in_flight;
+        let on_its_way = OnItsWay {
+            in_hand: Some(vec![answer(1, 2), answer(3, 4)]),
+            spooled: Some([(Source::Http, 5), (Source::Logpush, 6)].into()),
+        };
+        let in_flight = |on_its_way, source| {
+            serde_json::to_value(view(Vec::new(), on_its_way, source).in_flight).unwrap()
+        };
         assert_eq!(
-            (all.processes, all.records),
-            (2, [("http".to_owned(), 4), ("kafka".to_owned(), 6)].into())
+            in_flight(&on_its_way, None),
+            json!({"processes": 2, "records": {"http": 4, "kafka": 6}, "spooled": {"http": 5, "logpush": 6}})
         );
-        let kafka = view(Vec::new(), &[answer(1, 2)], Some(Source::Kafka)).in_flight;
-        assert_eq!((kafka.processes, kafka.records), (1, [("kafka".to_owned(), 2)].into()));
+        assert_eq!(
+            in_flight(&on_its_way, Some(Source::Kafka)),
+            json!({"processes": 2, "records": {"kafka": 6}, "spooled": {}})
+        );
+        assert_eq!(
+            in_flight(&OnItsWay::default(), None),
+            json!({"processes": null, "records": null, "spooled": null})
+        );
     }
 }

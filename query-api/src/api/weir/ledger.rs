@@ -28,9 +28,10 @@ struct Question {
 /// The handler.
 pub(super) async fn ledger(call: &Call) -> Result<Response, Error> {
     let Question { account_id, hours, source } = parse(&call.query).map_err(Error::Invalid)?;
-    let (rows, in_flight) =
-        tokio::join!(call.app.store.ledger(&account_id, &hours, source), call.app.ingests.in_flight(),);
-    Ok(json(StatusCode::OK, &LedgerView::new(hours, rows?, &in_flight, source)))
+    // On the heap: the questions to JetStream are large.
+    let on_its_way = Box::pin(call.app.ingests.on_its_way());
+    let (rows, on_its_way) = tokio::join!(call.app.store.ledger(&account_id, &hours, source), on_its_way);
+    Ok(json(StatusCode::OK, &LedgerView::new(hours, rows?, &on_its_way, source)))
 }
 
 /// Reads the question, or tells everything that is wrong with it.
