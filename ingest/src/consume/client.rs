@@ -14,12 +14,14 @@ use super::{ConsumeError, KafkaConfig};
 
 /// The properties of a consumer where the operator gives no others. What is queued ahead is bounded per partition: 2 MiB,
 /// and what one more fetch brings of it, 1 MiB as it is compressed or one message.
-const CONSUMER_DEFAULTS: [(&str, &str); 5] = [
+const CONSUMER_DEFAULTS: [(&str, &str); 6] = [
     ("client.id", "weir-ingest"),
     ("queued.max.messages.kbytes", "2048"),
     ("fetch.max.bytes", "8388608"),
     // A full queue is looked at again this soon; with the second that is the default, catching up would wait, not work.
     ("fetch.queue.backoff.ms", "20"),
+    // A message that was damaged on its way would be a dead letter, or worse.
+    ("check.crcs", "true"),
     // OpenSSL is built in, and knows no place of this machine.
     ("ssl.ca.location", "probe"),
 ];

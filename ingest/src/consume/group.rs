@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Statistics;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -22,9 +22,10 @@ use weir_service::lifecycle::Shutdown;
 use weir_service::readiness::ReadinessCheck;
 
 use super::client::{self, Event, GroupConsumer};
-use super::committer::{Committer, Committing};
+use super::committer::{ASK_LIMIT, Committer, Committing};
 use super::config::Topic;
-use super::metrics::Rebalance;
+use super::lost::Seen;
+use super::metrics::{Loss, Rebalance};
 use super::partition::{Budget, Draining, Means, Reading, TopicPartition};
 use super::{ConsumeError, Intake, KafkaConfig, KafkaMetrics};
 
@@ -81,6 +82,10 @@ impl Group {
         let consumer = Arc::new(consumer);
         let (sender, closed) = oneshot::channel();
         let committer = Committer::start(Arc::clone(&consumer), sender).map_err(ConsumeError::Thread)?;
+        for topic in config.topics.keys() {
+            metrics.lost(topic, Loss::Deleted, 0);
+            metrics.lost(topic, Loss::Damaged, 0);
+        }
         let poll_interval_max = config.properties.get("max.poll.interval.ms").and_then(|ms| ms.parse().ok());
         let poll_interval_max = Duration::from_millis(poll_interval_max.unwrap_or(POLL_INTERVAL_MAX_MS));
         Ok(Self {
@@ -127,7 +132,7 @@ impl Group {
 
     async fn heed(&mut self, event: Event, hard_stop: &CancellationToken) -> Result<(), ConsumeError> {
         match event {
-            Event::Assigned(partitions) => self.take_over(&partitions),
+            Event::Assigned(partitions) => self.take_over(&partitions).await,
             Event::Revoked(partitions) => {
                 let drain_limit = self.drain_limit;
                 let held = self.take(&partitions);
@@ -157,21 +162,38 @@ impl Group {
     }
 
     /// Each partition gets its queue before it is fetched from, so that no message comes past it.
-    fn take_over(&mut self, partitions: &TopicPartitionList) -> Result<(), ConsumeError> {
+    async fn take_over(&mut self, partitions: &TopicPartitionList) -> Result<(), ConsumeError> {
         let failed = |source| ConsumeError::Assignment { what: "taken over", source };
+        let committed = self.committed(partitions).await;
         for element in partitions.elements() {
-            let partition = TopicPartition { topic: element.topic().into(), number: element.partition() };
+            let partition = TopicPartition::of(&element);
             let topic = self.topics.get(element.topic()).cloned();
             let queue = self.consumer.split_partition_queue(element.topic(), element.partition());
             let (Some(topic), Some(queue)) = (topic, queue) else {
                 return Err(failed(KafkaError::Subscription(partition.to_string())));
             };
-            let reading = Reading::begin(partition.clone(), topic, queue, self.means.clone());
-            self.held.insert(partition, Held { reading, committed: None });
+            let committed = committed.get(&partition).copied();
+            let reading = Reading::begin((partition.clone(), topic), queue, self.means.clone(), committed);
+            self.held.insert(partition, Held { reading, committed });
         }
         tracing::info!(partitions = partitions.count(), "partitions are taken over");
         self.means.metrics.rebalance(Rebalance::Assigned);
         self.consumer.incremental_assign(partitions).map_err(failed)
+    }
+
+    /// Where the group stands, as far as it says so in time: only what is counted as lost depends on it. Asked before anything
+    /// of these partitions is committed here.
+    async fn committed(&self, partitions: &TopicPartitionList) -> BTreeMap<TopicPartition, i64> {
+        let Ok(Ok(Ok(found))) = timeout(ASK_LIMIT, self.committer.ask(partitions.clone())).await else {
+            tracing::warn!("where the group stands is not known; what was deleted meanwhile is not counted");
+            return BTreeMap::new();
+        };
+        let offset = |element: TopicPartitionListElem<'_>| match element.offset() {
+            Offset::Offset(offset) => Some((TopicPartition::of(&element), offset)),
+            // It has none.
+            _ => None,
+        };
+        found.elements().into_iter().filter_map(offset).collect()
     }
 
     fn give_back(&self, partitions: &TopicPartitionList) -> Result<(), ConsumeError> {
@@ -180,11 +202,8 @@ impl Group {
     }
 
     fn take(&mut self, partitions: &TopicPartitionList) -> Vec<(TopicPartition, Held)> {
-        let keys = partitions
-            .elements()
-            .into_iter()
-            .map(|element| TopicPartition { topic: element.topic().into(), number: element.partition() });
-        keys.filter_map(|key| self.held.remove_entry(&key)).collect()
+        let elements = partitions.elements();
+        elements.iter().map(TopicPartition::of).filter_map(|key| self.held.remove_entry(&key)).collect()
     }
 
     /// Waits until what was read is committed, for as long as may be, and commits how far that went.
@@ -274,6 +293,10 @@ impl Group {
             let committed = held.committed.or(known(seen.committed_offset)).or(known(seen.lo_offset));
             if let (Some(end), Some(committed)) = (known(seen.hi_offset), committed) {
                 self.means.metrics.lag(partition, (end - committed).max(0));
+            }
+            if let Some(low) = known(seen.lo_offset) {
+                let is_read = seen.fetchq_cnt == 0 && seen.next_offset >= low;
+                self.means.tell_of_losses(partition, held.reading.lost(Seen { low, is_read }));
             }
         }
     }

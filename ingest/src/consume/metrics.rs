@@ -17,6 +17,7 @@ enum KafkaMetric {
     CommitFailures,
     Errors,
     DeadLettersProduced,
+    LostOffsets,
 }
 
 /// What a rebalance did.
@@ -28,6 +29,21 @@ pub(super) enum Rebalance {
     Revoked,
     /// Partitions were taken away: the group believed this member dead.
     Lost,
+}
+
+/// Why offsets of a partition were not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(super) enum Loss {
+    /// The broker deleted them first.
+    Deleted,
+    /// Their batch is damaged, or of a format that is not known.
+    Damaged,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LossLabels {
+    topic: String,
+    reason: Loss,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -50,6 +66,7 @@ pub(crate) struct KafkaMetrics {
     commit_failures: Counter,
     errors: Counter,
     dead_letters_produced: Counter,
+    lost_offsets: Family<LossLabels, Counter>,
 }
 
 impl KafkaMetrics {
@@ -63,6 +80,7 @@ impl KafkaMetrics {
             commit_failures: metrics.register(KafkaMetric::CommitFailures, Counter::default()),
             errors: metrics.register(KafkaMetric::Errors, Counter::default()),
             dead_letters_produced: metrics.register(KafkaMetric::DeadLettersProduced, Counter::default()),
+            lost_offsets: metrics.register(KafkaMetric::LostOffsets, Family::default()),
         }
     }
 
@@ -93,6 +111,11 @@ impl KafkaMetrics {
         self.errors.inc();
     }
 
+    /// Counts offsets that were not read. With 0 of them the counter is there, so that its growth can be seen.
+    pub(super) fn lost(&self, topic: &str, reason: Loss, offsets: u64) {
+        self.lost_offsets.get_or_create(&LossLabels { topic: topic.to_owned(), reason }).inc_by(offsets);
+    }
+
     pub(super) fn dead_letter_produced(&self) {
         self.dead_letters_produced.inc();
     }
@@ -113,6 +136,7 @@ impl MetricName for KafkaMetric {
             Self::CommitFailures => "ingest_kafka_commit_failures",
             Self::Errors => "ingest_kafka_errors",
             Self::DeadLettersProduced => "ingest_kafka_dead_letters_produced",
+            Self::LostOffsets => "ingest_kafka_lost_offsets",
         }
     }
 
@@ -124,6 +148,7 @@ impl MetricName for KafkaMetric {
             Self::CommitFailures => "offset commits that failed; they are repeated",
             Self::Errors => "errors that the Kafka client told of while reading",
             Self::DeadLettersProduced => "messages that were produced to the dead letter topic",
+            Self::LostOffsets => "offsets that were never read, by topic and reason: their messages are lost",
         }
     }
 }

@@ -17,6 +17,7 @@ mod delivery;
 mod error;
 mod group;
 mod intake;
+mod lost;
 mod metrics;
 mod partition;
 mod properties;

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::{FutureExt, StreamExt};
+use rdkafka::Message;
 use rdkafka::consumer::stream_consumer::StreamPartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +23,8 @@ use super::client::GroupContext;
 use super::config::Topic;
 use super::delivery::{BUDGET_UNIT_BYTES, Begin, Delivery};
 use super::intake::Intake;
-use super::metrics::KafkaMetrics;
+use super::lost::{Losses, Lost, Seen};
+use super::metrics::{KafkaMetrics, Loss};
 
 /// How many deliveries of a partition may wait behind the one that is being committed.
 const WAITING_MAX: usize = 1;
@@ -58,6 +61,7 @@ pub(super) struct Reading {
     stop: CancellationToken,
     task: AbortOnDropHandle<Result<(), JoinError>>,
     progress: Progress,
+    losses: Losses,
 }
 
 /// A partition that is read no more, and owes what was read.
@@ -77,6 +81,7 @@ struct Reader {
     topic: Topic,
     queue: Queue,
     means: Means,
+    losses: Losses,
 }
 
 /// A delivery that is being committed.
@@ -86,12 +91,18 @@ struct UnderWay {
 }
 
 impl Reading {
-    /// Begins to read the partition.
-    pub(super) fn begin(partition: TopicPartition, topic: Topic, queue: Queue, means: Means) -> Self {
-        let (stop, progress) = (CancellationToken::new(), Progress::none());
-        let reader = Reader { partition, topic, queue, means };
+    /// Begins to read the partition, whose offset `committed` is known to be committed.
+    pub(super) fn begin(
+        (partition, topic): (TopicPartition, Topic),
+        queue: Queue,
+        means: Means,
+        committed: Option<i64>,
+    ) -> Self {
+        let (stop, progress) = (CancellationToken::new(), Progress::from(committed));
+        let losses = Losses::of(committed);
+        let reader = Reader { partition, topic, queue, means, losses: losses.clone() };
         let task = AbortOnDropHandle::new(tokio::spawn(reader.run(stop.clone(), progress.clone())));
-        Self { stop, task, progress }
+        Self { stop, task, progress, losses }
     }
 
     /// Stops to read.
@@ -103,6 +114,15 @@ impl Reading {
     /// The offset that may be committed, if any.
     pub(super) fn committable(&self) -> Option<i64> {
         self.progress.get()
+    }
+
+    /// What was lost of it since the last time.
+    pub(super) fn lost(&self, seen: Seen) -> Lost {
+        let lost = self.losses.look(seen);
+        if let Some((from, to)) = lost.passed {
+            self.progress.pass(from, to);
+        }
+        lost
     }
 
     /// Whether its task is gone, which only a defect does.
@@ -158,12 +178,13 @@ impl Reader {
             let first = match messages.next().await {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => {
-                    self.means.tell(&self.partition, &error);
+                    self.tell(&error);
                     continue;
                 }
                 // The stream has no end.
                 None => std::future::pending().await,
             };
+            self.losses.read(first.offset());
             let mut delivery = Delivery::begin(Begin {
                 partition: self.partition.clone(),
                 keeps_originals: self.means.intake.keeps_originals(),
@@ -174,12 +195,27 @@ impl Reader {
             drop(first);
             while !delivery.is_full(&limits) {
                 match messages.next().now_or_never() {
-                    Some(Some(Ok(message))) => delivery.add(&message, &self.topic, limits, now_ms),
-                    Some(Some(Err(error))) => self.means.tell(&self.partition, &error),
+                    Some(Some(Ok(message))) => {
+                        self.losses.read(message.offset());
+                        delivery.add(&message, &self.topic, limits, now_ms);
+                    }
+                    Some(Some(Err(error))) => self.tell(&error),
                     Some(None) | None => break,
                 }
             }
             return delivery.seal();
+        }
+    }
+
+    /// The client tries again by itself, but for what it cannot make out; what it says is for those who have to help it.
+    fn tell(&self, error: &KafkaError) {
+        self.means.metrics.error();
+        let (partition, told) = (&self.partition, error.to_string());
+        if is_loss(error) {
+            self.losses.pass_over();
+            tracing::error!(partition = %partition, error = told, "messages of a partition are passed over: their batch is damaged or of a newer format");
+        } else {
+            tracing::warn!(partition = %partition, error = told, "a partition cannot be read");
         }
     }
 }
@@ -223,14 +259,15 @@ impl Budget {
 }
 
 impl Means {
-    /// The client tries again by itself, but for what it cannot make out; what it says is for those who have to help it.
-    fn tell(&self, partition: &TopicPartition, error: &KafkaError) {
-        self.metrics.error();
-        let told = error.to_string();
-        if is_loss(error) {
-            tracing::error!(partition = %partition, error = told, "messages of a partition are passed over: their batch is damaged or of a newer format");
-        } else {
-            tracing::warn!(partition = %partition, error = told, "a partition cannot be read");
+    pub(super) fn tell_of_losses(&self, partition: &TopicPartition, lost: Lost) {
+        let Lost { deleted, damaged, .. } = lost;
+        if deleted > 0 {
+            tracing::error!(partition = %partition, offsets = deleted, "messages were deleted by the broker before they were read");
+            self.metrics.lost(&partition.topic, Loss::Deleted, deleted);
+        }
+        if damaged > 0 {
+            tracing::error!(partition = %partition, offsets = damaged, "messages were passed over with their batch");
+            self.metrics.lost(&partition.topic, Loss::Damaged, damaged);
         }
     }
 }
@@ -251,8 +288,15 @@ fn is_loss(error: &KafkaError) -> bool {
 impl Progress {
     const NONE: i64 = -1;
 
-    fn none() -> Self {
-        Self(Arc::new(AtomicI64::new(Self::NONE)))
+    /// What was committed before.
+    fn from(committed: Option<i64>) -> Self {
+        Self(Arc::new(AtomicI64::new(committed.unwrap_or(Self::NONE))))
+    }
+
+    /// Passes over what is not there any more, if all that is before it is committed.
+    fn pass(&self, from: i64, to: i64) {
+        // Else the next message that is settled does it.
+        let _ = self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
     }
 
     fn set(&self, next_offset: i64) {
@@ -261,6 +305,12 @@ impl Progress {
 
     fn get(&self) -> Option<i64> {
         Some(self.0.load(Ordering::Acquire)).filter(|offset| *offset != Self::NONE)
+    }
+}
+
+impl TopicPartition {
+    pub(super) fn of(element: &TopicPartitionListElem<'_>) -> Self {
+        Self { topic: element.topic().into(), number: element.partition() }
     }
 }
 
@@ -285,7 +335,7 @@ mod tests {
     #[tokio::test]
     async fn a_commit_that_dies_ends_its_partition_even_where_nothing_more_comes() {
         let (sender, receiver) = mpsc::channel(4);
-        let progress = Progress::none();
+        let progress = Progress::from(None);
         sender.try_send(under_way(7, async {})).unwrap();
         sender.try_send(under_way(9, async { panic!("a defect") })).unwrap();
         sender.try_send(under_way(11, async {})).unwrap();
@@ -314,7 +364,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_read_is_settled_after_the_reading_has_ended() {
         let (sender, receiver) = mpsc::channel(4);
-        let progress = Progress::none();
+        let progress = Progress::from(None);
         let reading = async move {
             let late = async { tokio::time::sleep(Duration::from_millis(20)).await };
             sender.send(under_way(3, late)).await.unwrap_or_else(|_| panic!("it is received"));

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use harness::eventually;
+use rdkafka::Offset;
 use tokio::time::sleep;
 use weir_local::{Kafka, Service, Weir};
 
-use super::world::{GROUP, LIMIT, TOPIC, World, create_topic_anew, records};
+use super::world::{GROUP, LIMIT, TOPIC, World, create_topic_anew, delete_records, records};
 
 const PARTITIONS: u64 = 4;
 const BATCH: u64 = 1_000;
@@ -97,6 +98,37 @@ async fn a_topic_that_is_made_anew_is_read_from_its_beginning() {
     world.produce(BATCH..BATCH + BATCH / 2, 1).await;
     world.expect_exactly(BATCH + BATCH / 2).await;
     world.expect_committed(GROUP, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_broker_deletes_before_it_is_read_is_counted_once() {
+    let world = World::start(2).await;
+    let ingest = &world.system.weir.ingest;
+    let lost = || world.metric("weir_ingest_kafka_lost_offsets_total{", &[TOPIC, "\"Deleted\""]);
+    let stored = async |count: u64| {
+        let sql = "SELECT count(), uniqExact(ray_id) FROM logs";
+        eventually(LIMIT, format!("{count}\t{count}"), || world.system.sql(sql)).await;
+    };
+    world.produce(0..BATCH, 2).await;
+    world.expect_exactly(BATCH).await;
+    world.expect_committed(GROUP, 2).await;
+    assert!(ingest.stop(LIMIT).await.unwrap().success());
+    world.produce(BATCH..2 * BATCH, 2).await;
+    let half = BATCH / 2;
+    let kept = 300;
+    delete_records(&world.kafka, 0, Offset::Offset((2 * half - kept).try_into().unwrap())).await;
+    // Of the other one nothing is left, so nothing is read that would show it.
+    delete_records(&world.kafka, 1, Offset::End).await;
+    ingest.restart(LIMIT).await.unwrap();
+    stored(BATCH + kept).await;
+    eventually(LIMIT, half - kept + half, lost).await;
+    world.expect_committed(GROUP, 2).await;
+    assert!(ingest.stop(LIMIT).await.unwrap().success());
+    ingest.restart(LIMIT).await.unwrap();
+    world.produce(2 * BATCH..3 * BATCH, 2).await;
+    stored(2 * BATCH + kept).await;
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(lost().await, 0, "it was told of before");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

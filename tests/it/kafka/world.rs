@@ -237,6 +237,14 @@ pub(super) async fn create_topic_anew(kafka: &Kafka, name: &str, partitions: i32
     create_topic(kafka, name, partitions).await;
 }
 
+/// Has the broker delete what is before `offset` in a partition of the topic, as retention does.
+pub(super) async fn delete_records(kafka: &Kafka, partition: i32, offset: Offset) {
+    let mut before = TopicPartitionList::new();
+    before.add_partition_offset(TOPIC, partition, offset).unwrap();
+    let deleted = admin(kafka).delete_records(&before, &AdminOptions::new()).await.unwrap();
+    assert!(deleted.elements().iter().all(|element| element.error().is_ok()), "{deleted:?}");
+}
+
 fn admin(kafka: &Kafka) -> AdminClient<DefaultClientContext> {
     ClientConfig::new().set("bootstrap.servers", &kafka.brokers).create().unwrap()
 }
