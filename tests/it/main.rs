@@ -12,6 +12,7 @@ mod kill;
 mod ledger;
 mod logpush;
 mod outage;
+mod parts;
 mod prices;
 mod query_api;
 mod races;
