@@ -150,6 +150,7 @@ pub struct IngestMetrics {
     drain_troubles: Family<TroubleLabels, Counter>,
     spool_messages: Gauge,
     spool_bytes: Gauge,
+    spool_bytes_max: Gauge,
     spool_records: Family<SourceLabels, Gauge>,
 }
 
@@ -159,7 +160,7 @@ impl IngestMetrics {
     pub fn register(metrics: &mut Metrics) -> Self {
         let seconds = Histogram::new(exponential_buckets(0.001, 2.0, 15));
         let events = Histogram::new(exponential_buckets(1.0, 4.0, 9));
-        Self {
+        let registered = Self {
             pushes: metrics.register(IngestMetric::Pushes, Family::default()),
             records: metrics.register(IngestMetric::Records, Family::default()),
             sealed_records: metrics.register(IngestMetric::SealedRecords, Family::default()),
@@ -180,7 +181,31 @@ impl IngestMetrics {
             drain_troubles: metrics.register(IngestMetric::DrainTroubles, Family::default()),
             spool_messages: metrics.register(IngestMetric::SpoolMessages, Gauge::default()),
             spool_bytes: metrics.register(IngestMetric::SpoolBytes, Gauge::default()),
+            spool_bytes_max: metrics.register(IngestMetric::SpoolBytesMax, Gauge::default()),
             spool_records: metrics.register(IngestMetric::SpoolRecords, Family::default()),
+        };
+        registered.begin_at_zero();
+        registered
+    }
+
+    /// A counter that comes into being with its first event shows no rise: what is alerted on is there from the start.
+    fn begin_at_zero(&self) {
+        use {DrainTrouble as Trouble, DropReason as Drop, PushResult as Push, RecordResult as Record};
+        for result in
+            [Push::Stored, Push::Spooled, Push::Refused, Push::Limited, Push::Failed, Push::Abandoned]
+        {
+            drop(self.pushes.get_or_create(&PushLabels { result }));
+        }
+        for source in Source::ALL {
+            for result in [Record::Received, Record::DeadLettered, Record::Failed] {
+                drop(self.records.get_or_create(&RecordLabels { source: source.as_str(), result }));
+            }
+        }
+        for reason in [Drop::Backlog, Drop::Refused, Drop::Stopped] {
+            drop(self.usage_messages_dropped.get_or_create(&DropLabels { reason }));
+        }
+        for trouble in [Trouble::Unreadable, Trouble::Rejected] {
+            drop(self.drain_troubles.get_or_create(&TroubleLabels { trouble }));
         }
     }
 
@@ -228,6 +253,11 @@ impl IngestMetrics {
     /// Counts a message that stays in the spool.
     pub(crate) fn drain_trouble(&self, trouble: DrainTrouble) {
         self.drain_troubles.get_or_create(&TroubleLabels { trouble }).inc();
+    }
+
+    /// Says how large the spool may be.
+    pub(crate) fn spool_bytes_max(&self, bytes: i64) {
+        self.spool_bytes_max.set(bytes);
     }
 
     /// Sets what is in the spool. A source that is not named has nothing there.

@@ -4,6 +4,7 @@
 
 mod aggregator;
 mod ai_gateway;
+mod alerts;
 mod dead_letters;
 mod forms;
 mod intake;

@@ -16,4 +16,5 @@ pub mod metrics;
 pub mod ops;
 mod process_metrics;
 pub mod readiness;
+mod readiness_metrics;
 pub mod telemetry;

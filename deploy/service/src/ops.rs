@@ -18,6 +18,7 @@ use crate::http::Listener;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::{self, MetricName, Metrics};
 use crate::readiness::Readiness;
+use crate::readiness_metrics::ReadinessCollector;
 
 /// The metrics of this module; the pattern that each part follows.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +71,7 @@ fn routes(
     readiness: Readiness,
 ) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone + Send + Sync + 'static {
     let requests: Family<OpsLabels, Counter> = metrics.register(OpsMetric::Requests, Family::default());
+    metrics.registry_mut().register_collector(Box::new(ReadinessCollector(readiness.clone())));
     let metrics = Arc::new(metrics);
     let count = move |probe| {
         requests.get_or_create(&OpsLabels { probe }).inc();

@@ -173,6 +173,7 @@ impl Group {
                 return Err(failed(KafkaError::Subscription(partition.to_string())));
             };
             let committed = committed.get(&partition).copied();
+            self.means.metrics.paused(&partition, false);
             let reading = Reading::begin((partition.clone(), topic), queue, self.means.clone(), committed);
             self.held.insert(partition, Held { reading, committed });
         }

@@ -73,7 +73,7 @@ impl KafkaMetrics {
     /// Registers them.
     #[must_use]
     pub(crate) fn register(metrics: &mut Metrics) -> Self {
-        Self {
+        let registered = Self {
             lag: metrics.register(KafkaMetric::Lag, Family::default()),
             paused: metrics.register(KafkaMetric::Paused, Family::default()),
             rebalances: metrics.register(KafkaMetric::Rebalances, Family::default()),
@@ -81,7 +81,12 @@ impl KafkaMetrics {
             errors: metrics.register(KafkaMetric::Errors, Counter::default()),
             dead_letters_produced: metrics.register(KafkaMetric::DeadLettersProduced, Counter::default()),
             lost_offsets: metrics.register(KafkaMetric::LostOffsets, Family::default()),
+        };
+        // A counter that comes into being with its first event shows no rise.
+        for result in [Rebalance::Assigned, Rebalance::Revoked, Rebalance::Lost] {
+            drop(registered.rebalances.get_or_create(&RebalanceLabels { result }));
         }
+        registered
     }
 
     pub(super) fn lag(&self, partition: &TopicPartition, messages: i64) {

@@ -23,6 +23,7 @@ pub(super) enum IngestMetric {
     DrainTroubles,
     SpoolMessages,
     SpoolBytes,
+    SpoolBytesMax,
     SpoolRecords,
 }
 
@@ -48,6 +49,7 @@ impl MetricName for IngestMetric {
             Self::DrainTroubles => "ingest_drain_troubles",
             Self::SpoolMessages => "ingest_spool_messages",
             Self::SpoolBytes => "ingest_spool_bytes",
+            Self::SpoolBytesMax => "ingest_spool_bytes_max",
             Self::SpoolRecords => "ingest_spool_records",
         }
     }
@@ -89,6 +91,7 @@ impl MetricName for IngestMetric {
             }
             Self::SpoolMessages => "messages in the spool; the same from every process",
             Self::SpoolBytes => "bytes of the spool, compressed; the same from every process",
+            Self::SpoolBytesMax => "the most bytes that the spool may have, 0 for no spool",
             Self::SpoolRecords => "records in the spool, by source; the same from every process",
         }
     }

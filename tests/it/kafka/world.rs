@@ -28,8 +28,8 @@ pub(super) const TOPICS: (&str, &str) = ("WEIR_INGEST_KAFKA_TOPICS", "usage=logp
 pub(super) type Variables = Vec<(&'static str, String)>;
 
 /// A broker, and Weir.
-pub(super) struct World {
-    pub(super) system: System,
+pub(crate) struct World {
+    pub(crate) system: System,
     pub(super) kafka: Kafka,
     variables: Variables,
     dir: TempDir,
@@ -46,7 +46,7 @@ pub(super) struct Outgoing {
 
 impl World {
     /// Starts both, with `partitions` partitions in the topic.
-    pub(super) async fn start(partitions: i32) -> Self {
+    pub(crate) async fn start(partitions: i32) -> Self {
         Self::start_with(partitions, &[]).await
     }
 

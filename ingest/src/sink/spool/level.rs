@@ -58,6 +58,7 @@ impl SpoolLevel {
         let mut context = jetstream::new(client.clone());
         context.set_timeout(ANSWER_TIMEOUT);
         let bytes_max = i64::try_from(bytes_max).unwrap_or(i64::MAX);
+        metrics.spool_bytes_max(bytes_max);
         let health = Health { check, refused_at: Arc::default() };
         Self { client, context, bytes_max, health, stranded: Stranded::default(), metrics }
     }
