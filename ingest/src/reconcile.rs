@@ -65,12 +65,16 @@ impl Reconciler {
         let _: Option<()> = stop.run_until_cancelled(look).await;
     }
 
+    /// Takes every step, also where one before it fails: none waits for another's work.
     async fn look(&mut self) -> Result<(), SinkError> {
         let now_ms = self.clock.now_ms();
-        self.repair_doubles(now_ms).await?;
-        self.tell_again().await?;
-        self.enter_what_is_missing(now_ms).await?;
-        self.weigh(now_ms).await?;
-        self.compare_rollups(now_ms).await
+        let steps = [
+            self.repair_doubles(now_ms).await,
+            self.tell_again().await,
+            self.enter_what_is_missing(now_ms).await,
+            self.weigh(now_ms).await,
+            self.compare_rollups(now_ms).await,
+        ];
+        steps.into_iter().collect()
     }
 }
