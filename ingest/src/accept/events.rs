@@ -14,12 +14,6 @@ use super::{Attributes, Form, Framing};
 /// The media types that are taken, as `Accept` says it.
 pub(super) const MEDIA_TYPES: &str = "application/json, application/x-ndjson, application/cloudevents+json, \
     application/cloudevents-batch+json";
-const FORMS: [(&str, Form); 4] = [
-    ("canonical", Form::Canonical),
-    ("cloudevents", Form::CloudEvents),
-    ("cloudflare_log", Form::CloudflareLog),
-    ("new_api_log", Form::NewApiLog),
-];
 /// What an attribute's name begins with as a header.
 const ATTRIBUTE_PREFIX: &str = "ce-";
 
@@ -64,10 +58,18 @@ fn form(parameters: &[(String, String)]) -> Result<Option<Form>, EventsError> {
     match parameters {
         [] => Ok(None),
         [(name, value)] if name == "form" => {
-            let known = FORMS.iter().find(|(known, _)| known == value);
-            known.map(|(_, form)| Some(*form)).ok_or(EventsError::Form)
+            let form = value.parse().ok().filter(|form| may_be_asked_for(*form));
+            form.map(Some).ok_or(EventsError::Form)
         }
         [..] => Err(EventsError::Parameter),
+    }
+}
+
+/// Events are what is taken where nothing is asked for, and Logpush has a path of its own.
+const fn may_be_asked_for(form: Form) -> bool {
+    match form {
+        Form::Canonical | Form::CloudEvents | Form::CloudflareLog | Form::NewApiLog => true,
+        Form::Events | Form::Logpush => false,
     }
 }
 
@@ -163,6 +165,7 @@ mod tests {
         check(&[("form", "new_api_log")], Ok(Form::NewApiLog));
         check(&[("form", "")], Err(EventsError::Form));
         check(&[("form", "logpush")], Err(EventsError::Form));
+        check(&[("form", "events")], Err(EventsError::Form));
         check(&[("from", "canonical")], Err(EventsError::Parameter));
         check(&[("form", "canonical"), ("form", "canonical")], Err(EventsError::Parameter));
         let cloud_event = [("content-type", "application/cloudevents+json")];
@@ -170,7 +173,11 @@ mod tests {
         let named = told_of(&[("form", "cloudevents")], &cloud_event);
         assert_eq!(named, Ok((Form::CloudEvents, Framing::Documents)));
         let listed = EventsError::Form.to_string();
-        assert!(FORMS.iter().all(|(name, _)| listed.contains(name)), "{listed}");
+        for form in Form::ALL {
+            let name = form.as_str();
+            let is_listed = listed.split([' ', ',']).any(|word| word == name);
+            assert_eq!(is_listed, told_of(&[("form", name)], &[]).is_ok(), "{name}: {listed}");
+        }
     }
 
     #[test]

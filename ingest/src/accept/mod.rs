@@ -26,7 +26,7 @@ pub use chunk::{Chunk, ChunkLimits};
 pub use framing::{Framing, RecordReader};
 pub use lines::LineReader;
 pub use push::{PushError, PushLimits, Pushes, Tally};
-pub use record::{Attributes, Form, Origin, RawRecord};
+pub use record::{Attributes, Form, Origin, RawRecord, UnknownForm};
 pub use routes::routes;
 pub use senders::{Forbidden, Senders};
 pub use senders_file::{SendersFile, SendersFileError};

@@ -1,6 +1,7 @@
 //! What intake hands on: the bytes of a record, what came beside them, and where they came from.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use weir_event::{AccountId, GatewayId, Scope, Source};
 
@@ -41,6 +42,11 @@ pub enum Form {
     NewApiLog,
 }
 
+/// A word that is the name of no form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown form")]
+pub struct UnknownForm;
+
 /// Where a push came from, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -59,7 +65,17 @@ pub struct Origin {
 }
 
 impl Form {
-    /// The word for it, in settings and in `dead_letters`.
+    /// Every form.
+    pub const ALL: [Self; 6] = [
+        Self::Logpush,
+        Self::Events,
+        Self::Canonical,
+        Self::CloudEvents,
+        Self::CloudflareLog,
+        Self::NewApiLog,
+    ];
+
+    /// The word for it, in settings, in requests and in `dead_letters`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -70,6 +86,14 @@ impl Form {
             Self::CloudflareLog => "cloudflare_log",
             Self::NewApiLog => "new_api_log",
         }
+    }
+}
+
+impl FromStr for Form {
+    type Err = UnknownForm;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|form| form.as_str() == word).ok_or(UnknownForm)
     }
 }
 

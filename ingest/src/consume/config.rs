@@ -35,9 +35,6 @@ pub const KEYS: [Key; 7] = [
         .default("64MiB"),
 ];
 
-const FORMS: [Form; 6] =
-    [Form::Logpush, Form::Events, Form::Canonical, Form::CloudEvents, Form::CloudflareLog, Form::NewApiLog];
-
 /// What topics are consumed with.
 #[derive(Clone, Debug)]
 pub struct KafkaConfig {
@@ -81,7 +78,7 @@ impl Value for Entry {
         if !is_topic_name(name) {
             return Err(unusable("does not begin with the name of a topic"));
         }
-        let form = form_named(form).ok_or(unusable("has a form that is not known"))?;
+        let form = form.parse().map_err(|_| unusable("has a form that is not known"))?;
         let account_id = account
             .parse()
             .map_err(|_| unusable("has an account that is not letters, digits, '-' and '_'"))?;
@@ -158,8 +155,4 @@ fn read_properties(reader: &mut Reader) -> Result<Properties, Reported> {
 fn is_topic_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     (1..=249).contains(&name.len()) && name.bytes().all(plain) && !matches!(name, "." | "..")
-}
-
-fn form_named(name: &str) -> Option<Form> {
-    FORMS.into_iter().find(|form| form.as_str() == name)
 }
