@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use sha2::{Digest, Sha256};
 use weir_event::{GatewayId, Timestamp, UsageEvent};
 
 use crate::accept::{Attributes, Chunk, Origin, RawRecord};
@@ -72,6 +71,12 @@ enum Taken {
     Nothing,
 }
 
+/// Why a record is not taken in, and the places in it that its letter keeps as they are: what is encrypted.
+struct Refusal {
+    error: DecodeError,
+    sealed: Vec<Range<usize>>,
+}
+
 /// A letter whose record is still to be put into it, with the places that stay as they are: what is encrypted.
 struct SealedLetter(DeadLetter, Vec<Range<usize>>);
 
@@ -116,24 +121,36 @@ impl Pipeline {
     pub fn prepare(&self, chunk: &Chunk, origin: &Origin) -> Batch {
         let mut batch = Batch::new(origin.clone());
         for record in chunk.records() {
-            match self.record(&record, origin) {
-                Ok(Taken::Event(mut event, sealed_letter)) => {
-                    self.redactor.apply(&mut event, &mut batch.redaction);
-                    batch.events.push(*event);
-                    if let Some(SealedLetter(mut letter, places)) = sealed_letter {
-                        letter.raw = self.kept_of(&record, &letter, &places, &mut batch);
-                        batch.sealed_letters.push(letter);
-                    }
-                }
-                Ok(Taken::Nothing) => batch.ignored += 1,
-                Err(error) => {
-                    let mut letter = DeadLetter::of(&record, origin, &error);
-                    letter.raw = self.kept_of(&record, &letter, &[], &mut batch);
-                    batch.dead_letters.push(letter);
-                }
-            }
+            self.add(&record, &mut batch);
         }
         batch
+    }
+
+    /// The same for a single record.
+    #[must_use]
+    pub fn prepare_one(&self, record: &RawRecord<'_>, origin: &Origin) -> Batch {
+        let mut batch = Batch::new(origin.clone());
+        self.add(record, &mut batch);
+        batch
+    }
+
+    fn add(&self, record: &RawRecord<'_>, batch: &mut Batch) {
+        match self.record(record, &batch.origin) {
+            Ok(Taken::Event(mut event, sealed_letter)) => {
+                self.redactor.apply(&mut event, &mut batch.redaction);
+                batch.events.push(*event);
+                if let Some(SealedLetter(mut letter, places)) = sealed_letter {
+                    letter.raw = self.kept_of(record, &letter, &places, batch);
+                    batch.sealed_letters.push(letter);
+                }
+            }
+            Ok(Taken::Nothing) => batch.ignored += 1,
+            Err(Refusal { error, sealed }) => {
+                let mut letter = DeadLetter::of(record, &batch.origin, &error);
+                letter.raw = self.kept_of(record, &letter, &sealed, batch);
+                batch.dead_letters.push(letter);
+            }
+        }
     }
 
     /// Makes every record of a chunk a dead letter, for the same reason: what came beside them was not right.
@@ -162,14 +179,14 @@ impl Pipeline {
     }
 
     /// A defect on the way is this record's, not its neighbours': it is caught, and the record kept as its witness.
-    fn record(&self, record: &RawRecord<'_>, origin: &Origin) -> Result<Taken, DecodeError> {
+    fn record(&self, record: &RawRecord<'_>, origin: &Origin) -> Result<Taken, Refusal> {
         let attempt = AssertUnwindSafe(|| self.take(record, origin));
-        catch_unwind(attempt).unwrap_or(Err(DecodeError::Defect))
+        catch_unwind(attempt).unwrap_or_else(|_| Err(DecodeError::Defect.into()))
     }
 
-    fn take(&self, record: &RawRecord<'_>, origin: &Origin) -> Result<Taken, DecodeError> {
+    fn take(&self, record: &RawRecord<'_>, origin: &Origin) -> Result<Taken, Refusal> {
         if record.cut_from.is_some() {
-            return Err(DecodeError::TooLong);
+            return Err(DecodeError::TooLong.into());
         }
         match decode(record, origin.form)? {
             Decoded::Trace(trace) => {
@@ -178,8 +195,10 @@ impl Pipeline {
                 Ok(self.price(normalize(*trace, &scope, origin.source), None))
             }
             Decoded::AiGateway(log) => {
-                is_not_ahead(log.logged_at, origin)?;
-                let scope = origin.scope(log.gateway.clone()).ok_or(DecodeError::NoGateway)?;
+                let refused = |error| Refusal { error, sealed: log.sealed() };
+                is_not_ahead(log.logged_at, origin).map_err(refused)?;
+                let scope = origin.scope(log.gateway.clone());
+                let scope = scope.ok_or_else(|| refused(DecodeError::NoGateway))?;
                 let log = log.open(&self.keys);
                 let letter = SealedLetter::of(record, &scope.gateway_id, &log);
                 Ok(self.price(normalize_ai_gateway(log, &scope, origin.source), letter))
@@ -237,9 +256,8 @@ impl Batch {
 impl DeadLetter {
     /// Without its record.
     fn of(record: &RawRecord<'_>, origin: &Origin, error: &DecodeError) -> Self {
-        let digest = record.cut_from.unwrap_or_else(|| Sha256::digest(record.bytes).into());
         Self {
-            digest: hex::encode(digest),
+            digest: hex::encode(record.digest()),
             gateway_id: origin.gateway_id.clone(),
             position: record.position,
             attributes: record.attributes.cloned(),
@@ -247,6 +265,12 @@ impl DeadLetter {
             detail: error.to_string(),
             raw: Vec::new(),
         }
+    }
+}
+
+impl From<DecodeError> for Refusal {
+    fn from(error: DecodeError) -> Self {
+        Self { error, sealed: Vec::new() }
     }
 }
 

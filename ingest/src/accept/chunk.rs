@@ -51,6 +51,7 @@ impl Chunk {
             position: line.position,
             bytes: &self.bytes[line.range.clone()],
             cut_from: line.cut_from,
+            came_as: None,
             attributes: line.attributes.as_ref(),
         })
     }

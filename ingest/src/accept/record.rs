@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
 use weir_event::{AccountId, GatewayId, Scope, Source};
 
 /// The bytes of one record, not yet looked at.
@@ -14,6 +15,8 @@ pub struct RawRecord<'a> {
     pub bytes: &'a [u8],
     /// SHA-256 of the whole line, where that was too long and `bytes` is only its beginning.
     pub cut_from: Option<[u8; 32]>,
+    /// SHA-256 of the record as it came, where it is replayed: what is kept of it may have something blanked.
+    pub came_as: Option<[u8; 32]>,
     /// What the transport says of it, where it was a message of its own.
     pub attributes: Option<&'a Attributes>,
 }
@@ -101,7 +104,13 @@ impl<'a> RawRecord<'a> {
     /// A whole record, with nothing beside it.
     #[must_use]
     pub const fn whole(position: u64, bytes: &'a [u8]) -> Self {
-        Self { position, bytes, cut_from: None, attributes: None }
+        Self { position, bytes, cut_from: None, came_as: None, attributes: None }
+    }
+
+    /// SHA-256 of the record as it came.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.cut_from.or(self.came_as).unwrap_or_else(|| Sha256::digest(self.bytes).into())
     }
 }
 

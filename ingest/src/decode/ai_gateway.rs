@@ -4,9 +4,10 @@
 //! cache; request, answer and metadata come in the open or encrypted. It has no id, no duration, no tokens and no cost:
 //! those are in the answer, if anywhere.
 
+use std::ops::Range;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use weir_event::{GatewayId, Timestamp, TimestampError};
 
 use super::decrypt::Opener;
@@ -56,7 +57,7 @@ pub struct Closed {
     /// Why it stays closed.
     pub error: DecryptError,
     /// Where its envelope is in the record, in bytes.
-    pub place: std::ops::Range<usize>,
+    pub place: Range<usize>,
 }
 
 /// Strict where it identifies the event, lenient in everything else.
@@ -99,7 +100,7 @@ impl WireLog<'_> {
         let field = |raw: Option<&RawValue>| Field::read(raw?, record.bytes);
         Ok(AiGatewayLog {
             logged_at: timestamp(datetime)?,
-            digest: Sha256::digest(record.bytes).into(),
+            digest: record.digest(),
             gateway: gateway.map(|gateway| gateway.parse()).transpose()?,
             provider: self.provider.and_then(name),
             model: self.model.and_then(name),
@@ -115,6 +116,19 @@ impl WireLog<'_> {
 }
 
 impl AiGatewayLog<Field> {
+    /// Where the envelopes of what is encrypted are in the record, in bytes and in order.
+    #[must_use]
+    pub fn sealed(&self) -> Vec<Range<usize>> {
+        let place = |field: &Field| match field {
+            Field::Plain(_) => None,
+            Field::Sealed(Sealed { place, .. }) => Some(place.clone()),
+        };
+        let fields = [&self.metadata, &self.request, &self.response];
+        let mut places: Vec<_> = fields.into_iter().flatten().filter_map(place).collect();
+        places.sort_by_key(|place| place.start);
+        places
+    }
+
     /// Decrypts what is encrypted. A field that stays closed does not touch the others.
     #[must_use]
     pub fn open(self, keys: &PrivateKeys) -> AiGatewayLog<Content> {

@@ -30,10 +30,14 @@ pub enum EventRecord {
 pub(super) fn decode_event(record: &RawRecord<'_>, form: Form) -> Result<EventRecord, DecodeError> {
     is_shallow(record.bytes)?;
     let attributes = record.attributes.filter(|attributes| attributes.get("specversion").is_some());
-    match (form, attributes) {
+    let mut event = match (form, attributes) {
         (Form::Events | Form::CloudEvents, Some(attributes)) => of_attributes(attributes, record.bytes),
         _ => of_form(form, record.bytes), // Other forms have nothing beside them.
+    }?;
+    if let (EventRecord::NewApiLog(log), Some(came_as)) = (&mut event, record.came_as) {
+        log.came_as(record.bytes, came_as);
     }
+    Ok(event)
 }
 
 /// Reads an event that is in a form, or in one of several.

@@ -156,6 +156,13 @@ impl NewApiLog {
         })
     }
 
+    /// A row that is known by its bytes, and is the record `kept`, was other bytes when it came.
+    pub(super) fn came_as(&mut self, kept: &[u8], came_as: [u8; 32]) {
+        if self.identity == RowIdentity::Digest(Sha256::digest(kept).into()) {
+            self.identity = RowIdentity::Digest(came_as);
+        }
+    }
+
     /// Names a row that has no name of its own.
     pub(super) fn name(&mut self, name: String) {
         if matches!(self.identity, RowIdentity::Digest(_)) {

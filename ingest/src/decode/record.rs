@@ -74,7 +74,7 @@ fn decoded<'a, M: Message<'a>>(wire: WireTrace<M>, record: &RawRecord<'_>) -> Re
         return decode_ai_gateway(record);
     }
     let no_request = wire.is_no_request();
-    let trace = wire.into_record(record.bytes)?;
+    let trace = wire.into_record(record)?;
     // Whatever its type, an event with bodies was a request to a model.
     if no_request && trace.console.dialect == Dialect::BareTrace {
         return Ok(Decoded::Ignored(IgnoreReason::NotARequest));

@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 use serde_json::Number;
-use sha2::{Digest, Sha256};
 use weir_event::Timestamp;
 
 use super::console::{Console, ConsoleCall};
@@ -11,6 +10,7 @@ use super::headers::{TracedHeaders, ray_of};
 use super::lenient::{Bounded, Lenient, taken, whole};
 use super::message::Message;
 use super::salvage;
+use crate::accept::RawRecord;
 
 /// How many console calls of an event are read: the runtime keeps 256 KB of them, malacca writes four.
 const LOGS_MAX: usize = 1_000;
@@ -152,7 +152,7 @@ impl<'a, M: Message<'a>> WireTrace<M> {
         }
     }
 
-    pub(super) fn into_record(self, bytes: &[u8]) -> Result<TraceRecord, DecodeError> {
+    pub(super) fn into_record(self, record: &RawRecord<'_>) -> Result<TraceRecord, DecodeError> {
         let Bounded(logs) = self.logs.unwrap_or_default();
         let calls: Vec<_> = logs.into_iter().map(WireLog::call).collect();
         let first_call_at = calls.iter().find_map(|call| call.at);
@@ -173,7 +173,7 @@ impl<'a, M: Message<'a>> WireTrace<M> {
             entrypoint: self.entrypoint.unwrap_or_default(),
             outcome: taken(self.outcome),
             started_at,
-            identity: Identity::of(event.ray_id, &headers, bytes),
+            identity: Identity::of(event.ray_id, &headers, record),
             url: taken(request.url),
             headers,
             status_code: taken(event.response).and_then(|response| response.status),
@@ -196,10 +196,10 @@ fn timestamp(millis: &Number) -> Result<Timestamp, DecodeError> {
 }
 
 impl Identity {
-    fn of(ray_id: Option<String>, headers: &TracedHeaders, bytes: &[u8]) -> Self {
+    fn of(ray_id: Option<String>, headers: &TracedHeaders, record: &RawRecord<'_>) -> Self {
         let named = ray_id.map(|ray| ray_of(&ray)).filter(|ray| !ray.is_empty());
         let ray = named.or_else(|| headers.ray_id.clone()).filter(|ray| !ray.is_empty());
-        ray.map_or_else(|| Self::Digest(Sha256::digest(bytes).into()), Self::Ray)
+        ray.map_or_else(|| Self::Digest(record.digest()), Self::Ray)
     }
 }
 

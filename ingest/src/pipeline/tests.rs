@@ -81,6 +81,25 @@ fn every_example_has_its_golden_row() {
 }
 
 #[test]
+fn a_record_that_is_known_by_its_bytes_is_known_by_those_that_came() {
+    let check = |form, blanked: &str| {
+        let origin = Origin { form, ..origin() };
+        let came = blanked.replace("REDACTED", "sk-1");
+        let came = RawRecord::whole(1, came.as_bytes());
+        let kept = RawRecord { came_as: Some(came.digest()), ..RawRecord::whole(1, blanked.as_bytes()) };
+        let pipeline = Pipeline::new(PriceBook::builtin());
+        let id = |record| pipeline.prepare_one(&record, &origin).events[0].event().id;
+        assert_eq!(id(kept), id(came), "{blanked}");
+        assert_ne!(id(RawRecord { came_as: None, ..kept }), id(came), "{blanked}");
+    };
+    let trace = r#"{"EventTimestampMs":1790000000000,"EventType":"fetch","Event":{"Request":{"Headers":{"api-key":"REDACTED"}}}}"#;
+    check(Form::Logpush, trace);
+    let row = r#"{"type":2,"created_at":1790000000,"token_key":"REDACTED"}"#;
+    check(Form::NewApiLog, row);
+    check(Form::Events, row);
+}
+
+#[test]
 fn the_seed_record_is_what_its_documentation_says() {
     let row = only_row("seed_tail");
     for (field, expected) in [

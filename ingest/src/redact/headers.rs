@@ -14,6 +14,13 @@ const REDACTED: &[u8] = b"REDACTED";
 /// Parts of names that speak of a secret.
 const SECRET_PARTS: [&[u8]; 6] = [b"auth", b"cookie", b"jwt", b"key", b"secret", b"token"];
 const NAME_BYTES_MAX: usize = 64;
+/// Names that speak of tokens and have none: fields of events, which are stored as they are when the event can be read.
+/// Without them a letter could not be replayed.
+const OF_EVENTS: [&[u8]; 5] =
+    [b"token_id", b"token_name", b"token_display", b"per_token_in", b"per_token_out"];
+/// The field of events with the SHA-256 of a token. What else is written there may be the token itself.
+const TOKEN_HASH: &[u8] = b"token_hash";
+const HASH_BYTES: usize = 32;
 
 /// A copy of the record with its secrets blanked. Takes time in proportion to its length.
 fn blank(record: &[u8]) -> Vec<u8> {
@@ -61,12 +68,16 @@ fn secret_after(text: &[u8]) -> Option<(usize, usize)> {
     }
     let after_name = text[name.len() + 1..].trim_ascii_start();
     let value = after_name.strip_prefix(b":")?.trim_ascii_start().strip_prefix(b"\"")?;
-    Some((text.len() - value.len(), string_length(value)))
+    let length = string_length(value);
+    let is_hash =
+        name == TOKEN_HASH && hex::decode(&value[..length]).is_ok_and(|hash| hash.len() == HASH_BYTES);
+    (!is_hash).then_some((text.len() - value.len(), length))
 }
 
 fn speaks_of_a_secret(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRET_PARTS.iter().any(|part| name.windows(part.len()).any(|window| window == *part))
+    !OF_EVENTS.contains(&name.as_slice())
+        && SECRET_PARTS.iter().any(|part| name.windows(part.len()).any(|window| window == *part))
 }
 
 /// Up to the quote that closes the string, or to the end of a record that was cut.
@@ -117,6 +128,16 @@ mod tests {
         ] {
             check(record, record);
         }
+    }
+
+    #[test]
+    fn what_an_event_says_of_a_token_stays_unless_it_may_be_the_token() {
+        let hash = "ab".repeat(32);
+        let event = format!(
+            r#"{{"token_id":"7","token_name":"team-a","token_display":"sk-…9","token_hash":"{hash}","per_token_in":"0.1"}}"#
+        );
+        check(&event, &event);
+        check(r#"{"token_hash":"sk-1","token":"sk-2"}"#, r#"{"token_hash":"REDACTED","token":"REDACTED"}"#);
     }
 
     #[test]

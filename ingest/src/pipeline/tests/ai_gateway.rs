@@ -125,6 +125,24 @@ fn a_letter_is_opened_when_the_key_is_there() {
 }
 
 #[test]
+fn a_letter_of_no_gateway_can_be_opened_too_and_is_known_by_the_record_that_came() {
+    let mut record: Map<String, Value> = serde_json::from_str(&example("encrypted_chat")).unwrap();
+    record.remove("Gateway");
+    record.insert("Metadata".to_owned(), serde_json::json!({ "api_key": "sk-in-the-open" }));
+    let line = serde_json::to_string(&record).unwrap();
+    let letter = prepare_with(&KEYS, &Origin { gateway_id: None, ..origin() }, &line).dead_letters.remove(0);
+    assert_eq!(letter.reason, "no_gateway");
+    let came_as: [u8; 32] = hex::decode(&letter.digest).unwrap().try_into().unwrap();
+    assert_ne!(came_as, RawRecord::whole(1, &letter.raw).digest(), "something was blanked");
+    let kept = RawRecord { came_as: Some(came_as), ..RawRecord::whole(1, &letter.raw) };
+    let pipeline = Pipeline::new(PriceBook::builtin()).with_private_keys(KEYS.clone());
+    let (replayed, letter) = only(pipeline.prepare_one(&kept, &origin()));
+    let (pushed, _) = only(prepare(&line));
+    assert_eq!((bodies(&replayed), replayed.event().id), (bodies(&pushed), pushed.event().id));
+    assert!(bodies(&replayed).0.is_some() && letter.is_none());
+}
+
+#[test]
 fn one_damaged_field_costs_only_itself() {
     let (event, letter) = only(prepare(&example("encrypted_damaged_answer")));
     assert_eq!(letter.unwrap().detail, "ResponseBody: data is damaged");

@@ -108,7 +108,7 @@ fn prepare_binary(form: Form, attributes: &[(&str, &str)], data: &str) -> Result
     match Pipeline::new(PriceBook::builtin()).take(&record, &origin) {
         Ok(Taken::Event(event, None)) => Ok(row(&event)),
         Ok(_) => panic!("neither an event nor an error"),
-        Err(error) => Err(format!("{}: {error}", error.reason())),
+        Err(Refusal { error, .. }) => Err(format!("{}: {error}", error.reason())),
     }
 }
 
