@@ -32,7 +32,7 @@ enum Task {
     Migrate { clickhouse: ClickHouseConfig, log: LogConfig },
     Prices(PricesTask),
     Reprice(Box<reprice::Task>),
-    DeadLetters(dead_letters::Task),
+    DeadLetters(Box<dead_letters::Task>),
 }
 
 impl Settings {
@@ -88,7 +88,9 @@ impl Task {
         match name.as_str() {
             MIGRATE => Ok(Self::migrate(reader)?),
             reprice::COMMAND => Ok(Self::Reprice(Box::new(reprice::Task::new(&matches, reader)?))),
-            dead_letters::COMMAND => Ok(Self::DeadLetters(dead_letters::Task::new(&matches, reader)?)),
+            dead_letters::COMMAND => {
+                Ok(Self::DeadLetters(Box::new(dead_letters::Task::new(&matches, reader)?)))
+            }
             // Clap knows no other subcommand.
             _ => Ok(Self::Prices(PricesTask::new(&matches, reader)?)),
         }

@@ -15,6 +15,7 @@ use crate::accept::{ChunkLimits, PushLimits, Senders, SendersFile};
 use crate::consume::{self, KafkaConfig};
 use crate::decode::PrivateKeys;
 use crate::normalize::NewApiTypes;
+use crate::pipeline::Pipeline;
 use crate::price::{PriceBook, load_book};
 use crate::redact::{self, Redactor};
 use crate::sink::GroupLimits;
@@ -23,6 +24,7 @@ use crate::sink::GroupLimits;
 pub(crate) const PRICE_FILES: &str = "ingest.price_files";
 
 const TOKENS: &str = "ingest.tokens";
+const NEW_API_TYPES: &str = "ingest.new_api_types";
 const SENDERS_FILE: &str = "ingest.senders_file";
 
 /// The keys of `[ingest]`.
@@ -48,7 +50,7 @@ pub const KEYS: &[Key] = &[
         "price files (TOML) that come before the built-in price book, comma-separated; none if not set",
     ),
     Key::new(
-        "ingest.new_api_types",
+        NEW_API_TYPES,
         "what types 4 and 5 of new-api's log are: documented (error, system) or upstream (system, error)",
     )
     .default("documented"),
@@ -154,14 +156,13 @@ impl IngestConfig {
         let ops_listen = reader.get("ingest.ops_listen");
         let senders = read_senders(&mut reader);
         let private_keys = read_private_keys(&mut reader);
-        let new_api_types = reader.get("ingest.new_api_types");
+        let new_api_types = reader.get(NEW_API_TYPES);
         let migrate_at_start = reader.get("ingest.migrate_at_start");
         let price_book = read_price_book(&mut reader, &[]);
         let drain_timeout = reader.get("ingest.drain_timeout");
         let push = read_push(&mut reader);
         let group = read_group(&mut reader);
-        let write_timeout =
-            reader.get_in("ingest.write_timeout", Duration::from_millis(100)..=Duration::from_mins(10));
+        let write_timeout = read_write_timeout(&mut reader);
         let spool_bytes_max: Result<ByteSize, _> = reader.get("ingest.spool_bytes_max");
         let reconcile_interval =
             reader.get_in("ingest.reconcile_interval", Duration::from_secs(1)..=Duration::from_hours(1));
@@ -222,6 +223,22 @@ pub(crate) fn read_price_book(reader: &mut Reader, first: &[PathBuf]) -> Result<
     let configured: Vec<PathBuf> = reader.get_list(PRICE_FILES)?;
     let files: Vec<_> = first.iter().chain(&configured).cloned().collect();
     load_book(&files).map_err(|error| reader.reject(PRICE_FILES, chain(&error)))
+}
+
+/// What turns records into events.
+pub(crate) fn read_pipeline(reader: &mut Reader) -> Result<Pipeline, Reported> {
+    let private_keys = read_private_keys(reader);
+    let new_api_types = reader.get(NEW_API_TYPES);
+    let price_book = read_price_book(reader, &[]);
+    let redactor = redact::read(reader);
+    let (private_keys, new_api_types, price_book) = (private_keys?, new_api_types?, price_book?);
+    let pipeline = Pipeline::new(price_book).with_private_keys(private_keys);
+    Ok(pipeline.with_new_api_types(new_api_types).with_redactor(redactor?))
+}
+
+/// How long ClickHouse may take for a statement.
+pub(crate) fn read_write_timeout(reader: &mut Reader) -> Result<Duration, Reported> {
+    reader.get_in("ingest.write_timeout", Duration::from_millis(100)..=Duration::from_mins(10))
 }
 
 /// The files are read here, so that one that cannot be used is told with every other mistake.

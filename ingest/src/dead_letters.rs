@@ -1,23 +1,31 @@
-//! `ingest dead-letters`: shows the records that could not be taken in, and deletes those that are no longer wanted.
+//! `ingest dead-letters`: shows the records that could not be taken in, takes in those that can be read by now, and deletes
+//! those that are no longer wanted.
 //!
-//! In: what is asked for on the command line, and the table `dead_letters`. Out: standard output; only `purge` changes
-//! anything. A letter is known by its account, its gateway and its digest; of several rows of one the latest counts.
+//! In: what is asked for on the command line, and the table `dead_letters`. Out: standard output; only `replay` and `purge`
+//! change anything. A letter is known by its account, its gateway and its digest; of several rows of one the latest counts.
 
+mod again;
 mod error;
 mod filter;
 mod print;
+mod replay;
 mod request;
+mod summary;
 mod table;
+#[cfg(test)]
+mod testing;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
 use weir_service::config::{ClickHouseConfig, ConfigErrors, Reader};
+use weir_service::telemetry;
 
 use error::LettersError;
 use filter::Filter;
 use print::{Listing, write_json, write_letter};
+use replay::{Order, Settings, replay};
 use request::Request;
 pub(crate) use request::{COMMAND, command};
 use table::Table;
@@ -30,22 +38,35 @@ const NAMED_MAX: usize = 5;
 pub(crate) struct Task {
     request: Request,
     clickhouse: ClickHouseConfig,
+    /// Where records are to be read again.
+    replay: Option<Settings>,
 }
 
 impl Task {
-    /// Reads the arguments and the settings; it needs no token and no bus.
+    /// Reads the arguments and the settings; it needs no token, and the bus for a replay alone.
     pub(crate) fn new(matches: &ArgMatches, mut reader: Reader) -> Result<Self, ConfigErrors> {
+        let request = Request::from_matches(matches);
         let clickhouse = reader.clickhouse();
-        reader.finish(|_| Ok(Self { request: Request::from_matches(matches), clickhouse: clickhouse? }))
+        let is_replay = matches!(request, Request::Replay { .. });
+        let replay = is_replay.then(|| Settings::read(&mut reader));
+        reader.finish(|_| Ok(Self { request, clickhouse: clickhouse?, replay: replay.transpose()? }))
     }
 
     /// Does it, and writes what there is to read to `out`.
-    pub(crate) async fn run(&self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    pub(crate) async fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         let table = Table::new(&self.clickhouse);
         match &self.request {
             Request::List { filter, limit, as_json } => list(&table, filter, (*limit, *as_json), out).await?,
             Request::Show { filter, beginning, only_raw } => {
                 show(&table, filter, (beginning, *only_raw), out).await?;
+            }
+            Request::Replay { filter, into_gateway, is_dry_run } => {
+                let settings = self.replay.expect("its settings are read with it");
+                telemetry::init(&settings.log)?;
+                let order = Order { filter, into_gateway: into_gateway.clone(), is_dry_run: *is_dry_run };
+                let is_complete = replay(settings, (&self.clickhouse, &table), order, out).await?;
+                out.flush()?;
+                return Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
             Request::Purge { filter, is_confirmed } => purge(&table, filter, *is_confirmed, out).await?,
         }

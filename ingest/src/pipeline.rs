@@ -16,7 +16,7 @@ use crate::redact::{Letter, Redactor, Tally};
 const AHEAD_MAX_MS: i64 = 86_400_000;
 
 /// The reason code of a sealed letter.
-const UNDECRYPTABLE: &str = "undecryptable";
+pub(crate) const UNDECRYPTABLE: &str = "undecryptable";
 
 /// What the records of a chunk became: the unit that is committed.
 #[derive(Debug)]

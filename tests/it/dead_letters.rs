@@ -1,4 +1,7 @@
-//! `ingest dead-letters`: what could not be taken in is found, shown as it came, and deleted when it is asked for.
+//! `ingest dead-letters`: what could not be taken in is found, shown as it came, taken in when it can be read, and deleted
+//! when it is asked for.
+
+mod replay;
 
 use std::process::{Command, Output};
 
@@ -28,20 +31,31 @@ impl Ended {
     }
 }
 
+impl From<Output> for Ended {
+    fn from(Output { status, stdout, stderr }: Output) -> Self {
+        Self { success: status.success(), out: stdout, error: String::from_utf8(stderr).unwrap() }
+    }
+}
+
+/// `ingest dead-letters` with these arguments, of a system.
+fn command(system: &System, args: &[&str]) -> Command {
+    let Weir { clickhouse, nats, .. } = &system.weir;
+    let mut command = Command::new(Installation::detect().unwrap().binary("ingest").unwrap());
+    command
+        .arg("dead-letters")
+        .args(args)
+        .env("WEIR_CLICKHOUSE_URL", &clickhouse.url)
+        .env("WEIR_CLICKHOUSE_DATABASE", Weir::DATABASE)
+        .env("WEIR_CLICKHOUSE_USER", &clickhouse.user)
+        .env("WEIR_CLICKHOUSE_PASSWORD", &clickhouse.password)
+        .env("WEIR_NATS_URL", &nats.url)
+        .env("WEIR_NATS_TOKEN", &nats.token);
+    command
+}
+
 /// Runs `ingest dead-letters` with these arguments.
 fn run(system: &System, args: &[&str]) -> Ended {
-    let clickhouse = &system.weir.clickhouse;
-    let Output { status, stdout, stderr } =
-        Command::new(Installation::detect().unwrap().binary("ingest").unwrap())
-            .arg("dead-letters")
-            .args(args)
-            .env("WEIR_CLICKHOUSE_URL", &clickhouse.url)
-            .env("WEIR_CLICKHOUSE_DATABASE", Weir::DATABASE)
-            .env("WEIR_CLICKHOUSE_USER", &clickhouse.user)
-            .env("WEIR_CLICKHOUSE_PASSWORD", &clickhouse.password)
-            .output()
-            .unwrap();
-    Ended { success: status.success(), out: stdout, error: String::from_utf8(stderr).unwrap() }
+    command(system, args).output().unwrap().into()
 }
 
 fn succeeded(system: &System, args: &[&str]) -> Ended {

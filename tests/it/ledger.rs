@@ -118,7 +118,7 @@ async fn told(system: &System, account: &str, rest: &str) -> Value {
 }
 
 /// The sums over the hours: received, stored, duplicates, dead letters, ignored, rows.
-fn sums(told: &Value) -> [i64; 6] {
+pub(crate) fn sums(told: &Value) -> [i64; 6] {
     let names = ["received", "stored", "duplicates", "dead_lettered", "ignored", "rows"];
     let hours = told["hours"].as_array().unwrap();
     names.map(|name| hours.iter().map(|hour| hour[name].as_i64().unwrap()).sum())

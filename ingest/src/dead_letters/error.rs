@@ -1,6 +1,7 @@
 //! Why dead letters could not be shown or deleted.
 
 use super::table::Head;
+use crate::sink::{BusError, ReplayError};
 
 /// What was asked for was not done. Nothing was changed, unless ClickHouse did not answer to a deletion.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,12 @@ pub(crate) enum LettersError {
     /// Nobody said yes.
     #[error("nothing was deleted: it was not confirmed (--yes)")]
     NotConfirmed,
+    /// The bus cannot be told of what would be stored.
+    #[error("nothing was replayed, since statistics could not be told of it")]
+    Bus(#[from] BusError),
+    /// Letters could not be stored. What was stored is found when the replay is repeated.
+    #[error("the replay did not come to its end: run it again")]
+    Replay(#[from] ReplayError),
     /// Nobody reads what is shown.
     #[error("standard output")]
     Output(#[from] std::io::Error),

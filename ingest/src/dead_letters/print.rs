@@ -13,7 +13,7 @@ use weir_event::Timestamp;
 use super::table::{Head, Letter};
 
 /// How much of a digest is shown in the table.
-const DIGEST_SHOWN: usize = 12;
+pub(super) const DIGEST_SHOWN: usize = 12;
 
 const TITLES: [&str; 7] =
     ["received", "account/gateway", "source", "batch:line", "reason", "digest", "settled as"];
@@ -61,17 +61,8 @@ impl<'h> Listing<'h> {
         if self.heads.is_empty() {
             return writeln!(out, "no letters");
         }
-        let rows: Vec<[String; 7]> = self.heads.iter().map(row).collect();
-        let titles = TITLES.map(str::to_owned);
-        let all = || std::iter::once(&titles).chain(&rows);
-        let widths: Vec<usize> = (0..TITLES.len())
-            .map(|column| all().map(|row| row[column].chars().count()).max().unwrap_or_default())
-            .collect();
-        for row in all() {
-            let cells: Vec<_> =
-                row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-            writeln!(out, "{}", cells.join("  ").trim_end())?;
-        }
+        let rows: Vec<_> = self.heads.iter().map(row).collect();
+        write_table(TITLES, &rows, out)?;
         let shown = self.heads.len();
         if self.has_more {
             writeln!(out, "the latest {shown} are shown, there are more (--limit)")
@@ -79,6 +70,23 @@ impl<'h> Listing<'h> {
             writeln!(out, "{shown} letters")
         }
     }
+}
+
+/// Rows under their titles, in columns as wide as what is in them.
+pub(super) fn write_table<const N: usize>(
+    titles: [&str; N],
+    rows: &[[String; N]],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let titles = titles.map(str::to_owned);
+    let all = || std::iter::once(&titles).chain(rows);
+    let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    for row in all() {
+        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
 }
 
 fn row(head: &Head) -> [String; 7] {
@@ -147,7 +155,7 @@ pub(super) fn write_letter(letter: &Letter, out: &mut impl Write) -> io::Result<
 }
 
 /// The text with its control characters escaped, line ends too.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     escaped(text, |_| false)
 }
 
@@ -177,26 +185,7 @@ mod tests {
     use std::io::BufRead;
 
     use super::*;
-
-    fn letter(raw: &[u8]) -> Letter {
-        Letter {
-            received_at: 1_785_542_400_000,
-            write_id: u64::MAX - 1,
-            account_id: "acc".to_owned(),
-            gateway_id: String::new(),
-            digest: "ab".repeat(32),
-            source: "http".to_owned(),
-            form: "events".to_owned(),
-            batch: "push-1".to_owned(),
-            position: 7,
-            attributes: vec![("type".to_owned(), "x\u{1b}[2J".to_owned())],
-            reason: "no_gateway".to_owned(),
-            detail: "neither names one".to_owned(),
-            raw: raw.to_vec(),
-            settled_at: None,
-            settled_as: String::new(),
-        }
-    }
+    use crate::dead_letters::testing::letter;
 
     fn shown(raw: &[u8]) -> String {
         let mut out = Vec::new();

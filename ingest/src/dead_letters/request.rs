@@ -1,7 +1,7 @@
 //! What is asked for on the command line.
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use weir_event::Timestamp;
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
+use weir_event::{GatewayId, Timestamp};
 
 use super::filter::{Column, Filter};
 use crate::reprice::parse_time;
@@ -28,6 +28,14 @@ pub(super) enum Request {
         beginning: String,
         only_raw: bool,
     },
+    /// Takes records in that can be read by now.
+    Replay {
+        filter: Filter,
+        /// Where a record goes that names no gateway and was not pushed to one.
+        into_gateway: Option<GatewayId>,
+        /// Only tells what would become of them.
+        is_dry_run: bool,
+    },
     /// Deletes letters.
     Purge { filter: Filter, is_confirmed: bool },
 }
@@ -35,7 +43,7 @@ pub(super) enum Request {
 /// The subcommand and those below it.
 pub(crate) fn command() -> Command {
     Command::new(COMMAND)
-        .about("shows the records that could not be taken in, or deletes them, and ends")
+        .about("shows the records that could not be taken in, takes them in after all, or deletes them, and ends")
         .subcommand_required(true)
         .subcommand(
             Command::new("list")
@@ -64,6 +72,7 @@ pub(crate) fn command() -> Command {
                 .args([Column::Account, Column::Gateway].map(column))
                 .arg(switch("raw", "only the bytes of the record, as they are")),
         )
+        .subcommand(replay())
         .subcommand(
             Command::new("purge")
                 .about("deletes settled letters that came before a time")
@@ -74,6 +83,32 @@ pub(crate) fn command() -> Command {
                 .arg(switch("unsettled", "also those that are not settled: their records are lost"))
                 .arg(switch("yes", "delete; without it, only say how many it would be")),
         )
+}
+
+fn replay() -> Command {
+    const AFTER_HELP: &str = "\
+Records are read as if they came now, with the settings of this process: price files, private keys, policies, types of
+new-api. What was blanked of a record's secrets stays blanked, so a replayed event may have no API token. An event that is
+there already is a duplicate. A letter that still cannot be read stays, is told with the reason, and makes the command fail.
+Replayed twice, a letter is stored once.";
+    Command::new("replay")
+        .about("takes in the records of letters that can be read by now, and settles these letters")
+        .args(Column::ALL.map(column))
+        .arg(option("digest", "DIGEST", "only letters whose digest begins so").value_parser(beginning))
+        .arg(time("since", "only letters that came at this time (RFC 3339) or UTC day, or later"))
+        .arg(time("until", "only letters that came before this time"))
+        .arg(
+            option(
+                "into-gateway",
+                "GATEWAY",
+                "where a record goes whose gateway is not known, within its account",
+            )
+            .value_parser(value_parser!(GatewayId)),
+        )
+        .arg(switch("dry-run", "say what would become of the letters, and change nothing"))
+        .arg(switch("yes", "do it"))
+        .group(ArgGroup::new("mode").args(["dry-run", "yes"]).required(true))
+        .after_help(AFTER_HELP)
 }
 
 fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
@@ -126,6 +161,17 @@ impl Request {
                     only_raw: matches.get_flag("raw"),
                 }
             }
+            "replay" => Self::Replay {
+                filter: Filter {
+                    beginning: text("digest"),
+                    since: time("since"),
+                    until: time("until"),
+                    settled: Some(false),
+                    ..filter
+                },
+                into_gateway: matches.get_one("into-gateway").cloned(),
+                is_dry_run: matches.get_flag("dry-run"),
+            },
             // Clap knows no other subcommand.
             _ => Self::Purge {
                 filter: Filter {
@@ -174,6 +220,27 @@ mod tests {
         let Request::Purge { filter, is_confirmed } = unsettled else { panic!() };
         assert_eq!((filter.settled, is_confirmed), (None, true));
         assert!(read(&["purge", "--yes"]).is_err());
+    }
+
+    #[test]
+    fn a_replay_is_of_what_is_not_settled_and_says_whether_it_is_meant() {
+        let request =
+            read(&["replay", "--reason", "no_gateway", "--digest", "AB", "--into-gateway", "chat", "--yes"]);
+        let Ok(Request::Replay { filter, into_gateway, is_dry_run }) = request else { panic!("{request:?}") };
+        assert_eq!((filter.settled, filter.beginning.as_deref()), (Some(false), Some("ab")));
+        assert_eq!((into_gateway.unwrap().as_str(), is_dry_run), ("chat", false));
+        let Ok(Request::Replay { filter, into_gateway, is_dry_run }) = read(&["replay", "--dry-run"]) else {
+            panic!()
+        };
+        assert_eq!(filter, Filter { settled: Some(false), ..Filter::default() });
+        assert_eq!((into_gateway, is_dry_run), (None, true));
+        for wrong in [
+            &["replay"][..],
+            &["replay", "--yes", "--dry-run"],
+            &["replay", "--yes", "--into-gateway", "a/b"],
+        ] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub use config::{KEYS, read};
 pub use error::RedactError;
 pub use pattern::{InvalidPattern, Pattern};
 pub use policy::{Policies, Policy, PolicyEntry};
+pub(crate) use redactor::WITHHELD;
 pub use redactor::{Letter, Redactor};
 pub use rules::{BuiltIn, Rules};
 pub use tally::{Outcome, Tally};

@@ -12,7 +12,7 @@ use super::zones::Form;
 use super::{BuiltIn, Policies, Policy, RedactError, Rules, Tally, event, headers};
 
 /// What stands in the place of a text that is not stored, where a reader has to see that there was one.
-pub(super) const WITHHELD: &str = "[withheld]";
+pub(crate) const WITHHELD: &str = "[withheld]";
 
 /// Applies the gateways' policies.
 #[derive(Clone, Debug)]

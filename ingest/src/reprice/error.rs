@@ -2,6 +2,8 @@
 
 use weir_event::TimestampError;
 
+use crate::sink::BusError;
+
 /// A reprice that did not do what was asked for. Whatever it did is whole: the same command finishes it.
 #[derive(Debug, thiserror::Error)]
 pub enum RepriceError {
@@ -62,12 +64,9 @@ pub enum RepriceError {
 /// Why minutes could not be marked dirty.
 #[derive(Debug, thiserror::Error)]
 pub enum MarkError {
-    /// No connection.
-    #[error("nats cannot be reached")]
-    Connect(#[from] async_nats::ConnectError),
-    /// No stream.
-    #[error("usage stream is not available")]
-    Stream(#[from] async_nats::jetstream::context::CreateStreamError),
+    /// There is nobody to tell.
+    #[error(transparent)]
+    Bus(#[from] BusError),
     /// Not taken.
     #[error("message is not taken")]
     Publish(#[from] async_nats::jetstream::context::PublishError),

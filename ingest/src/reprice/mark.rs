@@ -1,9 +1,6 @@
 //! Tells the aggregator which minutes were changed.
 
-use std::time::Duration;
-
-use async_nats::ConnectOptions;
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::Context;
 use clickhouse::query::RowCursor;
 use weir_event::bus::{self, DirtyMessage};
 use weir_event::{Scope, Timestamp};
@@ -12,10 +9,7 @@ use weir_service::config::NatsConfig;
 use super::apply::Batch;
 use super::error::{MarkError, RepriceError};
 use super::table::{MinuteRow, Table};
-use crate::sink::stream_config;
-
-/// How long NATS may take for one answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::sink::reach_bus;
 
 /// Publishes [`DirtyMessage`]s.
 pub(super) struct Marker {
@@ -71,24 +65,11 @@ impl Marker {
             let payload = serde_json::to_vec(&message).expect("plain data always prints as JSON");
             let bus = match &self.bus {
                 Some(bus) => bus,
-                None => self.bus.insert(connect(&self.config).await?),
+                None => self.bus.insert(reach_bus(&self.config, "weir-reprice").await?.1),
             };
             bus.publish(bus::DIRTY_SUBJECT, payload.into()).await?.await?;
             self.marked += message.minutes.len() as u64;
         }
         Ok(())
     }
-}
-
-/// Gives up at once where NATS is away: whoever runs the command is there to see it.
-async fn connect(config: &NatsConfig) -> Result<Context, MarkError> {
-    let options = ConnectOptions::new().name("weir-reprice").connection_timeout(ANSWER_TIMEOUT);
-    let options = match &config.token {
-        Some(token) => options.token(token.expose().to_owned()),
-        None => options,
-    };
-    let mut context = jetstream::new(options.connect(config.url.as_str()).await?);
-    context.set_timeout(ANSWER_TIMEOUT);
-    context.get_or_create_stream(stream_config()).await?;
-    Ok(context)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use weir_event::bus::{SHARDS, shard_of};
 use weir_event::{AccountId, EventId, GatewayId, Scope, Source, Timestamp};
-use weir_store::{DeadLetterRow, LogRow, PayloadRow, ROW_HEADER_BYTES, append_row};
+use weir_store::{DeadLetterRow, LogRow, PayloadRow, ROW_HEADER_BYTES, append_row, fill_in_header};
 
 use super::columns::Columns;
 use super::message::entry_json;
@@ -70,6 +70,15 @@ pub struct EventRef<'e> {
     pub payload: &'e [u8],
     /// What the bus is told of it, see [`entry_json`]; empty where that is nothing.
     pub entry: &'e [u8],
+}
+
+impl EventRef<'_> {
+    /// Its row of `logs`, stored at `at` by the write `write_id`.
+    #[must_use]
+    pub(super) fn row(&self, at: Timestamp, write_id: u64) -> Vec<u8> {
+        let header = fill_in_header(at, write_id);
+        [&header, &self.log[header.len()..]].concat()
+    }
 }
 
 impl Encoded {

@@ -46,7 +46,10 @@ pub(super) struct Rows<'r> {
 
 /// The name of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Token([u8; 32]);
+pub(super) struct Token {
+    bytes: [u8; 32],
+    is_of_replay: bool,
+}
 
 /// Names writes. Clones never give the same name.
 #[derive(Clone, Debug)]
@@ -86,20 +89,24 @@ impl Names {
 
 impl Token {
     pub(super) fn new(name: Sha256) -> Self {
-        Self(name.finalize().into())
+        Self { bytes: name.finalize().into(), is_of_replay: false }
     }
 
-    /// What names the write in the rows that it stores. Never 0, which is nobody's, and never odd, which is a
-    /// replay's.
+    /// The name of a replay.
+    pub(super) const fn of_replay(self) -> Self {
+        Self { is_of_replay: true, ..self }
+    }
+
+    /// What names the write in the rows that it stores. Never 0, which is nobody's, and odd only where it is a replay's.
     pub(super) fn write_id(&self) -> u64 {
         let mut bytes = [0; 8];
-        bytes.copy_from_slice(&self.0[..8]);
-        (u64::from_le_bytes(bytes) & !REPLAYED).max(2)
+        bytes.copy_from_slice(&self.bytes[..8]);
+        (u64::from_le_bytes(bytes) & !REPLAYED).max(2) | if self.is_of_replay { REPLAYED } else { 0 }
     }
 
     /// As `insert_deduplication_token` has it.
     pub(super) fn to_hex(&self) -> String {
-        hex::encode(self.0)
+        hex::encode(self.bytes)
     }
 }
 
@@ -145,6 +152,33 @@ impl Store {
         self.insert_rows(&Target("ledger", &columns), &[], &ledger, &rows.token)
             .await
             .map_err(|error| SinkError::insert("insert into ledger", error))
+    }
+
+    /// Writes rows of `logs` whose headers are filled in already.
+    pub(super) async fn insert_filled_logs(
+        &self,
+        rows: &[Vec<u8>],
+        columns: &Columns,
+        token: &Token,
+    ) -> Result<(), SinkError> {
+        let rows: Vec<_> = rows.iter().map(Vec::as_slice).collect();
+        self.insert_rows(&Target("logs", &columns.logs), &[], &rows, token)
+            .await
+            .map_err(|error| SinkError::insert("insert into logs", error))
+    }
+
+    /// Writes dead letters alone.
+    pub(super) async fn insert_letters(
+        &self,
+        letters: &[&[u8]],
+        at: Timestamp,
+        columns: &Columns,
+        token: &Token,
+    ) -> Result<(), SinkError> {
+        let header = fill_in_header(at, token.write_id());
+        self.insert_rows(&Target("dead_letters", &columns.dead_letters), &header, letters, token)
+            .await
+            .map_err(|error| SinkError::insert("insert into dead_letters", error))
     }
 
     /// Whether every event of a write has its row of this very write: then its insert is over, whichever attempt it was.
@@ -237,7 +271,7 @@ impl Rows<'_> {
     /// The rows of `ledger` for this write, encoded.
     fn ledger(&self) -> Vec<Vec<u8>> {
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        let hour = u32::try_from(self.at.millis() / 1_000 / HOUR_S * HOUR_S).unwrap_or(u32::MAX);
+        let hour = hour_of(self.at.millis());
         let row = |((source, account_id), account): (&(Source, AccountId), &Account)| {
             encode(&LedgerRow {
                 hour,
@@ -256,6 +290,11 @@ impl Rows<'_> {
         };
         self.accounts.iter().filter(|(_, account)| account.received() > 0).map(row).collect()
     }
+}
+
+/// The hour of a time in epoch milliseconds, as the ledger has it.
+pub(super) fn hour_of(millis: i64) -> u32 {
+    u32::try_from(millis.div_euclid(1_000 * HOUR_S) * HOUR_S).unwrap_or_default()
 }
 
 fn encode(row: &LedgerRow<'_>) -> Vec<u8> {

@@ -24,6 +24,7 @@ mod prepare;
 mod publisher;
 mod races;
 mod recent;
+mod replay;
 mod settle;
 mod spool;
 mod store;
@@ -31,13 +32,15 @@ mod submit;
 mod unentered;
 mod writer;
 
-pub use announcer::{Announcer, connect_bus};
+pub(crate) use announcer::reach_bus;
+pub use announcer::{Announcer, BusError, connect_bus};
 pub use encoded::{Encoded, EventRef};
 pub use error::SinkError;
 pub(crate) use insert::REPLAYED;
 pub use publisher::Publisher;
 pub(crate) use publisher::stream_config;
 pub(crate) use races::{Races, TOLD};
+pub(crate) use replay::{LetterEntry, Outcome, ReplayError, Replayer, Reread};
 
 pub use spool::{Drainer, Spool, SpoolError, SpoolLevel, Spooler};
 pub use store::Store;

@@ -6,6 +6,12 @@ use crate::Flag;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Flags(u16);
 
+impl Flag {
+    /// What is raised for fields that stay closed: one each.
+    pub const OF_CLOSED_FIELDS: [Self; 3] =
+        [Self::RequestUndecryptable, Self::ResponseUndecryptable, Self::MetadataUndecryptable];
+}
+
 impl Flags {
     /// Adds one.
     pub const fn raise(&mut self, flag: Flag) {

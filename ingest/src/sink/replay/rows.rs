@@ -1,0 +1,172 @@
+//! What replays ask of ClickHouse: the rows that events have, and the entries of replays that died.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use clickhouse::Row;
+use serde::Deserialize;
+use weir_event::{EventId, Flag, Scope, Timestamp};
+use weir_store::LedgerRow;
+
+use crate::sink::insert::{REPLAYED, hour_of};
+use crate::sink::store::IDS_PER_QUERY_MAX;
+use crate::sink::{EventRef, SinkError, Store};
+
+const HOUR_MS: i64 = 3_600_000;
+const MINUTE_MS: i64 = 60_000;
+
+/// A row that an event has.
+#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
+pub(super) struct KnownRow {
+    pub(super) id: [u8; 26],
+    pub(super) account_id: String,
+    pub(super) ingested_at: i64,
+    pub(super) write_id: u64,
+    pub(super) created_at: i64,
+    pub(super) source: String,
+    pub(super) flags: Vec<String>,
+    pub(super) request_size: Option<u64>,
+    pub(super) response_size: Option<u64>,
+}
+
+/// What the ledger has of a write.
+#[derive(Row, Deserialize)]
+struct EnteredRow {
+    hour_s: u32,
+    source: String,
+    account_id: String,
+    write_id: u64,
+    entries: u64,
+    /// What came after its own entry.
+    changed: i64,
+}
+
+#[derive(Row, Deserialize)]
+struct CountRow {
+    rows: u64,
+}
+
+/// The part of a write that has an entry of its own.
+type Part<'r> = (u32, &'r str, &'r str, u64);
+
+impl KnownRow {
+    /// How many of its fields are closed.
+    pub(super) fn closed(&self) -> usize {
+        let is_raised = |flag: &&Flag| self.flags.iter().any(|raised| raised == flag.as_str());
+        Flag::OF_CLOSED_FIELDS.iter().filter(is_raised).count()
+    }
+
+    pub(super) const fn has_bodies(&self) -> bool {
+        self.request_size.is_some() || self.response_size.is_some()
+    }
+
+    pub(super) fn minute(&self) -> Option<Timestamp> {
+        Timestamp::from_millis(self.created_at - self.created_at.rem_euclid(MINUTE_MS)).ok()
+    }
+
+    fn part(&self) -> Part<'_> {
+        (hour_of(self.ingested_at), &self.source, &self.account_id, self.write_id)
+    }
+}
+
+impl Store {
+    /// The rows of those of `events` that have any.
+    pub(super) async fn known_rows(
+        &self,
+        events: &[EventRef<'_>],
+    ) -> Result<HashMap<EventId, Vec<KnownRow>>, SinkError> {
+        let mut known: HashMap<EventId, Vec<KnownRow>> = HashMap::new();
+        for (scope, mut ids) in super::by_scope(events.iter().map(|event| (event.scope, event.id))) {
+            ids.sort_unstable();
+            ids.dedup();
+            for ids in ids.chunks(IDS_PER_QUERY_MAX) {
+                let rows: Vec<KnownRow> = self.fetch_of("id check", scope, ids, "").await?;
+                for row in rows {
+                    if let Ok(id) = EventId::try_from(row.id) {
+                        known.entry(id).or_default().push(row);
+                    }
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// Enters the writes of earlier replays among `rows` that the ledger does not know, by what there is of them. Their own
+    /// entry, should it come yet, stands for this one.
+    pub(super) async fn enter_replays(&self, rows: impl Iterator<Item = &KnownRow>) -> Result<(), SinkError> {
+        let parts: BTreeSet<Part<'_>> =
+            rows.filter(|row| row.write_id & REPLAYED != 0).map(KnownRow::part).collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let mut entered: BTreeMap<Part<'_>, (u64, i64)> = BTreeMap::new();
+        let found = self.entered(&parts).await?;
+        for row in &found {
+            let part = (row.hour_s, &*row.source, &*row.account_id, row.write_id);
+            entered.insert(part, (row.entries, row.changed));
+        }
+        let mut entries = Vec::new();
+        for part in &parts {
+            let (count, changed) = entered.get(part).copied().unwrap_or_default();
+            if count > 0 {
+                continue;
+            }
+            let (hour, source, account_id, write_id) = *part;
+            // Rows that were taken out since have an entry each, which is counted against this one.
+            let rows = self.rows_of_write(part).await? - changed;
+            let entry = LedgerRow { hour, source, account_id, write_id, ..LedgerRow::default() };
+            entries.push(LedgerRow { stored: rows, duplicates: -rows, version: 0, ..entry });
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(entries = entries.len(), "writes of a replay that died are entered in the ledger");
+        self.enter(&entries).await
+    }
+
+    /// Deletes bodies.
+    pub(super) async fn delete_payloads(&self, scope: &Scope, ids: &[EventId]) -> Result<(), SinkError> {
+        const DELETE: &str = "DELETE FROM payloads WHERE account_id = ? AND gateway_id = ? \
+             AND started_at BETWEEN fromUnixTimestamp64Milli(?) AND fromUnixTimestamp64Milli(?) AND id IN ?";
+        let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else { return Ok(()) };
+        let query = self
+            .client
+            .query(DELETE)
+            .bind(scope.account_id.as_str())
+            .bind(scope.gateway_id.as_str())
+            .bind(first.started_at().millis())
+            .bind(last.started_at().millis())
+            .bind(ids.iter().map(EventId::as_str).collect::<Vec<_>>());
+        self.within("delete payloads", query.execute()).await
+    }
+
+    async fn entered(&self, parts: &BTreeSet<Part<'_>>) -> Result<Vec<EnteredRow>, SinkError> {
+        const ENTERED: &str = "SELECT toUInt32(toUnixTimestamp(hour)) AS hour_s, source, account_id, write_id, \
+                countIf(subject = '') AS entries, sumIf(stored, subject != '') AS changed \
+            FROM ledger FINAL WHERE toUnixTimestamp(hour) IN ? AND write_id IN ? \
+            GROUP BY hour_s, source, account_id, write_id";
+        let hours: BTreeSet<_> = parts.iter().map(|part| part.0).collect();
+        let writes: BTreeSet<_> = parts.iter().map(|part| part.3).collect();
+        let query = self
+            .client
+            .query(ENTERED)
+            .bind(hours.into_iter().collect::<Vec<_>>())
+            .bind(writes.into_iter().collect::<Vec<_>>());
+        self.within("look for a replay in the ledger", query.fetch_all()).await
+    }
+
+    async fn rows_of_write(&self, (hour, source, account_id, write_id): &Part<'_>) -> Result<i64, SinkError> {
+        const ROWS: &str = "SELECT count() AS rows FROM logs WHERE account_id = ? AND source = ? AND write_id = ? \
+            AND ingested_at >= fromUnixTimestamp64Milli(?) AND ingested_at < fromUnixTimestamp64Milli(?)";
+        let hour_ms = i64::from(*hour) * 1_000;
+        let query = self
+            .client
+            .query(ROWS)
+            .bind(*account_id)
+            .bind(*source)
+            .bind(*write_id)
+            .bind(hour_ms)
+            .bind(hour_ms + HOUR_MS);
+        let row: CountRow = self.within("count the rows of a replay", query.fetch_one()).await?;
+        Ok(i64::try_from(row.rows).unwrap_or(i64::MAX))
+    }
+}
