@@ -56,6 +56,14 @@ impl SmallDisk {
         }
     }
 
+    /// Takes up all but so many KiB.
+    pub fn fill_but(&self, kib: u64) {
+        self.fill();
+        let filler = File::options().write(true).open(self.filler()).unwrap();
+        let taken = filler.metadata().unwrap().len();
+        filler.set_len(taken.saturating_sub(kib << 10)).unwrap();
+    }
+
     /// Gives back what was taken up.
     pub fn empty(&self) {
         // It may not be there.

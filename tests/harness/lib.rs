@@ -16,5 +16,5 @@ pub mod traffic;
 pub use disk::SmallDisk;
 pub use python::run_python;
 pub use spool::{jetstream, spooled};
-pub use system::{Answer, SecondIngest, System, eventually};
+pub use system::{Answer, Folder, SecondIngest, System, eventually};
 pub use tables::create_tables;

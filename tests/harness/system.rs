@@ -1,7 +1,6 @@
 //! A whole Weir for one test.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER};
@@ -10,6 +9,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::sleep;
 use weir_local::{Addresses, ClickHouse, Installation, Secrets, Service, Weir};
+
+use crate::SmallDisk;
 
 /// The account and gateway that tests push for.
 const SCOPE: &str = "acc/gw";
@@ -24,6 +25,15 @@ pub struct System {
     pub http: Client,
     // Last, so that the processes are gone before their files.
     dir: TempDir,
+}
+
+/// A folder of a [`System`].
+#[derive(Clone, Copy, Debug)]
+pub enum Folder {
+    /// What ClickHouse keeps.
+    ClickHouse,
+    /// The streams of NATS.
+    JetStream,
 }
 
 /// One more `ingest` of a [`System`].
@@ -58,12 +68,18 @@ impl System {
         Self::start_in(TempDir::new().unwrap(), ingest_variables).await
     }
 
-    /// The same, where NATS keeps its streams in the folder `store`, which outlives the system.
-    pub async fn start_with_store(store: &Path, ingest_variables: Vec<(&'static str, String)>) -> Self {
+    /// The same, where one of its folders is on a disk of its own, which outlives the system.
+    pub async fn start_on(
+        (folder, disk): (Folder, &SmallDisk),
+        ingest_variables: Vec<(&'static str, String)>,
+    ) -> Self {
         let dir = TempDir::new().unwrap();
-        let nats = dir.path().join("nats");
-        std::fs::create_dir(&nats).unwrap();
-        std::os::unix::fs::symlink(store, nats.join("jetstream")).unwrap();
+        let path = dir.path().join(match folder {
+            Folder::ClickHouse => "clickhouse",
+            Folder::JetStream => "nats/jetstream",
+        });
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(disk.path(), path).unwrap();
         Self::start_in(dir, |_| ingest_variables).await
     }
 

@@ -28,6 +28,8 @@ pub enum Code {
     TooManySimultaneousQueries,
     /// The body ended too early or was cut.
     CannotReadAllData,
+    /// The disk does not take what has to be kept for a moment: a body, or a result.
+    CannotWriteToFileDescriptor,
     /// A compressed block is damaged.
     CannotDecompress,
     /// A gzip or deflate body is damaged.
@@ -65,6 +67,7 @@ impl Code {
             Self::SyntaxError => (62, "SYNTAX_ERROR"),
             Self::UnknownCompressionMethod => (89, "UNKNOWN_COMPRESSION_METHOD"),
             Self::UnknownSetting => (115, "UNKNOWN_SETTING"),
+            Self::CannotWriteToFileDescriptor => (75, "CANNOT_WRITE_TO_FILE_DESCRIPTOR"),
             Self::Readonly => (164, "READONLY"),
             Self::TooManySimultaneousQueries => (202, "TOO_MANY_SIMULTANEOUS_QUERIES"),
             Self::CannotDecompress => (271, "CANNOT_DECOMPRESS"),
@@ -95,6 +98,7 @@ impl Code {
             Self::Readonly,
             Self::TooManySimultaneousQueries,
             Self::CannotReadAllData,
+            Self::CannotWriteToFileDescriptor,
             Self::CannotDecompress,
             Self::ZlibInflateFailed,
             Self::Lz4DecoderFailed,

@@ -77,7 +77,11 @@ impl fmt::Display for Fault {
 pub(super) async fn inject(world: &World, rng: &mut fastrand::Rng, end: Instant) -> u64 {
     let mut count = 0;
     while Instant::now() < end {
-        let faults: Vec<_> = (0..=u8::from(rng.u8(..3) == 0)).map(|_| Fault::draw(rng)).collect();
+        let mut faults: Vec<_> = (0..=u8::from(rng.u8(..3) == 0)).map(|_| Fault::draw(rng)).collect();
+        if faults.iter().any(|fault| matches!(fault, Fault::FullDisk)) && rng.bool() {
+            // What comes in has nowhere to go then.
+            faults.push(Fault::Kill(Victim::ClickHouse));
+        }
         let broken = Duration::from_millis(rng.u64(BROKEN_MS));
         println!("{:>6} ms: {faults:?} for {broken:?}", world.begun.elapsed().as_millis());
         for fault in &faults {

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use harness::{SmallDisk, System};
+use harness::{Folder, SmallDisk, System};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -50,7 +50,7 @@ impl World {
         }
         let disk = SmallDisk::mount(DISK_MIB);
         let system = match &disk {
-            Some(disk) => System::start_with_store(disk.path(), variables.clone()).await,
+            Some(disk) => System::start_on((Folder::JetStream, disk), variables.clone()).await,
             None => System::start_with(|_| variables.clone()).await,
         };
         let way = Way::to(&system.weir.clickhouse.url);

@@ -1,8 +1,8 @@
-//! A disk that is full under NATS while ClickHouse is away.
+//! Disks that are full: under NATS while ClickHouse is away, and under ClickHouse.
 
 use std::time::{Duration, Instant};
 
-use harness::{Answer, SmallDisk, System, eventually, spooled};
+use harness::{Answer, Folder, SmallDisk, System, eventually, spooled};
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::time::sleep;
@@ -12,8 +12,11 @@ use super::{LIMIT, STORED, drained, metric, push_spooled, records, restart, rest
 use super::{stop_clickhouse, tally, variables};
 
 const DISK_MIB: u32 = 8;
+const CLICKHOUSE_DISK_MIB: u32 = 256;
 /// Bytes of a record, of which nothing is to be compressed.
 const RECORD_BYTES: usize = 100 << 10;
+/// More than the embedded server keeps of an insert in memory.
+const LARGE_BYTES: usize = 600 << 10;
 /// Records of one push.
 const BATCH: u64 = 5;
 /// More than fit.
@@ -33,7 +36,8 @@ impl World {
             let variables = variables().into_iter().chain([bound]).collect();
             return Self { system: System::start_with(|_| variables).await, disk: None };
         };
-        Self { system: System::start_with_store(disk.path(), variables()).await, disk: Some(disk) }
+        let system = System::start_on((Folder::JetStream, &disk), variables()).await;
+        Self { system, disk: Some(disk) }
     }
 
     /// What an operator does: makes room, and starts NATS again, which takes nothing until then.
@@ -45,9 +49,10 @@ impl World {
     }
 }
 
-fn batch(number: u64) -> String {
+/// The records of a push, each of so many bytes.
+fn batch(number: u64, record_bytes: usize) -> String {
     let numbers = number * BATCH..(number + 1) * BATCH;
-    numbers.map(|number| incompressible(number, RECORD_BYTES)).collect::<Vec<_>>().join("\n")
+    numbers.map(|number| incompressible(number, record_bytes)).collect::<Vec<_>>().join("\n")
 }
 
 fn is_refused(answer: &Answer) -> bool {
@@ -62,13 +67,13 @@ async fn a_full_disk_refuses_and_what_was_acked_is_stored_once() {
     let system = &world.system;
     stop_clickhouse(system).await;
     let mut acked = 0;
-    while !is_refused(&system.push(&batch(acked)).await) {
+    while !is_refused(&system.push(&batch(acked, RECORD_BYTES)).await) {
         acked += 1;
         assert!(acked < BATCHES_MAX, "the disk has no end");
     }
     assert!(acked > 0, "the disk is full from the beginning");
     // The same again is refused again, though NATS was told of it before.
-    assert!(is_refused(&system.push(&batch(acked)).await));
+    assert!(is_refused(&system.push(&batch(acked, RECORD_BYTES)).await));
     let not_ready = async || system.ops(&system.weir.ingest, "/readyz").await.status;
     eventually(LIMIT, StatusCode::SERVICE_UNAVAILABLE, not_ready).await;
     restart_clickhouse(system).await;
@@ -132,4 +137,30 @@ async fn the_disk_may_be_full_before_anything_is_put_away() {
     restart_clickhouse(system).await;
     drained(system).await;
     assert_eq!(system.sql(STORED).await, "3\t3");
+}
+
+#[tokio::test]
+async fn a_clickhouse_whose_disk_is_full_is_away() {
+    let Some(disk) = SmallDisk::mount(CLICKHOUSE_DISK_MIB) else { return };
+    let system = System::start_on((Folder::ClickHouse, &disk), variables()).await;
+    assert_eq!(tally(&system.push(&records(0..10)).await)["stored"], 10);
+    let mut acked = 10;
+    // Room for a part to be begun, and not for the end of it, if for anything.
+    for free_kib in [0, 1_500] {
+        disk.fill_but(free_kib);
+        for number in 0..2 {
+            let lines = batch(1_000 + free_kib + number, LARGE_BYTES);
+            push_spooled(&system, &lines).await;
+            acked += BATCH;
+        }
+        disk.empty();
+        drained(&system).await;
+        assert_eq!(system.sql(STORED).await, format!("{acked}\t{acked}"));
+    }
+    push_until_acked(&system, &records(100_000..100_010)).await;
+    drained(&system).await;
+    acked += 10;
+    assert_eq!(system.sql(STORED).await, format!("{acked}\t{acked}"));
+    let rejected = r#"weir_ingest_drain_troubles_total{trouble="Rejected"}"#;
+    assert_eq!(metric(&system, rejected).await, 0);
 }

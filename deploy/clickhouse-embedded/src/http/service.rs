@@ -90,7 +90,7 @@ impl Service {
         self.gate.check(&head.headers, &fields)?;
 
         let received = Spool::receive(body, self.host.spool()).await;
-        let mut body = received.map_err(|error| Exception::new(Code::CannotReadAllData, error))?;
+        let mut body = received.map_err(|error| error.exception())?;
         let content_type =
             head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if let Some(boundary) = multipart::boundary(content_type) {

@@ -12,6 +12,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::io::AsyncWriteExt;
 
+use crate::exception::{Code, Exception};
+
 /// How much of a body is kept in memory.
 const MEMORY_BYTES: usize = 1 << 20;
 
@@ -24,6 +26,18 @@ pub(super) enum SpoolError {
     /// The disk did not take it.
     #[error("cannot keep the request's body")]
     Disk(#[source] io::Error),
+}
+
+impl SpoolError {
+    /// As a server would put it. A full disk is the server's trouble, and the same request may well succeed later.
+    pub(super) fn exception(&self) -> Exception {
+        match self {
+            Self::Client(_) => Exception::new(Code::CannotReadAllData, self),
+            Self::Disk(source) => {
+                Exception::new(Code::CannotWriteToFileDescriptor, format_args!("{self}: {source}"))
+            }
+        }
+    }
 }
 
 /// A received body.

@@ -17,7 +17,7 @@ use super::answer::{Answer, Content, Job};
 use super::plan::ReadPlan;
 use crate::codec::{self, Encoder};
 use crate::engine::{Host, Lease, ResultPipe, Statistics};
-use crate::exception::Exception;
+use crate::exception::{Code, Exception};
 
 /// How often a statement whose client has gone is killed again, should the first order come too early.
 const KILL_AGAIN: Duration = Duration::from_millis(500);
@@ -63,9 +63,8 @@ pub(super) async fn read(job: Job, plan: ReadPlan, lease: Lease, mut reply: Repl
             Event::Data(data) => {
                 if let Err(error) = held.push(data).await {
                     running.give_up().await;
-                    drop(
-                        reply.send(Err(Exception::from_engine(&format!("cannot keep the result: {error}")))),
-                    );
+                    let told = format!("cannot keep the result: {error}");
+                    drop(reply.send(Err(Exception::new(Code::CannotWriteToFileDescriptor, told))));
                     return;
                 }
                 if held.is_full() {
