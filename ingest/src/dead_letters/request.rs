@@ -96,7 +96,7 @@ Replayed twice, a letter is stored once.";
         .args(Column::ALL.map(column))
         .arg(option("digest", "DIGEST", "only letters whose digest begins so").value_parser(beginning))
         .arg(time("since", "only letters that came at this time (RFC 3339) or UTC day, or later"))
-        .arg(time("until", "only letters that came before this time"))
+        .arg(time("until", "only letters that came before this time; before now, if it is not given"))
         .arg(
             option(
                 "into-gateway",
