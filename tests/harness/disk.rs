@@ -9,6 +9,9 @@ use tempfile::TempDir;
 
 /// What takes up the room.
 const FILLER: &str = "filler";
+const NAMES_FILLER: &str = "names";
+/// How many files and folders there can be.
+const NAMES: u32 = 1 << 14;
 
 /// The disk. It is gone when it is dropped: drop whatever uses it before.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ impl SmallDisk {
     #[must_use]
     pub fn mount(mib: u32) -> Option<Self> {
         let dir = TempDir::new().unwrap();
-        let size = format!("size={mib}m");
+        let size = format!("size={mib}m,nr_inodes={NAMES}");
         let arguments = ["-t", "tmpfs", "-o", &size, "weir-test"];
         match run(Command::new("mount").args(arguments).arg(dir.path())) {
             Ok(()) => Some(Self { dir }),
@@ -64,10 +67,19 @@ impl SmallDisk {
         filler.set_len(taken.saturating_sub(kib << 10)).unwrap();
     }
 
+    /// Leaves no room for another file or folder; for what is in them there is room.
+    pub fn fill_names(&self) {
+        let folder = self.path().join(NAMES_FILLER);
+        std::fs::create_dir(&folder).unwrap();
+        let taken = (0..NAMES).take_while(|name| File::create(folder.join(name.to_string())).is_ok()).count();
+        assert!(taken < NAMES as usize, "there is room for any number of files");
+    }
+
     /// Gives back what was taken up.
     pub fn empty(&self) {
         // It may not be there.
         let _ = std::fs::remove_file(self.filler());
+        let _ = std::fs::remove_dir_all(self.path().join(NAMES_FILLER));
     }
 
     fn filler(&self) -> PathBuf {

@@ -114,6 +114,9 @@ impl Code {
     }
 }
 
+/// How the text of an exception begins that ClickHouse did not throw itself.
+const STD_EXCEPTION: &str = "std::exception. Code: 1001,";
+
 /// One ClickHouse exception, without the version that the server appends when it sends it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Exception {
@@ -134,6 +137,8 @@ impl Exception {
         let text = without_version(text.trim_end());
         match leading_code(text) {
             Some(code) => Self { code, text: text.to_owned() },
+            // What is no exception of ClickHouse's a server sends so, a full disk among it.
+            None if text.starts_with(STD_EXCEPTION) => Self { code: 1001, text: text.to_owned() },
             None => Self::new(Code::UnknownException, text.trim_end_matches('.')),
         }
     }
@@ -217,6 +222,11 @@ mod tests {
             "nothing known",
             1002,
             "Code: 1002. DB::Exception: nothing known. (UNKNOWN_EXCEPTION) (version 26.7 (official build))\n",
+        );
+        check(
+            "std::exception. Code: 1001, type: std::__1::filesystem::filesystem_error, e.what() = no space",
+            1001,
+            "std::exception. Code: 1001, type: std::__1::filesystem::filesystem_error, e.what() = no space (version 26.7 (official build))\n",
         );
         check(
             "Code: x",

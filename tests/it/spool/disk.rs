@@ -157,6 +157,12 @@ async fn a_clickhouse_whose_disk_is_full_is_away() {
         drained(&system).await;
         assert_eq!(system.sql(STORED).await, format!("{acked}\t{acked}"));
     }
+    disk.fill_names();
+    push_spooled(&system, &records(50_000..50_010)).await;
+    disk.empty();
+    drained(&system).await;
+    acked += 10;
+    assert_eq!(system.sql(STORED).await, format!("{acked}\t{acked}"));
     push_until_acked(&system, &records(100_000..100_010)).await;
     drained(&system).await;
     acked += 10;

@@ -167,7 +167,8 @@ impl Running {
             Ok(pipe) => pipe,
             Err(error) => {
                 super::answer::end(&job.host, lease).await;
-                return Err(Exception::from_engine(&format!("cannot make a result pipe: {error}")));
+                let told = format!("cannot make a result pipe: {error}");
+                return Err(Exception::new(Code::CannotWriteToFileDescriptor, told));
             }
         };
         let sql = plan.sql(pipe.path());
