@@ -1,5 +1,6 @@
 //! What callers attach to a request: a flat map of names to scalars, as Cloudflare's `cf-aig-metadata` defines it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -29,10 +30,28 @@ impl Metadata {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// The value of the entry of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&MetadataValue> {
+        self.0.get(name)
+    }
+
     /// The metadata as a JSON object.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(&self.0).expect("names and scalars always print as JSON")
+    }
+}
+
+impl MetadataValue {
+    /// The value as text: as it is, or as JSON prints it.
+    #[must_use]
+    pub fn to_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Number(number) => number.to_string().into(),
+            Self::Bool(value) => value.to_string().into(),
+        }
     }
 }
 
