@@ -4,9 +4,14 @@
 //! in [`ROW_HEADER_BYTES`] bytes: they are encoded before that is known, and it is filled in when they are sent. Otherwise
 //! the order is only for reading eyes.
 
+use std::borrow::Cow;
+
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
-use weir_event::{Flag, Metadata, RequestType, Scope, Timestamp, TokenBucket, Unit, UnpricedReason};
+use weir_event::{
+    Flag, Metadata, MetadataValue, RequestType, Scope, Timestamp, TokenBucket, Unit, UnpricedReason,
+    UsageEvent,
+};
 use weir_pricing::{Edition, PricedEvent};
 
 use crate::ScaledUsd;
@@ -100,6 +105,7 @@ pub struct LogRow<'a> {
     pub quota: Option<i64>,
     pub quota_source: &'a str,
     pub metadata: String,
+    pub metadata_text: Vec<(&'a str, Cow<'a, str>)>,
     pub request_content_type: &'a str,
     pub response_content_type: &'a str,
     pub request_size: Option<u64>,
@@ -207,6 +213,7 @@ impl<'a> LogRow<'a> {
             country: text(caller.country.as_deref()),
             user_agent: text(caller.user_agent.as_deref()),
             metadata: event.metadata.as_ref().map(Metadata::to_json).unwrap_or_default(),
+            metadata_text: entries(event).map(|(name, value)| (name, value.to_text())).collect(),
             request_content_type: text(bodies.request_content_type.as_deref()),
             response_content_type: text(bodies.response_content_type.as_deref()),
             request_size: bodies.request_size,
@@ -274,6 +281,10 @@ impl<'a> PayloadRow<'a> {
             response,
         })
     }
+}
+
+fn entries(event: &UsageEvent) -> impl Iterator<Item = (&str, &MetadataValue)> {
+    event.metadata.iter().flat_map(Metadata::iter)
 }
 
 fn text(value: Option<&str>) -> &str {
