@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::filter::{FlagField, TextField};
-
 /// A column of `logs`. Its name is the same in the table and in the rows that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
@@ -69,27 +67,6 @@ impl Column {
             Self::ResponseContentType => "response_content_type",
             Self::RequestSize => "request_size",
             Self::ResponseSize => "response_size",
-        }
-    }
-}
-
-impl From<FlagField> for Column {
-    fn from(field: FlagField) -> Self {
-        match field {
-            FlagField::Success => Self::Success,
-            FlagField::Cached => Self::Cached,
-        }
-    }
-}
-
-impl From<TextField> for Column {
-    fn from(field: TextField) -> Self {
-        match field {
-            TextField::Provider => Self::Provider,
-            TextField::Model => Self::Model,
-            TextField::ModelType => Self::ModelType,
-            TextField::RequestContentType => Self::RequestContentType,
-            TextField::ResponseContentType => Self::ResponseContentType,
         }
     }
 }

@@ -7,8 +7,10 @@
 
 mod body;
 mod column;
+mod condition;
 mod entry;
 mod ledger;
+mod number;
 mod page;
 mod probe;
 mod statement;

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use weir_event::Scope;
+use weir_filter::Filter;
 
 use super::column::Column;
 use super::entry::columns;
 use super::statement::{LOGS, Select, Statement};
-use crate::filter::Filter;
 
 /// Which page, and of what size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

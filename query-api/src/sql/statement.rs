@@ -4,9 +4,6 @@ use std::fmt::{Arguments, Write};
 
 use weir_event::{EventId, Scope};
 
-use super::column::Column;
-use crate::filter::{Condition, Filter};
-
 /// A statement with the values of its placeholders, `{name:Type}` in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
@@ -23,6 +20,10 @@ pub enum Bind {
     Flag(bool),
     /// An `Int64`: epoch milliseconds.
     Millis(i64),
+    /// An `Array(String)`.
+    Texts(Vec<String>),
+    /// A number of this type, in decimal digits of ours.
+    Number(&'static str, String),
 }
 
 /// Builds a `SELECT` of one tenant's rows.
@@ -57,12 +58,39 @@ impl Statement {
     }
 }
 
+impl Statement {
+    /// How long its values are where they travel, in a URL, in bytes; no less than that.
+    #[must_use]
+    pub fn binds_len(&self) -> usize {
+        let of_text = |text: &str| text.bytes().map(encoded_len).sum::<usize>();
+        let of_bind = |bind: &Bind| match bind {
+            Bind::Text(text) | Bind::Number(_, text) => of_text(text),
+            // Quotes and commas around each.
+            Bind::Texts(texts) => texts.iter().map(|text| of_text(text) + 12).sum(),
+            Bind::Flag(_) | Bind::Millis(_) => 24,
+        };
+        // With `&param_` and `=`.
+        self.binds.iter().map(|(name, bind)| name.len() + 10 + of_bind(bind)).sum()
+    }
+}
+
+/// A byte that is escaped for SQL and then for the URL.
+const fn encoded_len(byte: u8) -> usize {
+    match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => 1,
+        b'\\' | b'\'' | 0..=31 => 6,
+        _ => 3,
+    }
+}
+
 impl Bind {
     const fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "String",
             Self::Flag(_) => "Bool",
             Self::Millis(_) => "Int64",
+            Self::Texts(_) => "Array(String)",
+            Self::Number(kind, _) => kind,
         }
     }
 }
@@ -76,11 +104,6 @@ impl Select {
             ("gateway_id".to_owned(), Bind::Text(scope.gateway_id.to_string())),
         ];
         Self { statement: Statement { text, binds } }
-    }
-
-    /// Keeps the rows of `logs` that meet every condition.
-    pub(super) fn filter(self, filter: &Filter) -> Self {
-        filter.iter().fold(self, Self::condition)
     }
 
     /// Keeps the row of an event in `logs`, found by the time in its id: the table is ordered by `created_at`, which
@@ -106,28 +129,8 @@ impl Select {
         self.statement
     }
 
-    fn condition(self, condition: &Condition) -> Self {
-        match condition {
-            Condition::CreatedFrom(millis) => self.created(">=", *millis),
-            Condition::CreatedTo(millis) => self.created("<=", *millis),
-            Condition::Flag(field, value) => self.equal((*field).into(), Bind::Flag(*value)),
-            Condition::Text(field, text) => self.equal((*field).into(), Bind::Text(text.clone())),
-        }
-    }
-
-    fn created(mut self, operator: &'static str, millis: i64) -> Self {
-        let bound = self.bind(Bind::Millis(millis));
-        let column = Column::CreatedAt;
-        self.push(format_args!(" AND {column} {operator} fromUnixTimestamp64Milli({bound}, 'UTC')"))
-    }
-
-    fn equal(mut self, column: Column, value: Bind) -> Self {
-        let bound = self.bind(value);
-        self.push(format_args!(" AND {column} = {bound}"))
-    }
-
     /// Takes a value and gives its placeholder: `{p2:String}` for the third.
-    fn bind(&mut self, bind: Bind) -> String {
+    pub(super) fn bind(&mut self, bind: Bind) -> String {
         let name = format!("p{}", self.statement.binds.len());
         let placeholder = format!("{{{name}:{}}}", bind.kind());
         self.statement.binds.push((name, bind));

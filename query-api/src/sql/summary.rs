@@ -1,13 +1,10 @@
 //! The count and the extremes of everything that a filter lets through.
 
 use weir_event::Scope;
+use weir_filter::Filter;
 
+use super::number::TOTAL_TOKENS;
 use super::statement::{LOGS, Select, Statement};
-use crate::filter::Filter;
-
-/// Input and output together; unknown only where both are. Embeddings have no output, and it is not reported.
-const TOTAL_TOKENS: &str =
-    "if(tokens_in IS NULL AND tokens_out IS NULL, NULL, ifNull(tokens_in, 0) + ifNull(tokens_out, 0))";
 
 /// The count, and the least and the greatest known value of each amount; the extremes are `NULL` where none is known.
 #[must_use]

@@ -1,9 +1,9 @@
 //! The statements, pinned: text and binds.
 
 use weir_event::{EventId, Scope};
+use weir_filter::Filter;
 
 use super::*;
-use crate::filter::{Condition, Filter, FlagField, TextField};
 
 const HOSTILE: &str = "' OR 1=1 -- \\ `x` \0 \n\t {p2:String} ? ?? é 名";
 const TENANT: &str = "account_id = {account_id:String} AND gateway_id = {gateway_id:String}";
@@ -62,14 +62,13 @@ fn a_page_past_every_end_stays_within_what_the_engine_takes() {
 
 #[test]
 fn a_filter_is_binds_and_never_text() {
-    let mut filter = Filter::default();
-    filter.require(Condition::CreatedFrom(1_000));
-    filter.require(Condition::CreatedTo(2_000));
-    filter.require(Condition::Flag(FlagField::Cached, false));
-    filter.require(Condition::Text(TextField::Model, HOSTILE.to_owned()));
-    filter.require(Condition::Text(TextField::Provider, String::new()));
+    let quoted = serde_json::Value::from(HOSTILE);
+    let filter = format!(
+        r#"created_at >= "2024-09-30T09:45:41.3280001Z" and cached = false and model = {quoted} and cost > 0.01
+        and metadata[{quoted}] = {quoted} and (provider in ({quoted}, "") or not path contains "^é.名B")"#
+    );
     check(
-        &summary(&scope(), &filter),
+        &summary(&scope(), &filter.parse().unwrap()),
         &format!(
             "SELECT count() AS total_count, min(cost) AS min_cost, max(cost) AS max_cost, \
              min(duration_ms) AS min_duration, max(duration_ms) AS max_duration, \
@@ -78,17 +77,22 @@ fn a_filter_is_binds_and_never_text() {
              min({total}) AS min_total_tokens, max({total}) AS max_total_tokens \
              FROM logs WHERE {TENANT} \
              AND created_at >= fromUnixTimestamp64Milli({{p2:Int64}}, 'UTC') \
-             AND created_at <= fromUnixTimestamp64Milli({{p3:Int64}}, 'UTC') \
-             AND cached = {{p4:Bool}} AND model = {{p5:String}} AND provider = {{p6:String}}",
+             AND cached = {{p3:Bool}} AND model = {{p4:String}} \
+             AND ifNull(cost > {{p5:Decimal(38, 18)}}, false) \
+             AND (mapContains(metadata_text, {{p6:String}}) AND metadata_text[{{p6:String}}] = {{p7:String}}) \
+             AND (provider IN {{p8:Array(String)}} OR (NOT match(path, {{p9:String}})))",
             total = "if(tokens_in IS NULL AND tokens_out IS NULL, NULL, \
                      ifNull(tokens_in, 0) + ifNull(tokens_out, 0))",
         ),
         &[
-            ("p2", Bind::Millis(1_000)),
-            ("p3", Bind::Millis(2_000)),
-            ("p4", Bind::Flag(false)),
-            ("p5", text(HOSTILE)),
-            ("p6", text("")),
+            ("p2", Bind::Millis(1_727_689_541_329)),
+            ("p3", Bind::Flag(false)),
+            ("p4", text(HOSTILE)),
+            ("p5", Bind::Number("Decimal(38, 18)", "0.010000000000000000".to_owned())),
+            ("p6", text(HOSTILE)),
+            ("p7", text(HOSTILE)),
+            ("p8", Bind::Texts(vec![HOSTILE.to_owned(), String::new()])),
+            ("p9", text(r"\x{5e}[éÉ]\x{2e}名[bB]")),
         ],
     );
 }

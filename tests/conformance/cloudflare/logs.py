@@ -57,7 +57,36 @@ assert logs.get(without_bodies, **scope).request_head is None
 raises(cloudflare.NotFoundError, 7002, lambda: logs.response(without_bodies, **scope))
 raises(cloudflare.NotFoundError, 7002, lambda: logs.get("a/b c", **scope))
 raises(cloudflare.BadRequestError, 7001, lambda: logs.list(**scope, per_page=51))
+
+# The SDK sends keys, operators and values apart. Auto-paging resends them, in whatever order.
+everything = list(logs.list(**scope, per_page=50))
+
+
+def check_filters(filters, predicate):
+    expected = [entry.id for entry in everything if predicate(entry)]
+    assert 0 < len(expected) < len(everything), filters
+    assert [entry.id for entry in logs.list(**scope, per_page=7, filters=filters)] == expected, filters
+
+
+check_filters([{"key": "provider", "operator": "eq", "value": ["openai"]}], lambda entry: entry.provider == "openai")
+check_filters(
+    [
+        {"key": "provider", "operator": "eq", "value": ["openai", "anthropic"]},
+        {"key": "duration", "operator": "gt", "value": [30]},
+        {"key": "success", "operator": "eq", "value": [True]},
+        {"key": "cost", "operator": "lt", "value": [1e-16]},
+    ],
+    lambda entry: entry.provider in ("openai", "anthropic") and entry.duration > 30 and entry.success and entry.cost < 1e-16,
+)
+check_filters(
+    [{"value": ["ZURE"], "operator": "contains", "key": "provider"}, {"value": [100], "operator": "gt", "key": "tokens_in"}],
+    lambda entry: "azure" in entry.provider and entry.tokens_in is not None and entry.tokens_in > 100,
+)
 raises(cloudflare.BadRequestError, 7001, lambda: logs.list(**scope, filters=[
-    {"key": "provider", "operator": "eq", "value": ["openai"]},
+    {"key": "provider", "operator": "eq", "value": ["a"]},
+    {"key": "model", "operator": "eq", "value": ["b", "c"]},
+]))
+raises(cloudflare.BadRequestError, 7001, lambda: logs.list(**scope, filters=[
+    {"key": "success", "operator": "gt", "value": [True]},
 ]))
 raises(cloudflare.AuthenticationError, 10000, lambda: client("wrong").ai_gateway.logs.list(**scope))

@@ -35,9 +35,25 @@ pub(super) struct ErrorEnvelope {
 pub(super) struct Issue {
     pub(super) code: u32,
     pub(super) message: String,
-    /// Where in the request: `["query", "per_page"]`.
+    /// Where in the request: `["query", "filters", 0, "value"]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) path: Vec<String>,
+    pub(super) path: Vec<Step>,
+}
+
+/// A step of the way to a place in a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Step {
+    /// What is there by name.
+    Name(String),
+    /// What is there by number, from 0.
+    Number(usize),
+}
+
+impl From<&str> for Step {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -73,7 +89,7 @@ mod tests {
         let issue = |path: &[&str]| Issue {
             code: 1,
             message: "m".to_owned(),
-            path: path.iter().map(ToString::to_string).collect(),
+            path: path.iter().map(|name| Step::from(*name)).collect(),
         };
         let check = |envelope: ErrorEnvelope, expected: &str| {
             assert_eq!(serde_json::to_string(&envelope).unwrap(), expected);

@@ -5,7 +5,7 @@ use warp::http::StatusCode;
 use warp::http::header::{ALLOW, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use warp::reply::Response;
 
-use super::envelope::{ErrorEnvelope, Issue};
+use super::envelope::{ErrorEnvelope, Issue, Step};
 use crate::api::app::{Blame, DialectError};
 use crate::api::reply::{json, with_retry_after};
 use crate::api::routes::Unmatched;
@@ -43,12 +43,18 @@ const FAILURE: u32 = 10_013;
 impl Issue {
     /// What is wrong with a query parameter.
     pub(super) fn of_query(parameter: &str, message: impl Into<String>) -> Self {
-        Self { code: INVALID, message: message.into(), path: vec!["query".to_owned(), parameter.to_owned()] }
+        Self { code: INVALID, message: message.into(), path: vec!["query".into(), parameter.into()] }
+    }
+
+    /// What is wrong with one of the filters, from 0, or with one of its parts.
+    pub(super) fn of_filter(index: usize, part: Option<&str>, message: impl Into<String>) -> Self {
+        let path = ["query".into(), "filters".into(), Step::Number(index)].into_iter();
+        Self { code: INVALID, message: message.into(), path: path.chain(part.map(Step::from)).collect() }
     }
 
     /// What is wrong with a part of the path.
     pub(super) fn of_path(parameter: &str, message: impl Into<String>) -> Self {
-        Self { code: INVALID, message: message.into(), path: vec!["params".to_owned(), parameter.to_owned()] }
+        Self { code: INVALID, message: message.into(), path: vec!["params".into(), parameter.into()] }
     }
 
     fn plain(code: u32, message: &str) -> Self {
@@ -59,7 +65,10 @@ impl Issue {
 impl DialectError for Error {
     fn blame(&self) -> Blame {
         match self {
-            Self::Unauthenticated(_) | Self::Invalid(_) | Self::NotFound => Blame::Client,
+            Self::Unauthenticated(_)
+            | Self::Invalid(_)
+            | Self::NotFound
+            | Self::Store(StoreError::TooLong) => Blame::Client,
             Self::Store(error) if error.is_retryable() => Blame::Surroundings,
             Self::Store(_) => Blame::Program,
             Self::TimedOut(_) => Blame::Surroundings,
@@ -76,6 +85,10 @@ impl DialectError for Error {
             Self::Invalid(issues) => json(StatusCode::BAD_REQUEST, &ErrorEnvelope::invalid(issues.clone())),
             Self::NotFound => {
                 json(StatusCode::NOT_FOUND, &ErrorEnvelope::not_found(Issue::plain(NOT_FOUND, "Not Found")))
+            }
+            Self::Store(error @ StoreError::TooLong) => {
+                let issue = Issue::of_query("filters", error.to_string());
+                json(StatusCode::BAD_REQUEST, &ErrorEnvelope::invalid(vec![issue]))
             }
             Self::Store(error) if !error.is_retryable() => {
                 let issue = Issue::plain(FAILURE, "Internal Server Error");

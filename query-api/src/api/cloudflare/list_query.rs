@@ -6,19 +6,19 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp as Instant;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use weir_filter::{
+    EntrySide, Field, Filter, FlagField, Node, NumberField, Operator, TextField, Texts, TimeField, Value,
+    number,
+};
 
 use super::envelope::Issue;
+use super::filters::{self, shortened};
+use super::instant::instant;
 use crate::api::query_string::QueryString;
-use crate::filter::{Condition, Filter, FlagField, TextField};
 use crate::sql::{Column, Direction, Order, Page};
 
 const PER_PAGE_DEFAULT: u32 = 20;
 const PER_PAGE_MAX: u32 = 50;
-/// Unknown names are repeated to the client up to this length.
-const NAME_CHARS_MAX: usize = 64;
 
 /// What a list asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(super) struct ListQuery {
 }
 
 /// A parameter that is understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Parameter {
     Page,
     PerPage,
@@ -37,10 +37,9 @@ enum Parameter {
     OrderByDirection,
     Direction,
     MetaInfo,
-    StartDate,
-    EndDate,
-    Flag(FlagField),
-    Text(TextField),
+    Search,
+    /// A condition on one field.
+    Condition(Field, Operator),
 }
 
 /// What has been read so far.
@@ -51,33 +50,20 @@ struct Draft {
     column: Option<Column>,
     order_by_direction: Option<Direction>,
     direction: Option<Direction>,
-    filter: Filter,
+    conditions: Vec<Node>,
 }
 
-/// Parameters of the contract that come with the filter grammar.
-const NOT_YET: &[&str] = &[
-    "search",
-    "feedback",
-    "min_cost",
-    "max_cost",
-    "min_duration",
-    "max_duration",
-    "min_tokens_in",
-    "max_tokens_in",
-    "min_tokens_out",
-    "max_tokens_out",
-    "min_total_tokens",
-    "max_total_tokens",
-];
+/// A parameter of the contract that asks for what is not kept yet.
+const NOT_YET: &[&str] = &["feedback"];
 
 impl ListQuery {
     /// Reads a raw query string.
     pub(super) fn parse(raw: &str) -> Result<Self, Vec<Issue>> {
         let parameters = QueryString::parse(raw).map_err(|error| {
-            vec![Issue { path: vec!["query".to_owned()], ..Issue::of_query("", error.to_string()) }]
+            vec![Issue { path: vec!["query".into()], ..Issue::of_query("", error.to_string()) }]
         })?;
         let (mut draft, mut issues, mut seen) = (Draft::default(), Vec::new(), BTreeSet::new());
-        for (name, value) in parameters.iter() {
+        for (name, value) in parameters.iter().filter(|(name, _)| !filters::is_part(name)) {
             let read = match Parameter::from_name(name) {
                 Ok(_) if !seen.insert(name) => Err("Parameter is given more than once".to_owned()),
                 Ok(parameter) => draft.read(parameter, value),
@@ -85,7 +71,11 @@ impl ListQuery {
             };
             issues.extend(read.err().map(|message| Issue::of_query(&shortened(name), message)));
         }
-        if issues.is_empty() { Ok(draft.finish()) } else { Err(issues) }
+        match filters::read(&parameters) {
+            Ok(nodes) => draft.conditions.extend(nodes),
+            Err(of_filters) => issues.extend(of_filters),
+        }
+        if issues.is_empty() { draft.finish().map_err(|issue| vec![issue]) } else { Err(issues) }
     }
 }
 
@@ -98,21 +88,36 @@ impl Parameter {
             "order_by_direction" => Self::OrderByDirection,
             "direction" => Self::Direction,
             "meta_info" => Self::MetaInfo,
-            "start_date" => Self::StartDate,
-            "end_date" => Self::EndDate,
-            "success" => Self::Flag(FlagField::Success),
-            "cached" => Self::Flag(FlagField::Cached),
-            "provider" => Self::Text(TextField::Provider),
-            "model" => Self::Text(TextField::Model),
-            "model_type" => Self::Text(TextField::ModelType),
-            "request_content_type" => Self::Text(TextField::RequestContentType),
-            "response_content_type" => Self::Text(TextField::ResponseContentType),
+            "search" => Self::Search,
+            "start_date" => Self::Condition(Field::Time(TimeField::CreatedAt), Operator::Gte),
+            "end_date" => Self::Condition(Field::Time(TimeField::CreatedAt), Operator::Lte),
+            "success" => Self::Condition(Field::Flag(FlagField::Success), Operator::Eq),
+            "cached" => Self::Condition(Field::Flag(FlagField::Cached), Operator::Eq),
+            "provider" => Self::text(TextField::Provider),
+            "model" => Self::text(TextField::Model),
+            "model_type" => Self::text(TextField::ModelType),
+            "request_content_type" => Self::text(TextField::RequestContentType),
+            "response_content_type" => Self::text(TextField::ResponseContentType),
+            "min_cost" => Self::Condition(Field::Number(NumberField::Cost), Operator::Gte),
+            "max_cost" => Self::Condition(Field::Number(NumberField::Cost), Operator::Lte),
+            "min_duration" => Self::Condition(Field::Number(NumberField::DurationMs), Operator::Gte),
+            "max_duration" => Self::Condition(Field::Number(NumberField::DurationMs), Operator::Lte),
+            "min_tokens_in" => Self::Condition(Field::Number(NumberField::TokensIn), Operator::Gte),
+            "max_tokens_in" => Self::Condition(Field::Number(NumberField::TokensIn), Operator::Lte),
+            "min_tokens_out" => Self::Condition(Field::Number(NumberField::TokensOut), Operator::Gte),
+            "max_tokens_out" => Self::Condition(Field::Number(NumberField::TokensOut), Operator::Lte),
+            "min_total_tokens" => Self::Condition(Field::Number(NumberField::Tokens), Operator::Gte),
+            "max_total_tokens" => Self::Condition(Field::Number(NumberField::Tokens), Operator::Lte),
             // Any other name is the client's, not ours.
-            _ if NOT_YET.contains(&name) || is_filters(name) => {
+            _ if NOT_YET.contains(&name) => {
                 return Err(format!("Parameter '{}' is not supported yet", shortened(name)));
             }
             _ => return Err(format!("Unrecognized parameter '{}'", shortened(name))),
         })
+    }
+
+    const fn text(field: TextField) -> Self {
+        Self::Condition(Field::Text(Texts::Of(field)), Operator::Eq)
     }
 }
 
@@ -126,18 +131,35 @@ impl Draft {
             Parameter::Direction => self.direction = Some(direction(value)?),
             // What it asks for is always there.
             Parameter::MetaInfo => drop(flag(value)?),
-            Parameter::StartDate => self.filter.require(Condition::created_from(instant(value)?)),
-            Parameter::EndDate => self.filter.require(Condition::created_to(instant(value)?)),
-            Parameter::Flag(field) => self.filter.require(Condition::Flag(field, flag(value)?)),
-            Parameter::Text(field) => self.filter.require(Condition::Text(field, value.to_owned())),
+            // Empty, it is a box that nothing was typed into.
+            Parameter::Search if value.is_empty() => {}
+            Parameter::Search => {
+                let values = Field::Text(Texts::AnyEntry(EntrySide::Value));
+                self.require(&values, Operator::Contains, Value::Text(value.to_owned()))?;
+            }
+            Parameter::Condition(field, operator) => {
+                let value = match field {
+                    Field::Text(_) => Value::Text(value.to_owned()),
+                    Field::Number(_) => Value::Number(number(value).ok_or("Expected a number")?),
+                    Field::Time(_) => Value::Time(instant(value)?),
+                    Field::Flag(_) => Value::Flag(flag(value)?),
+                };
+                self.require(&field, operator, value)?;
+            }
         }
         Ok(())
     }
 
+    fn require(&mut self, field: &Field, operator: Operator, value: Value) -> Result<(), String> {
+        self.conditions.push(Node::condition(field, operator, &[value]).map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
     /// Newest first unless asked otherwise. `direction` is the older name of `order_by_direction`, which wins.
-    fn finish(self) -> ListQuery {
-        ListQuery {
-            filter: self.filter,
+    fn finish(self) -> Result<ListQuery, Issue> {
+        let filter = Filter::new(Node::And(self.conditions));
+        Ok(ListQuery {
+            filter: filter.map_err(|error| Issue::of_query("filters", error.to_string()))?,
             order: Order {
                 column: self.column.unwrap_or(Column::CreatedAt),
                 direction: self.order_by_direction.or(self.direction).unwrap_or(Direction::Descending),
@@ -146,13 +168,8 @@ impl Draft {
                 number: self.page.unwrap_or(1),
                 per_page: self.per_page.unwrap_or(PER_PAGE_DEFAULT),
             },
-        }
+        })
     }
-}
-
-/// `filters` in all its forms on the wire: one JSON text, the SDKs' dotted names, indexed brackets.
-fn is_filters(name: &str) -> bool {
-    name.strip_prefix("filters").is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 fn column(value: &str) -> Result<Column, String> {
@@ -200,21 +217,6 @@ where
         Ok(number) if number <= max.into() => T::try_from(number).map_err(|_| too_great()),
         Ok(_) | Err(_) => Err(too_great()),
     }
-}
-
-/// A date and a time. Python sends naive times without an offset; they are UTC.
-fn instant(value: &str) -> Result<Instant, String> {
-    let naive = || {
-        // A date alone would be a time that was not asked for.
-        let time = value.contains(':').then(|| value.parse::<DateTime>().ok()).flatten()?;
-        time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-    };
-    let parsed = value.parse::<Instant>().ok().or_else(naive);
-    parsed.ok_or_else(|| "Expected a date and time as in RFC 3339".to_owned())
-}
-
-fn shortened(name: &str) -> String {
-    name.chars().take(NAME_CHARS_MAX).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 mod envelope;
 mod error;
+mod filters;
+mod instant;
 mod list_query;
 mod logs;
 mod routes;

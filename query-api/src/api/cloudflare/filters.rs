@@ -1,0 +1,211 @@
+//! `filters`, in every form in which clients send it.
+//!
+//! A form only says which texts belong to which filter; what they mean is read here. What cannot be told apart without
+//! guessing is an error: a filter that was lost would list, or delete, what nobody asked for.
+
+mod brackets;
+mod dotted;
+mod json;
+
+use weir_filter::{
+    EntrySide, Field, FlagField, Node, NumberField, Operator, TextField, Texts, TimeField, Value, number,
+};
+
+use super::envelope::Issue;
+use super::instant::instant;
+use crate::api::query_string::QueryString;
+
+/// Unknown names are repeated to the client up to this length.
+pub(super) const NAME_CHARS_MAX: usize = 64;
+
+/// One filter, before anything of it is understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Raw {
+    key: String,
+    operator: String,
+    values: Vec<RawText>,
+}
+
+/// A value as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum RawText {
+    /// In JSON.
+    Json(Json),
+    /// As plain text, of which the field says what it is.
+    Plain(String),
+}
+
+/// A scalar of JSON. Numbers are kept as they were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Json {
+    Null,
+    Flag(bool),
+    Number(String),
+    Text(String),
+}
+
+/// The form of a parameter's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// `filters`: JSON.
+    Json,
+    /// `filters.key`: the SDKs'.
+    Dotted,
+    /// `filters[0][key]`.
+    Brackets,
+}
+
+/// Whether a parameter is a part of `filters`.
+pub(super) fn is_part(name: &str) -> bool {
+    form(name).is_some()
+}
+
+/// The conditions that the parameters ask for, all of which have to hold.
+pub(super) fn read(parameters: &QueryString) -> Result<Vec<Node>, Vec<Issue>> {
+    let parts: Vec<_> =
+        parameters.iter().filter_map(|(name, value)| Some((form(name)?, name, value))).collect();
+    let Some((first, _, _)) = parts.first() else { return Ok(Vec::new()) };
+    if parts.iter().any(|(form, _, _)| form != first) {
+        let message = "Filters are given in several forms; send one JSON array";
+        return Err(vec![Issue::of_query("filters", message)]);
+    }
+    let parts = parts.iter().map(|(_, name, value)| (*name, *value));
+    let filters = match first {
+        Form::Json => json::read(parts.map(|(_, value)| value)),
+        Form::Dotted => dotted::read(parts),
+        Form::Brackets => brackets::read(parts),
+    };
+    let nodes = filters?.into_iter().enumerate().map(|(index, filter)| filter.node(index));
+    let (nodes, issues): (Vec<_>, Vec<_>) = nodes.partition(Result::is_ok);
+    let issues: Vec<_> = issues.into_iter().filter_map(Result::err).collect();
+    if issues.is_empty() { Ok(nodes.into_iter().flatten().collect()) } else { Err(issues) }
+}
+
+fn form(name: &str) -> Option<Form> {
+    match name.strip_prefix("filters")?.chars().next() {
+        None => Some(Form::Json),
+        Some('.') => Some(Form::Dotted),
+        Some('[') => Some(Form::Brackets),
+        Some(_) => None,
+    }
+}
+
+/// The keys that Cloudflare's clients know, and the fields that they are.
+static KEYS: [(&str, Field); 19] = [
+    ("id", text(TextField::Id)),
+    ("created_at", Field::Time(TimeField::CreatedAt)),
+    ("request_content_type", text(TextField::RequestContentType)),
+    ("response_content_type", text(TextField::ResponseContentType)),
+    ("request_type", text(TextField::RequestType)),
+    ("success", Field::Flag(FlagField::Success)),
+    ("cached", Field::Flag(FlagField::Cached)),
+    ("provider", text(TextField::Provider)),
+    ("model", text(TextField::Model)),
+    ("model_type", text(TextField::ModelType)),
+    ("cost", Field::Number(NumberField::Cost)),
+    ("tokens", Field::Number(NumberField::Tokens)),
+    ("tokens_in", Field::Number(NumberField::TokensIn)),
+    ("tokens_out", Field::Number(NumberField::TokensOut)),
+    ("duration", Field::Number(NumberField::DurationMs)),
+    ("event_id", text(TextField::EventId)),
+    ("metadata.key", Field::Text(Texts::AnyEntry(EntrySide::Key))),
+    ("metadata.value", Field::Text(Texts::AnyEntry(EntrySide::Value))),
+    ("user_agent", text(TextField::UserAgent)),
+];
+
+/// Keys of the contract that ask for what is not kept yet.
+const NOT_YET: [&str; 7] = [
+    "feedback",
+    "authentication",
+    "wholesale",
+    "compatibilityMode",
+    "dlp_action",
+    "prompts.prompt_id",
+    "prompts.version_id",
+];
+
+const OPERATORS: [(&str, Operator); 5] = [
+    ("eq", Operator::Eq),
+    ("neq", Operator::Neq),
+    ("contains", Operator::Contains),
+    ("lt", Operator::Lt),
+    ("gt", Operator::Gt),
+];
+
+const fn text(field: TextField) -> Field {
+    Field::Text(Texts::Of(field))
+}
+
+impl Raw {
+    fn node(self, index: usize) -> Result<Node, Issue> {
+        let of = |part: &str, message: String| Issue::of_filter(index, Some(part), message);
+        let field = field(&self.key).map_err(|message| of("key", message))?;
+        let operator = OPERATORS.iter().find(|(name, _)| *name == self.operator);
+        let operator =
+            operator.ok_or_else(|| of("operator", expected(OPERATORS.iter().map(|(name, _)| name))))?.1;
+        if self.values.is_empty() {
+            return Err(of("value", "Array must contain at least 1 element(s)".to_owned()));
+        }
+        let values = self.values.into_iter().map(|value| value.of(&field));
+        let values: Vec<_> = values.collect::<Result<_, _>>().map_err(|message| of("value", message))?;
+        Node::condition(&field, operator, &values)
+            .map_err(|error| Issue::of_filter(index, None, error.to_string()))
+    }
+}
+
+impl RawText {
+    /// The value as one of `field`. Numbers and flags may stand in quotes: the SDKs have nothing else.
+    fn of(self, field: &Field) -> Result<Value, String> {
+        let plain = match self {
+            Self::Json(Json::Null) => return Ok(Value::Null),
+            Self::Json(Json::Flag(flag)) if matches!(field, Field::Flag(_)) => return Ok(Value::Flag(flag)),
+            Self::Json(Json::Number(text)) if matches!(field, Field::Number(_)) => text,
+            Self::Json(Json::Flag(_) | Json::Number(_)) => return Err(mismatch(field)),
+            Self::Json(Json::Text(text)) | Self::Plain(text) => text,
+        };
+        match field {
+            Field::Text(_) => Ok(Value::Text(plain)),
+            // Null, as two of the SDKs send it.
+            _ if plain.is_empty() => Ok(Value::Null),
+            Field::Number(_) => number(&plain).map(Value::Number).ok_or_else(|| mismatch(field)),
+            Field::Time(_) => instant(&plain).map(Value::Time).map_err(str::to_owned),
+            Field::Flag(_) => plain.parse().map(Value::Flag).map_err(|_| mismatch(field)),
+        }
+    }
+}
+
+fn mismatch(field: &Field) -> String {
+    match field {
+        Field::Text(Texts::AnyEntry(_) | Texts::Entry(_)) => {
+            "Expected string: metadata is compared as text".to_owned()
+        }
+        Field::Text(_) => "Expected string".to_owned(),
+        Field::Number(_) => "Expected number of up to 28 digits".to_owned(),
+        Field::Time(_) => "Expected a date and time as in RFC 3339".to_owned(),
+        Field::Flag(_) => "Expected boolean".to_owned(),
+    }
+}
+
+/// The field of a key.
+fn field(key: &str) -> Result<Field, String> {
+    let known = KEYS.iter().find(|(name, _)| *name == key);
+    known.map(|(_, field)| field.clone()).ok_or_else(|| {
+        if NOT_YET.contains(&key) {
+            format!("Filters by '{key}' are not supported yet")
+        } else {
+            expected(KEYS.iter().map(|(name, _)| name).chain(&NOT_YET))
+        }
+    })
+}
+
+fn expected<'n>(names: impl Iterator<Item = &'n &'n str>) -> String {
+    let names: Vec<_> = names.map(|name| format!("'{name}'")).collect();
+    format!("Invalid enum value. Expected {}", names.join(" | "))
+}
+
+pub(super) fn shortened(name: &str) -> String {
+    name.chars().take(NAME_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The SDKs' form: `filters.key`, `filters.operator` and `filters.value`, each as often as there are filters or values.
+//!
+//! JavaScript's sends filter after filter. Python's and Go's send all keys, all operators, then all values, and do not say
+//! which value is whose: where there are more values than filters, the kinds of the fields have to leave one way only.
+
+use super::{Raw, RawText, field};
+use crate::api::cloudflare::envelope::Issue;
+use crate::api::cloudflare::filters::shortened;
+
+/// What is sent of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Key,
+    Operator,
+    Value,
+}
+
+/// What was sent together.
+#[derive(Debug, Default)]
+struct Group<'v> {
+    keys: Vec<&'v str>,
+    operators: Vec<&'v str>,
+    values: Vec<&'v str>,
+}
+
+/// The filters, in order.
+pub(super) fn read<'v>(parts: impl Iterator<Item = (&'v str, &'v str)>) -> Result<Vec<Raw>, Vec<Issue>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let (mut first, mut previous) = (None, None);
+    for (name, value) in parts {
+        let part = Part::named(name).ok_or_else(|| {
+            let message = "Expected filters.key, filters.operator or filters.value".to_owned();
+            vec![Issue::of_query(&shortened(name), message)]
+        })?;
+        let first = *first.get_or_insert(part);
+        // What began the first filter comes again after something else: the next one begins.
+        if previous.is_none() || (part == first && previous != Some(part)) {
+            groups.push(Group::default());
+        }
+        previous = Some(part);
+        if let Some(group) = groups.last_mut() {
+            match part {
+                Part::Key => group.keys.push(value),
+                Part::Operator => group.operators.push(value),
+                Part::Value => group.values.push(value),
+            }
+        }
+    }
+    let filters = groups.iter().map(Group::filters).collect::<Result<Vec<_>, _>>();
+    filters.map(|filters| filters.concat()).map_err(|message| vec![Issue::of_query("filters", message)])
+}
+
+impl Part {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "filters.key" => Some(Self::Key),
+            "filters.operator" => Some(Self::Operator),
+            "filters.value" => Some(Self::Value),
+            // Any other name is the client's, not ours.
+            _ => None,
+        }
+    }
+}
+
+impl Group<'_> {
+    fn filters(&self) -> Result<Vec<Raw>, String> {
+        let (keys, values) = (self.keys.len(), self.values.len());
+        if keys != self.operators.len() {
+            return Err(format!("There are {keys} keys and {} operators", self.operators.len()));
+        }
+        if values < keys {
+            return Err(format!("There are {keys} keys and {values} values: every filter takes one"));
+        }
+        let mut ways = self.ways(keys, values);
+        match (ways.pop(), ways.pop()) {
+            (Some(lengths), None) => Ok(self.split(&lengths)),
+            (Some(_), Some(_)) => {
+                Err("It cannot be told which value is of which filter; send filters as one JSON array"
+                    .to_owned())
+            }
+            (None, _) => Err("No way to give each filter its values fits their keys".to_owned()),
+        }
+    }
+
+    /// How many values each filter may have, up to two ways.
+    fn ways(&self, keys: usize, values: usize) -> Vec<Vec<usize>> {
+        if keys == 1 {
+            return vec![vec![values]];
+        }
+        if keys == values {
+            return vec![vec![1; keys]];
+        }
+        // By the number of values that are given out: the ways to do that among the filters so far.
+        let mut ways: Vec<Vec<Vec<usize>>> = vec![Vec::new(); values + 1];
+        ways[0].push(Vec::new());
+        for (key, operator) in self.keys.iter().zip(&self.operators) {
+            let mut next: Vec<Vec<Vec<usize>>> = vec![Vec::new(); values + 1];
+            for (given, lengths) in ways.iter().enumerate().filter(|(_, lengths)| !lengths.is_empty()) {
+                let fitting = self.values[given..].iter().take_while(|value| fits(key, value)).count();
+                let most = if matches!(*operator, "lt" | "gt") { fitting.min(1) } else { fitting };
+                for length in 1..=most {
+                    let ends = &mut next[given + length];
+                    let room = 2_usize.saturating_sub(ends.len());
+                    ends.extend(
+                        lengths.iter().take(room).map(|lengths| [lengths.as_slice(), &[length]].concat()),
+                    );
+                }
+            }
+            ways = next;
+        }
+        ways.pop().unwrap_or_default()
+    }
+
+    fn split(&self, lengths: &[usize]) -> Vec<Raw> {
+        let mut rest = self.values.as_slice();
+        let filters = self.keys.iter().zip(&self.operators).zip(lengths);
+        let filters = filters.map(|((key, operator), length)| {
+            let (values, others) = rest.split_at(*length);
+            rest = others;
+            Raw {
+                key: (*key).to_owned(),
+                operator: (*operator).to_owned(),
+                values: values.iter().map(|value| RawText::Plain((*value).to_owned())).collect(),
+            }
+        });
+        filters.collect()
+    }
+}
+
+/// Whether a text can be a value of the key's field. Nothing is a value of what is no key.
+fn fits(key: &str, value: &str) -> bool {
+    field(key).is_ok_and(|field| RawText::Plain(value.to_owned()).of(&field).is_ok())
+}

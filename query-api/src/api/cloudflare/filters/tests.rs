@@ -1,0 +1,261 @@
+//! `filters` as clients were seen to send them.
+
+use proptest::prelude::*;
+use weir_filter::Filter;
+
+use super::*;
+
+/// The conditions as text, or what is wrong.
+fn read_text(raw: &str) -> Result<String, Vec<(String, String)>> {
+    let nodes = read(&QueryString::parse(raw).unwrap()).map_err(|issues| {
+        let said = |issue: Issue| (serde_json::to_string(&issue.path).unwrap(), issue.message);
+        issues.into_iter().map(said).collect::<Vec<_>>()
+    })?;
+    Ok(Filter::new(Node::And(nodes)).unwrap().to_string())
+}
+
+#[track_caller]
+fn check(raw: &str, expected: &str) {
+    assert_eq!(read_text(raw).as_deref(), Ok(expected), "{raw}");
+}
+
+#[track_caller]
+fn refused(raw: &str, path: &str, message: &str) {
+    assert_eq!(read_text(raw), Err(vec![(path.to_owned(), message.to_owned())]), "{raw}");
+}
+
+const THREE: &str = r#"provider in ("openai", "anthropic") and cost > 0.01 and success = true"#;
+
+#[test]
+fn every_client_says_the_same_in_its_own_way() {
+    // Python, and Go, which sorts by name.
+    check(
+        "filters.key=provider&filters.key=cost&filters.key=success&filters.operator=eq&filters.operator=gt\
+         &filters.operator=eq&filters.value=openai&filters.value=anthropic&filters.value=0.01&filters.value=true",
+        THREE,
+    );
+    // JavaScript.
+    check(
+        "filters.key=provider&filters.operator=eq&filters.value=openai&filters.value=anthropic&filters.key=cost\
+         &filters.operator=gt&filters.value=0.01&filters.key=success&filters.operator=eq&filters.value=true",
+        THREE,
+    );
+    // curl, and JavaScript's URLSearchParams.
+    check(
+        "filters=%5b%7b%22key%22%3a%22provider%22%2c%22operator%22%3a%22eq%22%2c%22value%22%3a%5b%22openai%22%2c\
+         %22anthropic%22%5d%7d%2c%7b%22key%22%3a%22cost%22%2c%22operator%22%3a%22gt%22%2c%22value%22%3a%5b0.01%5d%7d\
+         %2c%7b%22key%22:+%22success%22%2c%22operator%22:+%22eq%22%2c%22value%22:+%5btrue%5d%7d%5d",
+        THREE,
+    );
+    // Repeats of one object each, among other parameters.
+    check(
+        r#"filters={"key":"provider","operator":"eq","value":["openai","anthropic"]}&page=2&filters={"key":"cost","operator":"gt","value":[0.01]}&filters=[{"key":"success","operator":"eq","value":["true"]}]"#,
+        THREE,
+    );
+    check(
+        "filters[0][key]=provider&filters[0][operator]=eq&filters[0][value][]=openai&filters[0][value][]=anthropic\
+         &filters[10][key]=success&filters[10][operator]=eq&filters[10][value]=true&filters[2][value][0]=0.01\
+         &filters[2][key]=cost&filters[2][operator]=gt",
+        THREE,
+    );
+}
+
+#[test]
+fn the_parts_of_a_filter_may_come_in_any_order() {
+    let two = r#"provider in ("openai", "anthropic") and cost > 0.01"#;
+    // Python and JavaScript, from an object that was written value, operator, key.
+    check(
+        "filters.value=openai&filters.value=anthropic&filters.value=0.01&filters.operator=eq&filters.operator=gt\
+         &filters.key=provider&filters.key=cost",
+        two,
+    );
+    check(
+        "filters.value=openai&filters.value=anthropic&filters.operator=eq&filters.key=provider&filters.value=0.01\
+         &filters.operator=gt&filters.key=cost",
+        two,
+    );
+    check("filters.operator=eq&page=1&filters.key=model&filters.value=x", r#"model = "x""#);
+}
+
+#[test]
+fn values_are_what_the_field_makes_of_them() {
+    let one = |key: &str, operator: &str, value: &str| {
+        format!("filters.key={key}&filters.operator={operator}&filters.value={value}")
+    };
+    check(&one("cost", "gt", "1e-07"), "cost > 0.0000001");
+    check(&one("tokens", "lt", "1e%2B21"), "tokens < 1000000000000000000000");
+    check(&one("duration", "gt", "1.0"), "duration_ms > 1");
+    check(&one("cost", "eq", ""), "not cost exists");
+    check(&one("cost", "neq", ""), "cost exists");
+    check(&one("provider", "eq", ""), r#"provider = """#);
+    check(&one("created_at", "gt", "2024-09-30T09:00:00"), r#"created_at > "2024-09-30T09:00:00Z""#);
+    check(&one("metadata.value", "contains", "a+b%26c%3Dd%2Ce"), r#"metadata.value contains "a b&c=d,e""#);
+    check(&one("model", "eq", "0"), r#"model = "0""#);
+    check(
+        r#"filters=[{"key":"cost","operator":"eq","value":[null,"0.5"]}]"#,
+        "cost = 0.5 or not cost exists",
+    );
+    check(r#"filters=[{"key":"model","operator":"neq","value":["a","b"]}]"#, r#"not model in ("a", "b")"#);
+}
+
+#[test]
+fn what_cannot_be_told_apart_is_refused() {
+    let grouped = |keys: &[&str], operators: &[&str], values: &[&str]| {
+        let of = |name: &'static str, texts: &[&str]| {
+            texts.iter().map(|text| format!("filters.{name}={text}")).collect::<Vec<_>>()
+        };
+        [of("key", keys), of("operator", operators), of("value", values)].concat().join("&")
+    };
+    let place = r#"["query","filters"]"#;
+    refused(
+        &grouped(&["provider", "model"], &["eq", "eq"], &["a", "b", "c"]),
+        place,
+        "It cannot be told which value is of which filter; send filters as one JSON array",
+    );
+    refused(
+        &grouped(&["provider", "model"], &["eq", "eq"], &["a"]),
+        place,
+        "There are 2 keys and 1 values: every filter takes one",
+    );
+    refused(
+        &grouped(&["provider", "model"], &["eq"], &["a", "b"]),
+        place,
+        "There are 2 keys and 1 operators",
+    );
+    refused(
+        &grouped(&["cost", "tokens"], &["gt", "lt"], &["1", "2", "3"]),
+        place,
+        "No way to give each filter its values fits their keys",
+    );
+    refused("filters=[]&filters.key=model", place, "Filters are given in several forms; send one JSON array");
+    refused("filters.key=model", place, "There are 1 keys and 0 operators");
+    refused(
+        "filters.model=gpt",
+        r#"["query","filters.model"]"#,
+        "Expected filters.key, filters.operator or filters.value",
+    );
+    let brackets = "Expected filters[0][key], filters[0][operator] or filters[0][value][]";
+    for name in [
+        "filters[]",
+        "filters[][key]",
+        "filters[x][key]",
+        "filters[0]key",
+        "filters[1000][key]",
+        "filters[0][key][]",
+    ] {
+        refused(&format!("{name}=model"), &format!(r#"["query","{name}"]"#), brackets);
+    }
+}
+
+#[test]
+fn mistakes_in_json_are_said_as_the_service_says_them() {
+    let place = |rest: &str| format!(r#"["query","filters",{rest}]"#);
+    refused(
+        r#"filters=[{"key":"model","operator":"eq","value":"gpt"}]"#,
+        &place(r#"0,"value""#),
+        "Expected array, received string",
+    );
+    refused(r#"filters=[{"key":"model","operator":"eq"}]"#, &place(r#"0,"value""#), "Required");
+    refused(
+        r#"filters=[{"key":"model","operator":"eq","value":["a"]},{"key":"model","operator":"is","value":["a"]}]"#,
+        &place(r#"1,"operator""#),
+        "Invalid enum value. Expected 'eq' | 'neq' | 'contains' | 'lt' | 'gt'",
+    );
+    let said = read_text(r#"filters=[{"key":"metadata.user","operator":"eq","value":["a"]}]"#).unwrap_err();
+    assert_eq!(said[0].0, place(r#"0,"key""#));
+    assert!(said[0].1.starts_with("Invalid enum value. Expected 'id' | 'created_at' | "), "{said:?}");
+    refused(
+        r#"filters=[{"key":"success","operator":"gt","value":[true]}]"#,
+        &place("0"),
+        "'success' is a flag and does not admit '>', only '=', '!='",
+    );
+    refused(
+        r#"filters=[{"key":"metadata.value","operator":"eq","value":[0]}]"#,
+        &place(r#"0,"value""#),
+        "Expected string: metadata is compared as text",
+    );
+    refused(
+        r#"filters=[{"key":"model","operator":"eq","value":[]}]"#,
+        &place(r#"0,"value""#),
+        "Array must contain at least 1 element(s)",
+    );
+    for broken in [
+        "",
+        "model",
+        "[",
+        "[1]",
+        "null",
+        r#"[{"key":"model"}"#,
+        r#"{"key":"model","operator":"eq","value":[["a"]]}"#,
+    ] {
+        assert!(read_text(&format!("filters={broken}")).is_err(), "{broken}");
+    }
+}
+
+#[test]
+fn an_empty_array_is_no_filter_and_no_name_alone_is_one() {
+    check("filters=[]", "");
+    check("page=1", "");
+    assert!(!is_part("filtersx") && !is_part("filter") && is_part("filters[") && is_part("filters."));
+}
+
+#[test]
+fn every_filter_that_is_wrong_is_told() {
+    let said = read_text(
+        r#"filters=[{"key":"x","operator":"eq","value":["a"]},{"key":"model","operator":"eq","value":["a"]},{"key":"cost","operator":"gt","value":["a"]}]"#,
+    );
+    let places: Vec<_> = said.unwrap_err().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(places, [r#"["query","filters",0,"key"]"#, r#"["query","filters",2,"value"]"#]);
+}
+
+/// A filter as a client has it.
+fn filter() -> impl Strategy<Value = (&'static str, &'static str, Vec<&'static str>)> {
+    let text = proptest::collection::vec(prop::sample::select(vec!["openai", "a b&c", "true", "0.5"]), 1..4);
+    let number = prop::sample::select(vec!["0.01", "5", "1e-7"]);
+    prop_oneof![
+        (
+            prop::sample::select(vec!["provider", "model", "metadata.value"]),
+            prop::sample::select(vec!["eq", "neq", "contains"]),
+            text
+        ),
+        (
+            prop::sample::select(vec!["cost", "tokens"]),
+            prop::sample::select(vec!["lt", "gt"]),
+            number.prop_map(|value| vec![value])
+        ),
+    ]
+}
+
+proptest! {
+    /// However the SDKs order it, what is read is what was meant, or it is refused.
+    #[test]
+    fn no_form_is_read_as_something_else(filters in proptest::collection::vec(filter(), 1..5)) {
+        let escape = |text: &str| text.replace('&', "%26").replace(' ', "+");
+        let pair = |name: &str, value: &str| format!("filters.{name}={}", escape(value));
+        let json: Vec<_> = filters
+            .iter()
+            .map(|(key, operator, values)| serde_json::json!({"key": key, "operator": operator, "value": values}).to_string())
+            .collect();
+        let meant = read_text(&format!("filters=[{}]", escape(&json.join(",")))).unwrap();
+        let interleaved: Vec<_> = filters
+            .iter()
+            .flat_map(|(key, operator, values)| {
+                let values = values.iter().map(|value| pair("value", value));
+                [pair("key", key), pair("operator", operator)].into_iter().chain(values)
+            })
+            .collect();
+        prop_assert_eq!(read_text(&interleaved.join("&")).unwrap(), meant.clone());
+        let keys = filters.iter().map(|(key, _, _)| pair("key", key));
+        let operators = filters.iter().map(|(_, operator, _)| pair("operator", operator));
+        let values = filters.iter().flat_map(|(_, _, values)| values.iter().map(|value| pair("value", value)));
+        let grouped: Vec<_> = keys.chain(operators).chain(values).collect();
+        if let Ok(read) = read_text(&grouped.join("&")) {
+            prop_assert_eq!(read, meant);
+        }
+    }
+
+    #[test]
+    fn no_query_string_panics(raw in "(filters(\\.key|\\.operator|\\.value|\\[0\\]\\[key\\]|\\[|)=(eq|gt|cost|[\\[\\]{}\":a0,]{0,8})&){0,9}") {
+        let _ = read(&QueryString::parse(&raw).unwrap());
+    }
+}

@@ -1,0 +1,228 @@
+//! A filter means the same in SQL as in memory: on the real engine, with events and filters at random.
+
+use std::time::Duration;
+
+use harness::create_tables;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use weir_event::wire::WireEvent;
+use weir_event::{EventId, Scope, Source, Timestamp};
+use weir_filter::Filter;
+use weir_filter::testing::{NAMES, NUMBERS, TEXTS, TIMES, filters};
+use weir_local::{ClickHouse, Installation, Weir, random_secret};
+use weir_pricing::{PriceBook, PricedEvent};
+use weir_query_api::sql::{Column, Direction, Order, Page};
+use weir_query_api::store::LogStore;
+use weir_service::config::{ClickHouseConfig, Secret};
+use weir_store::LogRow;
+
+const EVENTS: usize = 300;
+const FILTERS: usize = 500;
+/// Rows on a page, which has to have all.
+const PER_PAGE: u32 = 1_000;
+
+#[tokio::test]
+async fn a_filter_lets_the_same_rows_through_in_sql_and_in_memory() {
+    let dir = TempDir::new().unwrap();
+    let installation = Installation::detect().unwrap();
+    let clickhouse = ClickHouse::start(&installation, dir.path(), &random_secret().unwrap()).await.unwrap();
+    let client = create_tables(&clickhouse).await;
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() });
+
+    let strategy = event();
+    let events: Vec<_> = (0..EVENTS).map(|n| priced(&sample(&strategy, &mut runner), n)).collect();
+    let mut insert = client.insert::<LogRow<'_>>("logs").await.unwrap();
+    for event in &events {
+        insert.write(&LogRow::from_event(event, Timestamp::MIN, 2)).await.unwrap();
+    }
+    insert.end().await.unwrap();
+
+    let store = LogStore::new(&config(&clickhouse), Duration::from_mins(1));
+    let strategy = filters();
+    let mut met = 0;
+    for _ in 0..FILTERS {
+        let filter = sample(&strategy, &mut runner);
+        let mut expected: Vec<_> = events
+            .iter()
+            .filter(|event| filter.matches(*event))
+            .map(|event| event.event().id.to_string())
+            .collect();
+        expected.sort();
+        met += usize::from(!expected.is_empty() && expected.len() < EVENTS);
+        let found = ids(&store, &filter).await;
+        let wrong = events.iter().find(|event| {
+            let id = event.event().id.to_string();
+            found.contains(&id) != expected.contains(&id)
+        });
+        assert!(wrong.is_none(), "{filter}: {} rows for {}: {wrong:?}", found.len(), expected.len());
+    }
+    assert!(met > FILTERS / 3, "only {met} filters told rows apart");
+
+    for event in events.iter().take(20) {
+        let id = event.event().id;
+        let text = format!("id = \"{id}\" or id in (\"{id}\", \"no id\", \"{id}\\u0000\")");
+        assert_eq!(ids(&store, &text.parse().unwrap()).await, [id.to_string()]);
+    }
+}
+
+#[tokio::test]
+async fn letters_are_found_in_either_case_as_in_memory() {
+    let dir = TempDir::new().unwrap();
+    let installation = Installation::detect().unwrap();
+    let clickhouse = ClickHouse::start(&installation, dir.path(), &random_secret().unwrap()).await.unwrap();
+    let client = create_tables(&clickhouse).await;
+    // Every letter that has another case, ASCII and not, 200 to a row.
+    let letters: Vec<_> =
+        ('\0'..=char::MAX).filter(|letter| weir_filter::variants(*letter).len() > 1).collect();
+    let rows: Vec<String> = letters.chunks(200).map(|chunk| chunk.iter().collect()).collect();
+    let mut insert = client.insert::<LogRow<'_>>("logs").await.unwrap();
+    for (n, text) in rows.iter().enumerate() {
+        let id = EventId::derive(Timestamp::MIN, &[&n.to_le_bytes()]).bytes();
+        let created_at = Timestamp::MIN.millis();
+        let row = LogRow {
+            account_id: "acc",
+            gateway_id: "gw",
+            id,
+            created_at,
+            started_at: created_at,
+            model: text,
+            ..LogRow::default()
+        };
+        insert.write(&row).await.unwrap();
+    }
+    insert.end().await.unwrap();
+    let store = LogStore::new(&config(&clickhouse), Duration::from_mins(1));
+    for row in &rows {
+        for letter in row.chars().step_by(7) {
+            let swapped: String = weir_filter::variants(letter).last().into_iter().collect();
+            let quoted = Value::from(swapped);
+            let found = ids(&store, &format!("model contains {quoted}").parse().unwrap()).await;
+            let has_it = |row: &&String| {
+                row.chars().any(|other| weir_filter::fold(other) == weir_filter::fold(letter))
+            };
+            assert_eq!(found.len(), rows.iter().filter(has_it).count(), "{letter:?}");
+        }
+    }
+}
+
+async fn ids(store: &LogStore, filter: &Filter) -> Vec<String> {
+    let order = Order { column: Column::CreatedAt, direction: Direction::Descending };
+    let page = Page { number: 1, per_page: PER_PAGE };
+    let (entries, summary) = store
+        .list(&scope(), filter, order, page)
+        .await
+        .unwrap_or_else(|error| panic!("{filter}: {error} {:?}", std::error::Error::source(&error)));
+    let mut ids: Vec<_> = entries.iter().map(|entry| entry.id.to_string()).collect();
+    assert_eq!(summary.total_count, ids.len() as u64, "{filter}");
+    ids.sort();
+    ids
+}
+
+fn config(clickhouse: &ClickHouse) -> ClickHouseConfig {
+    ClickHouseConfig {
+        url: clickhouse.url.parse().unwrap(),
+        database: Weir::DATABASE.to_owned(),
+        user: clickhouse.user.clone(),
+        password: Secret::new(clickhouse.password.clone()),
+    }
+}
+
+fn scope() -> Scope {
+    Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() }
+}
+
+fn sample<S: Strategy>(strategy: &S, runner: &mut TestRunner) -> S::Value {
+    strategy.new_tree(runner).unwrap().current()
+}
+
+fn priced(wire: &Value, n: usize) -> PricedEvent {
+    let mut wire = wire.clone();
+    wire["event_id"] = format!("{}-{n}", wire["event_id"].as_str().unwrap_or_default()).into();
+    let event: WireEvent = serde_json::from_value(wire).unwrap();
+    PricedEvent::new(event.into_event(scope(), Source::Http).unwrap(), &PriceBook::builtin())
+}
+
+/// An event as a producer writes it, of the values that filters ask for.
+fn event() -> impl Strategy<Value = Value> {
+    const TEXT_FIELDS: [&str; 18] = [
+        "event_id",
+        "request_id",
+        "ray_id",
+        "provider",
+        "model",
+        "model_requested",
+        "model_type",
+        "path",
+        "error",
+        "user_id",
+        "user_name",
+        "token_id",
+        "token_name",
+        "group",
+        "channel_id",
+        "user_agent",
+        "service_tier",
+        "request_content_type",
+    ];
+    let texts =
+        proptest::collection::vec(proptest::option::weighted(0.7, select(&TEXTS[..])), TEXT_FIELDS.len());
+    let flags = proptest::collection::vec(any::<bool>(), 4);
+    let counts = proptest::collection::vec(
+        proptest::option::weighted(0.7, select(vec![0_u64, 1, 2, 200, 499, 1_000])),
+        5,
+    );
+    let cost = proptest::option::weighted(
+        0.7,
+        select(vec!["0", "0.01", "0.010000000000000001", "1", "1000", "9999999999"]),
+    );
+    let quota = proptest::option::of(select(vec![0_i64, -1, i64::MIN, i64::MAX]));
+    let metadata = proptest::collection::btree_map(select(&NAMES[..]), scalar(), 0..4);
+    let at = select(&TIMES[..4]);
+    (texts, flags, counts, (cost, quota), metadata, at).prop_map(
+        |(texts, flags, counts, (cost, quota), metadata, at)| {
+            let mut event = Map::new();
+            for (name, text) in TEXT_FIELDS.iter().zip(texts) {
+                event.extend(text.map(|text| ((*name).to_owned(), text.into())));
+            }
+            event.insert("kind".to_owned(), "consume".into());
+            let at: Timestamp = at.parse().unwrap();
+            event.insert("started_at".to_owned(), at.to_string().into());
+            for (name, flag) in ["success", "cached", "streamed", "truncated"].iter().zip(flags) {
+                event.insert((*name).to_owned(), flag.into());
+            }
+            let mut counts = counts.into_iter();
+            let mut tokens = Map::new();
+            for (object, name) in [
+                (false, "duration_ms"),
+                (true, "uncached_input"),
+                (true, "text_output"),
+                (false, "status_code"),
+                (false, "time_to_first_token_ms"),
+            ] {
+                let object = if object { &mut tokens } else { &mut event };
+                object.extend(counts.next().flatten().map(|count| (name.to_owned(), count.into())));
+            }
+            event.insert("tokens".to_owned(), tokens.into());
+            event.extend(cost.map(|cost| ("cost".to_owned(), cost.into())));
+            event.extend(quota.map(|quota| ("quota".to_owned(), quota.into())));
+            event.insert("metadata".to_owned(), json!(metadata));
+            Value::Object(event)
+        },
+    )
+}
+
+/// A value of metadata: also a number that ClickHouse prints in another way than JSON does.
+fn scalar() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        select(&TEXTS[..]).prop_map(Value::from),
+        select(&NUMBERS[..14]).prop_map(|text| serde_json::from_str(text).unwrap()),
+        select(vec![1e21, 1.0, 1e-7, 0.5]).prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+    ]
+}
