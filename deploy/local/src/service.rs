@@ -10,7 +10,8 @@ use std::process::{Child, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::time::sleep;
 
 use crate::error::LocalError;
@@ -122,9 +123,17 @@ impl Service {
         }
     }
 
-    /// Freezes the process (SIGSTOP): its sockets stay open and nothing answers.
+    /// Freezes the process (SIGSTOP): its sockets stay open and nothing answers. It is frozen when this returns, which
+    /// takes a moment on a busy machine.
     pub fn suspend(&self) -> Result<(), LocalError> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        let mut child = self.lock();
+        let Some(running) = running(&mut child) else { return Ok(()) };
+        let until = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let stopped = retry_on_intr(|| waitid(WaitId::Pid(Pid::from_child(running)), until));
+        stopped
+            .map(drop)
+            .map_err(|errno| LocalError::System { what: "wait for a service", source: errno.into() })
     }
 
     /// Lets a frozen process go on.
