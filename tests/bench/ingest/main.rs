@@ -6,15 +6,21 @@
 //! - **parsing alone**: gunzip and one `serde_json` parse of the outer and inner JSON, against gunzip to price;
 //! - **gzip -6** of the lines, against the bytes that the tables take on disk.
 //!
-//! Rounds alternate, so that a machine that slows down slows all sides down. `RESULTS.md` has the method and figures.
+//! - **a topic**: the same records as messages of Kafka, and an ingest that is started on them.
+//!
+//! Rounds alternate, so that a machine that slows down slows all sides down, and no side begins before the merges of the
+//! one before it are done. `RESULTS.md` has the method and figures.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 
+mod kafka;
 mod parsing;
 mod rivals;
 mod sample;
+mod side;
 mod usage;
+mod work;
 
 use std::time::{Duration, Instant};
 
@@ -22,14 +28,18 @@ use futures_util::future::join_all;
 use harness::System;
 use reqwest::StatusCode;
 
+use self::kafka::Broker;
 use self::rivals::Rivals;
 use self::sample::{Round, gzip_best};
-use self::usage::{Cpu, ingest_peak_mib};
+use self::side::{Ratios, Side};
+use self::usage::peak_mib;
+use self::work::merged;
 
 const ROUNDS: u64 = 5;
 const BATCHES: usize = 12;
 const RECORDS_PER_BATCH: usize = 2_000;
 const CONNECTIONS: usize = 4;
+const RECORDS: u64 = (BATCHES * RECORDS_PER_BATCH) as u64;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
@@ -38,50 +48,66 @@ async fn main() {
     );
     let system = System::start().await;
     let rivals = Rivals::create(&system).await;
-    let (mut limit_ratios, mut alone_ratios, mut parse_ratios) = (Vec::new(), Vec::new(), Vec::new());
+    pushes(&system, &rivals).await;
+    topics(&system, &rivals).await;
+}
+
+/// Pushes, against every other side.
+async fn pushes(system: &System, rivals: &Rivals<'_>) {
+    let (mut limit, mut weir, mut alone) =
+        (Side::new("the limit"), Side::new("weir"), Side::new("ClickHouse alone"));
+    let mut parsing = Ratios::default();
     let (mut gzip_bytes, mut plain_bytes) = (0, 0);
-    let (mut cpu, mut limit_cpu) = (Cpu::none(), Cpu::none());
-    // The round before the first warms everything up and does not count.
+    merged(system).await;
     for number in 0..=ROUNDS {
         let round = Round::make(number, BATCHES, RECORDS_PER_BATCH);
-        let before = Cpu::now(&system);
-        let limit = rivals.insert_prepared(&round).await;
-        limit_cpu.add_since(&before, &Cpu::now(&system));
-        let before = Cpu::now(&system);
-        let weir = push_all(&system, &round).await;
-        cpu.add_since(&before, &Cpu::now(&system));
-        let alone = rivals.insert_raw(&round).await;
+        limit.run(system, number, rivals.insert_prepared(&round)).await;
+        weir.run(system, number, push_all(system, &round)).await;
+        alone.run(system, number, rivals.insert_raw(&round)).await;
         let (ours, parse) = parsing::measure(&round);
         plain_bytes += round.batches.iter().map(String::len).sum::<usize>();
         gzip_bytes += round.batches.iter().map(|batch| gzip_best(batch)).sum::<usize>();
         if number > 0 {
-            limit_ratios.push(ratio(limit, weir));
-            alone_ratios.push(ratio(alone, weir));
-            parse_ratios.push(ratio(ours, parse));
-            println!("round {number}: weir {weir:.2?}, limit {limit:.2?}, clickhouse alone {alone:.2?}");
+            parsing.0.push(ours.as_secs_f64() / parse.as_secs_f64());
         }
     }
-    let events = (ROUNDS + 1) * (BATCHES * RECORDS_PER_BATCH) as u64;
+    let events = (ROUNDS + 1) * RECORDS;
     assert_eq!(
         system.sql("SELECT count() FROM logs").await,
         events.to_string(),
         "every event is stored once"
     );
-    report("intake speed / the limit's", &mut limit_ratios);
-    report("intake speed / ClickHouse alone", &mut alone_ratios);
-    report("CPU of gunzip to price / gunzip and parse", &mut parse_ratios);
-    let stored: f64 = stored_bytes(&system).await.parse().unwrap();
+    [&limit, &weir, &alone].into_iter().for_each(Side::report);
+    weir.report_over(&limit);
+    weir.report_over(&alone);
+    parsing.report("CPU of gunzip to price / gunzip and parse");
+    let stored: f64 = stored_bytes(system).await.parse().unwrap();
     #[expect(clippy::cast_precision_loss, reason = "a ratio of sizes")]
     let share = stored / gzip_bytes as f64;
     println!("stored bytes / gzip -6: {share:.2}");
     let records = usize::try_from(events).unwrap();
     println!("a record has {} bytes, {} under gzip -6", plain_bytes / records, gzip_bytes / records);
-    println!("CPU while weir is pushed to: {}", cpu.shares());
-    println!(
-        "CPU of ClickHouse while weir is pushed to / while it is fed ready rows: {:.2}",
-        cpu.ratio(&limit_cpu, "clickhouse")
-    );
-    println!("most memory of ingest: {} MiB", ingest_peak_mib(&system));
+    println!("most memory of ingest: {} MiB", peak_mib(&system.weir.ingest));
+}
+
+/// A topic, against the limit.
+async fn topics(system: &System, rivals: &Rivals<'_>) {
+    let Some(mut broker) = Broker::start().await else {
+        println!("there is no Kafka here: topics are left out");
+        return;
+    };
+    let (mut limit, mut topic) = (Side::new("the limit"), Side::new("weir, from a topic"));
+    for number in 0..=ROUNDS {
+        let round = Round::make(ROUNDS + 1 + number, BATCHES, RECORDS_PER_BATCH);
+        let name = format!("round-{number}");
+        broker.produce(&name, &round).await;
+        limit.run(system, number, rivals.insert_prepared(&round)).await;
+        topic.run(system, number, broker.consume(system, &name, RECORDS)).await;
+    }
+    [&limit, &topic].into_iter().for_each(Side::report);
+    topic.report_over(&limit);
+    println!("until the first of a topic is committed: {:.2?}", broker.starts());
+    println!("most memory of an ingest that reads a topic: {} MiB", broker.peak_mib());
 }
 
 /// Pushes every batch over a few connections; the time to the last ack.
@@ -108,14 +134,4 @@ async fn stored_bytes(system: &System) -> String {
              WHERE active AND database = currentDatabase() AND table IN ('logs', 'payloads')",
         )
         .await
-}
-
-fn ratio(numerator: Duration, denominator: Duration) -> f64 {
-    numerator.as_secs_f64() / denominator.as_secs_f64()
-}
-
-fn report(what: &str, ratios: &mut [f64]) {
-    ratios.sort_by(f64::total_cmp);
-    let (least, median, most) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
-    println!("{what}: median {median:.2} ({least:.2} to {most:.2})");
 }
