@@ -16,7 +16,7 @@ use super::usage::peak_mib;
 
 const PARTITIONS: i32 = 4;
 const LIMIT: Duration = Duration::from_mins(5);
-const POLL: Duration = Duration::from_millis(10);
+const POLL: Duration = Duration::from_millis(50);
 
 /// A broker of the benchmark's own.
 pub(crate) struct Broker {

@@ -80,6 +80,8 @@ async fn pushes(system: &System, rivals: &Rivals<'_>) {
     [&limit, &weir, &alone].into_iter().for_each(Side::report);
     weir.report_over(&limit);
     weir.report_over(&alone);
+    weir.report_all_over(&limit);
+    weir.report_all_over(&alone);
     parsing.report("CPU of gunzip to price / gunzip and parse");
     let stored: f64 = stored_bytes(system).await.parse().unwrap();
     #[expect(clippy::cast_precision_loss, reason = "a ratio of sizes")]

@@ -45,19 +45,29 @@ impl Side {
         }
     }
 
-    /// Prints how this side compares to another: its speed, the CPU of ClickHouse with its merges, and the CPU of
-    /// everything against that of the other's ClickHouse.
+    /// Prints how this side compares to another: its speed, and the CPU of ClickHouse with its merges.
     pub(crate) fn report_over(&self, other: &Self) {
-        let clickhouse = |round: &Measured| round.whole.cpu.of("clickhouse");
-        let ratios = |ratio: &dyn Fn(&Measured, &Measured) -> f64| {
-            let pairs = self.rounds.iter().zip(&other.rounds);
-            Ratios(pairs.map(|(ours, theirs)| ratio(ours, theirs)).collect())
-        };
-        let what = |of: &str| format!("{of} of {} / {}", self.name, other.name);
-        ratios(&|ours, theirs| theirs.time.as_secs_f64() / ours.time.as_secs_f64()).report(&what("speed"));
-        ratios(&|ours, theirs| clickhouse(ours) / clickhouse(theirs)).report(&what("CPU of ClickHouse"));
-        ratios(&|ours, theirs| ours.whole.cpu.all() / clickhouse(theirs))
-            .report(&what("CPU of all processes"));
+        let speed = |ours: &Measured, theirs: &Measured| theirs.time.as_secs_f64() / ours.time.as_secs_f64();
+        self.ratios(other, speed).report(&self.what("speed", other));
+        let cpu = |round: &Measured| round.whole.cpu.of("clickhouse");
+        let ratios = self.ratios(other, |ours, theirs| cpu(ours) / cpu(theirs));
+        ratios.report(&self.what("CPU of ClickHouse", other));
+    }
+
+    /// Prints the CPU of all of Weir's processes over that of ClickHouse for another side.
+    pub(crate) fn report_all_over(&self, other: &Self) {
+        let ratios =
+            self.ratios(other, |ours, theirs| ours.whole.cpu.all() / theirs.whole.cpu.of("clickhouse"));
+        ratios.report(&self.what("CPU of all processes", other));
+    }
+
+    fn ratios(&self, other: &Self, ratio: impl Fn(&Measured, &Measured) -> f64) -> Ratios {
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        Ratios(pairs.map(|(ours, theirs)| ratio(ours, theirs)).collect())
+    }
+
+    fn what(&self, of: &str, other: &Self) -> String {
+        format!("{of} of {} / {}", self.name, other.name)
     }
 
     /// Prints what ClickHouse did in a round, in the mean.
