@@ -75,7 +75,7 @@ pub const KEYS: &[Key] = &[
         .default("32MiB"),
     Key::new(
         "ingest.write_interval",
-        "the least time from one write to the next that is not half full: what comes meanwhile is written together",
+        "the least time from one write to the next that is not full: what comes meanwhile is written together",
     )
     .default("100ms"),
     Key::new(

@@ -215,7 +215,6 @@ impl Pushes {
         let source = origin.source.as_str();
         let mut tally = Tally::default();
         let mut pending: VecDeque<Pending> = VecDeque::new();
-        let mut making = Some(self.sink.making());
         while let Some(chunk) = records.next_chunk()? {
             let received = chunk.records().count() as u64;
             self.metrics.received(source, received);
@@ -233,12 +232,9 @@ impl Pushes {
             drop(batch);
             pending.push_back(self.sink.submit_blocking(encoded)?);
             if pending.len() > CHUNKS_PENDING_MAX {
-                drop(making.take());
                 tally.settle(pending.pop_front())?;
-                making = Some(self.sink.making());
             }
         }
-        drop(making);
         while !pending.is_empty() {
             tally.settle(pending.pop_front())?;
         }

@@ -92,7 +92,6 @@ impl Intake {
     async fn attempt(&self, delivery: &Arc<Delivery>, left: &[usize]) -> (Vec<usize>, Option<SinkError>) {
         let mut under_way = Vec::with_capacity(left.len());
         let mut failed = None;
-        let making = self.sink.making();
         for &part in left {
             match self.submit(delivery, part).await {
                 Ok(submitted) => under_way.push(submitted),
@@ -102,7 +101,6 @@ impl Intake {
                 }
             }
         }
-        drop(making);
         // Those that were not reached are left over as well.
         let mut still_left = left[under_way.len()..].to_vec();
         for UnderWay { part, refusals, pending } in under_way {

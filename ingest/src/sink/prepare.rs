@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, timeout_at};
 use weir_event::EventId;
 use weir_service::telemetry::chain;
 
@@ -17,9 +17,6 @@ use super::settle::clickhouse_answers;
 use super::submit::{Answer, Inbox, Submission};
 use super::{Encoded, EventRef, GroupLimits, SinkError, Store};
 use crate::metrics::IngestMetrics;
-
-/// How many intervals a group that is small waits for batches that are being made.
-const INTERVALS_MAX: u32 = 4;
 
 /// Batches that are to be committed together.
 #[derive(Debug)]
@@ -50,8 +47,8 @@ pub(super) struct Preparer {
 pub(super) struct Intake {
     pub(super) inbox: Inbox,
     pub(super) limits: GroupLimits,
-    /// When the group before was closed.
-    pub(super) closed_at: Option<Instant>,
+    /// When a group that is not full may be closed.
+    pub(super) not_before: Option<Instant>,
     /// Taken, and not of the group before: its rows are of other columns.
     pub(super) next: Option<Submission>,
 }
@@ -135,28 +132,16 @@ impl Intake {
     }
 
     /// The next batches that go together; `None` when every sink is gone.
-    ///
-    /// A write costs ClickHouse some files and questions whatever its size, and its small parts are merged again and
-    /// again. So a group that is less than half of what it may be waits for the batches that are being made, if not long.
     async fn gather(&mut self) -> Option<Vec<Submission>> {
         let first = self.next().await?;
-        let begun = Instant::now();
         let (mut events, mut bytes) = (first.batch.events().len(), first.batch.len_bytes());
         let mut group = vec![first];
         while events < self.limits.events_max && bytes < self.limits.bytes_max {
-            let waited_enough = self.waited_enough(begun);
-            let next = match self.inbox.submissions.try_recv() {
-                Ok(next) => next,
-                Err(_) if events >= self.limits.events_max / 2 || bytes >= self.limits.bytes_max / 2 => break,
-                Err(_) => tokio::select! {
-                    biased;
-                    next = self.inbox.submissions.recv() => match next {
-                        Some(next) => next,
-                        None => break,
-                    },
-                    () = waited_enough => break,
-                },
+            let next = match self.not_before {
+                Some(at) => timeout_at(at, self.inbox.submissions.recv()).await.ok().flatten(),
+                None => None,
             };
+            let Some(next) = next.or_else(|| self.inbox.submissions.try_recv().ok()) else { break };
             if next.batch.columns() != group[0].batch.columns() {
                 self.next = Some(next);
                 break;
@@ -165,21 +150,8 @@ impl Intake {
             bytes += next.batch.len_bytes();
             group.push(next);
         }
-        self.closed_at = Some(Instant::now());
+        self.not_before = Some(Instant::now() + self.limits.interval);
         Some(group)
-    }
-
-    /// Comes to its end when a small group that was begun at `begun` has waited for long enough.
-    fn waited_enough(&self, begun: Instant) -> impl Future<Output = ()> + use<> {
-        let (makers, interval) = (self.inbox.makers.clone(), self.limits.interval);
-        let not_before = self.closed_at.map_or(begun, |at| at + interval);
-        async move {
-            sleep_until(not_before).await;
-            tokio::select! {
-                () = makers.idle() => {}
-                () = sleep_until(begun + interval * INTERVALS_MAX) => {}
-            }
-        }
     }
 }
 
@@ -211,85 +183,4 @@ pub(super) async fn known_ids(
 ) -> Result<HashSet<EventId>, SinkError> {
     let events: Vec<_> = batches.iter().flat_map(|batch| batch.events()).collect();
     store.known_of(&events).await
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use tokio::time::timeout;
-    use weir_event::Source;
-    use weir_service::metrics::Metrics;
-
-    use super::*;
-    use crate::accept::{Form, Origin};
-    use crate::pipeline::{Batch, DeadLetter};
-    use crate::sink::{Pending, Sink};
-
-    const SOON: Duration = Duration::from_millis(50);
-
-    fn intake(interval: Duration) -> (Sink, Intake) {
-        let limits = GroupLimits {
-            waiting_max: 16,
-            events_max: 100,
-            bytes_max: 100 << 10,
-            interval,
-            pending_bytes_max: 1 << 20,
-        };
-        let (sink, inbox) = Sink::new(&limits, IngestMetrics::register(&mut Metrics::new("ingest", "0")));
-        (sink, Intake { inbox, limits, closed_at: None, next: None })
-    }
-
-    /// Hands in a batch of as many bytes.
-    async fn submit(sink: &Sink, bytes: usize) -> Pending {
-        let origin = Origin {
-            account_id: "acc".parse().unwrap(),
-            gateway_id: None,
-            source: Source::Logpush,
-            form: Form::Logpush,
-            batch: "test".to_owned(),
-            received_at_ms: 0,
-        };
-        let letter = DeadLetter {
-            digest: String::new(),
-            gateway_id: None,
-            position: 1,
-            attributes: None,
-            reason: "defect",
-            detail: String::new(),
-            raw: vec![b'x'; bytes],
-        };
-        let batch = Batch { dead_letters: vec![letter], ..Batch::new(origin) };
-        sink.submit(Encoded::of(&batch)).await.unwrap()
-    }
-
-    async fn gathered(intake: &mut Intake) -> usize {
-        intake.gather().await.unwrap().len()
-    }
-
-    #[tokio::test]
-    async fn a_small_group_waits_for_the_batches_that_are_being_made() {
-        let (sink, mut intake) = intake(Duration::from_hours(1));
-        let making = sink.making();
-        let _first = submit(&sink, 1).await;
-        let mut group = std::pin::pin!(gathered(&mut intake));
-        assert!(timeout(SOON, &mut group).await.is_err(), "another one is being made");
-        let _second = submit(&sink, 1).await;
-        assert!(timeout(SOON, &mut group).await.is_err(), "its maker goes on");
-        drop(making);
-        assert_eq!(group.await, 2);
-    }
-
-    #[tokio::test]
-    async fn a_group_that_is_large_enough_or_has_waited_for_long_enough_waits_for_nobody() {
-        let (sink, mut patient) = intake(Duration::from_hours(1));
-        let _making = sink.making();
-        let _large = submit(&sink, 60 << 10).await;
-        assert_eq!(gathered(&mut patient).await, 1);
-
-        let (sink, mut hasty) = intake(Duration::from_millis(1));
-        let _making = sink.making();
-        let _small = submit(&sink, 1).await;
-        assert_eq!(gathered(&mut hasty).await, 1);
-    }
 }

@@ -9,7 +9,6 @@ use weir_event::Source;
 
 use super::gate::Gate;
 use super::group::Account;
-use super::makers::{Makers, Making};
 use super::spool::{Doubt, Item, Spool, SpoolError};
 use super::unentered::Unentered;
 use super::{Encoded, SinkError};
@@ -28,8 +27,7 @@ pub struct GroupLimits {
     pub events_max: usize,
     /// Bytes of rows in one write. It may be exceeded by one batch.
     pub bytes_max: usize,
-    /// The least time from one write to the next that is not half full: what comes meanwhile is written together. While
-    /// batches are being made, four times as much.
+    /// The least time from one write to the next that is not full: what comes meanwhile is written together.
     pub interval: Duration,
     /// Bytes of rows that wait or are being written, over all pushes. A batch that is larger goes alone.
     pub pending_bytes_max: usize,
@@ -81,7 +79,6 @@ pub struct Sink {
     budget: Arc<Semaphore>,
     budget_units: u32,
     gate: Gate,
-    makers: Makers,
     unentered: Unentered,
     way: Way,
     metrics: IngestMetrics,
@@ -118,7 +115,6 @@ pub(super) struct Answer {
 pub(crate) struct Inbox {
     pub(super) submissions: mpsc::Receiver<Submission>,
     pub(super) gate: Gate,
-    pub(super) makers: Makers,
     /// What is known of batches in which there was nothing to store, for the next write to enter in the ledger.
     pub(super) unentered: Unentered,
 }
@@ -126,14 +122,13 @@ pub(crate) struct Inbox {
 impl Sink {
     pub(crate) fn new(limits: &GroupLimits, metrics: IngestMetrics) -> (Self, Inbox) {
         let (sender, submissions) = mpsc::channel(limits.waiting_max);
-        let (gate, makers) = (Gate::default(), Makers::default());
+        let gate = Gate::default();
         let unentered = Unentered::default();
         let budget_units = units(limits.pending_bytes_max);
         let budget = Arc::new(Semaphore::new(budget_units as usize));
-        let inbox =
-            Inbox { submissions, gate: gate.clone(), makers: makers.clone(), unentered: unentered.clone() };
+        let inbox = Inbox { submissions, gate: gate.clone(), unentered: unentered.clone() };
         let way = Way::Kept;
-        (Self { submissions: sender, budget, budget_units, gate, makers, unentered, way, metrics }, inbox)
+        (Self { submissions: sender, budget, budget_units, gate, unentered, way, metrics }, inbox)
     }
 
     /// The same way to the writer for batches that are put away in a spool while they cannot be written. Others stay with
@@ -147,13 +142,6 @@ impl Sink {
     #[must_use]
     pub(super) fn for_drain(self) -> Self {
         Self { way: Way::Drained, ..self }
-    }
-
-    /// Says that a batch is being made: a write that is small waits for it a little. To be dropped before waiting for what
-    /// was handed in.
-    #[must_use]
-    pub fn making(&self) -> Making {
-        self.makers.begin()
     }
 
     /// Waits until batches are taken.

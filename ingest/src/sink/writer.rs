@@ -87,7 +87,7 @@ impl Writer {
         let names = Names::new(self.clock.clone());
         let closed = gate.close();
         let (sender, receiver) = mpsc::channel(1);
-        let intake = Intake { inbox: self.inbox, limits: self.limits, closed_at: None, next: None };
+        let intake = Intake { inbox: self.inbox, limits: self.limits, not_before: None, next: None };
         let one = Preparer {
             intake: Arc::new(Mutex::new(intake)),
             gate: gate.clone(),
