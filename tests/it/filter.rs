@@ -72,6 +72,21 @@ async fn a_filter_lets_the_same_rows_through_in_sql_and_in_memory() {
 }
 
 #[tokio::test]
+async fn rows_of_before_the_column_are_found_by_their_metadata() {
+    let dir = TempDir::new().unwrap();
+    let installation = Installation::detect().unwrap();
+    let clickhouse = ClickHouse::start(&installation, dir.path(), &random_secret().unwrap()).await.unwrap();
+    let client = create_tables(&clickhouse).await;
+    let id = EventId::derive(Timestamp::MIN, &[b"old"]);
+    let statement = "INSERT INTO logs (account_id, gateway_id, created_at, started_at, id, metadata) VALUES \
+        ('acc', 'gw', '2000-01-01 00:00:00', '2000-01-01 00:00:00', ?, '{\"n\":7,\"team\":\"search\"}')";
+    client.query(statement).bind(id.as_str()).execute().await.unwrap();
+    let store = LogStore::new(&config(&clickhouse), Duration::from_mins(1));
+    let filter = r#"metadata["team"] = "search" and metadata.value = "7" and metadata.key != "x""#;
+    assert_eq!(ids(&store, &filter.parse().unwrap()).await, [id.to_string()]);
+}
+
+#[tokio::test]
 async fn letters_are_found_in_either_case_as_in_memory() {
     let dir = TempDir::new().unwrap();
     let installation = Installation::detect().unwrap();

@@ -214,14 +214,12 @@ async fn query_api_filters_by_value_and_no_text_of_a_user_is_ever_sql() {
         let query = reqwest::Url::parse_with_params("http://x/", [("model", model)]).unwrap();
         assert_eq!(world.ids(&format!("?{}", query.query().unwrap())).await, expected, "{model:?}");
     }
-    let long = "x".repeat(30_000);
-    assert!(world.ids(&format!("?model={long}")).await.is_empty());
-    // Longer than can be looked for, by itself or once it is written for ClickHouse.
-    for huge in ["x".repeat(50_000), "%C3%BC".repeat(10_400)] {
-        let answer = world.logs(&format!("?model={huge}")).await;
-        assert_eq!(answer.status, 400, "{}", answer.text);
-        assert!(answer.text.contains("in all") || answer.text.contains("too long"), "{}", answer.text);
+    for long in ["x".repeat(30_000), "%C3%BC".repeat(10_400), "'".repeat(30_000)] {
+        assert!(world.ids(&format!("?model={long}")).await.is_empty());
     }
+    let answer = world.logs(&format!("?model={}", "x".repeat(50_000))).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    assert!(answer.text.contains("values of more than 32768 bytes in all"), "{}", answer.text);
     assert!(world.ids("?model=").await.is_empty());
 
     let count = async |query: &str| {

@@ -16,5 +16,7 @@ mod throttle;
 mod weir;
 
 pub use app::App;
+#[cfg(fuzzing)]
+pub use cloudflare::fuzzing;
 pub use observer::Observer;
 pub use routes::routes;

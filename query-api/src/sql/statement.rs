@@ -58,31 +58,6 @@ impl Statement {
     }
 }
 
-impl Statement {
-    /// How long its values are where they travel, in a URL, in bytes; no less than that.
-    #[must_use]
-    pub fn binds_len(&self) -> usize {
-        let of_text = |text: &str| text.bytes().map(encoded_len).sum::<usize>();
-        let of_bind = |bind: &Bind| match bind {
-            Bind::Text(text) | Bind::Number(_, text) => of_text(text),
-            // Quotes and commas around each.
-            Bind::Texts(texts) => texts.iter().map(|text| of_text(text) + 12).sum(),
-            Bind::Flag(_) | Bind::Millis(_) => 24,
-        };
-        // With `&param_` and `=`.
-        self.binds.iter().map(|(name, bind)| name.len() + 10 + of_bind(bind)).sum()
-    }
-}
-
-/// A byte that is escaped for SQL and then for the URL.
-const fn encoded_len(byte: u8) -> usize {
-    match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => 1,
-        b'\\' | b'\'' | 0..=31 => 6,
-        _ => 3,
-    }
-}
-
 impl Bind {
     const fn kind(&self) -> &'static str {
         match self {

@@ -11,9 +11,6 @@ pub enum StoreError {
     /// It refused the statement, or we do not understand its answer: a mistake of ours, the same on every try.
     #[error("clickhouse and this program do not understand each other")]
     Misunderstanding(#[source] ClickHouseError),
-    /// The values of a filter are longer than can be sent.
-    #[error("values are too long to be looked for at once")]
-    TooLong,
 }
 
 impl StoreError {
@@ -22,7 +19,7 @@ impl StoreError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable(_) => true,
-            Self::Misunderstanding(_) | Self::TooLong => false,
+            Self::Misunderstanding(_) => false,
         }
     }
 }

@@ -13,9 +13,6 @@ use super::error::StoreError;
 use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, StoredBody};
 use crate::sql::{self, Bind, BodyPart, Order, Page, Statement};
 
-/// How long the values of a statement may be, in bytes: a URL has 65,534, which is the HTTP client's limit.
-const BINDS_LEN_MAX: usize = 60_000;
-
 /// The logs in ClickHouse. Clones share connections.
 #[derive(Clone)]
 pub struct LogStore {
@@ -44,8 +41,8 @@ impl LogStore {
         order: Order,
         page: Page,
     ) -> Result<(Vec<LogEntry>, LogSummary), StoreError> {
-        let entries = self.query(&sql::page(scope, filter, order, page))?.fetch_all();
-        let summary = self.query(&sql::summary(scope, filter))?.fetch_one();
+        let entries = self.query(&sql::page(scope, filter, order, page)).fetch_all();
+        let summary = self.query(&sql::summary(scope, filter)).fetch_one();
         Ok(tokio::try_join!(entries, summary)?)
     }
 
@@ -55,8 +52,8 @@ impl LogStore {
         scope: &Scope,
         id: &EventId,
     ) -> Result<Option<(LogEntry, BodyHeads)>, StoreError> {
-        let entry = self.query(&sql::entry(scope, id))?.fetch_optional::<LogEntry>();
-        let heads = self.query(&sql::heads(scope, id))?.fetch_optional::<BodyHeads>();
+        let entry = self.query(&sql::entry(scope, id)).fetch_optional::<LogEntry>();
+        let heads = self.query(&sql::heads(scope, id)).fetch_optional::<BodyHeads>();
         let (entry, heads) = tokio::try_join!(entry, heads)?;
         Ok(entry.map(|entry| (entry, heads.unwrap_or_default())))
     }
@@ -68,7 +65,7 @@ impl LogStore {
         id: &EventId,
         part: BodyPart,
     ) -> Result<Option<String>, StoreError> {
-        let stored = self.query(&sql::body(scope, id, part))?.fetch_optional::<StoredBody>().await?;
+        let stored = self.query(&sql::body(scope, id, part)).fetch_optional::<StoredBody>().await?;
         Ok(stored.and_then(|stored| stored.body))
     }
 
@@ -79,7 +76,7 @@ impl LogStore {
         hours: &Range<Timestamp>,
         source: Option<Source>,
     ) -> Result<Vec<LedgerHour>, StoreError> {
-        Ok(self.query(&sql::ledger(account_id, hours, source))?.fetch_all().await?)
+        Ok(self.query(&sql::ledger(account_id, hours, source)).fetch_all().await?)
     }
 
     /// Whether the tables can be read.
@@ -88,19 +85,13 @@ impl LogStore {
     }
 
     /// The text goes as it is (`query_raw`: no `?` in it means anything) and the values go beside it.
-    fn query(&self, statement: &Statement) -> Result<Query, StoreError> {
-        if statement.binds_len() > BINDS_LEN_MAX {
-            return Err(StoreError::TooLong);
-        }
-        Ok(statement.binds().fold(
-            self.client.query_raw(statement.text()),
-            |query, (name, bind)| match bind {
-                Bind::Text(text) => query.param(name, text),
-                Bind::Flag(value) => query.param(name, value),
-                Bind::Millis(millis) => query.param(name, millis),
-                Bind::Texts(texts) => query.param(name, texts),
-                Bind::Number(_, digits) => query.param(name, digits),
-            },
-        ))
+    fn query(&self, statement: &Statement) -> Query {
+        statement.binds().fold(self.client.query_raw(statement.text()), |query, (name, bind)| match bind {
+            Bind::Text(text) => query.param(name, text),
+            Bind::Flag(value) => query.param(name, value),
+            Bind::Millis(millis) => query.param(name, millis),
+            Bind::Texts(texts) => query.param(name, texts),
+            Bind::Number(_, digits) => query.param(name, digits),
+        })
     }
 }

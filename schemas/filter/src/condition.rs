@@ -215,6 +215,9 @@ impl Node {
         let draft = Draft { field, operator };
         let known: Vec<_> = values.iter().filter(|value| **value != Value::Null).cloned().collect();
         let has_null = known.len() < values.len();
+        if !field.kind().operators().contains(&operator) {
+            return Err(draft.operator());
+        }
         match (operator, known.as_slice()) {
             (Op::Exists, _) => match (has_null, field, known.as_slice()) {
                 (false, Field::Text(texts), []) => {

@@ -122,7 +122,7 @@ fn flat(nodes: Vec<Node>, own: impl Fn(Node) -> Result<Vec<Node>, Node>) -> Vec<
 }
 
 /// The only one, or all of them.
-fn single(mut nodes: Vec<Node>) -> Result<Node, Vec<Node>> {
+pub(crate) fn single(mut nodes: Vec<Node>) -> Result<Node, Vec<Node>> {
     if nodes.len() == 1 { nodes.pop().ok_or_else(Vec::new) } else { Err(nodes) }
 }
 

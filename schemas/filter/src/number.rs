@@ -6,6 +6,9 @@ use rust_decimal::Decimal;
 /// The longest text that is read as a number.
 const LENGTH_MAX: usize = 100;
 
+/// A longer exponent is beyond every number that is kept.
+const EXPONENT_DIGITS_MAX: usize = 3;
+
 /// The number that `text` is, exactly: with a sign, a fraction and an exponent, or without. `None` if it is none, or needs
 /// more than the 28 digits before or after the point that are kept.
 #[must_use]
@@ -14,7 +17,8 @@ pub fn number(text: &str) -> Option<Decimal> {
     let is_plain = digits.len() <= LENGTH_MAX
         && digits.split('.').all(|part| part.starts_with(|first: char| first.is_ascii_digit()))
         && digits.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    if !is_plain {
+    let exponent = digits.split(['e', 'E']).nth(1).unwrap_or_default();
+    if !is_plain || exponent.trim_start_matches(['+', '-', '0']).len() > EXPONENT_DIGITS_MAX {
         return None;
     }
     let (digits, scale) = text.parse::<BigDecimal>().ok()?.normalized().into_bigint_and_exponent();

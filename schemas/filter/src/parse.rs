@@ -13,6 +13,7 @@
 
 use std::str::FromStr;
 
+use crate::filter::single;
 use crate::token::{Token, tokens};
 use crate::{Field, Filter, FilterError, Node, Operator, Texts, Value};
 
@@ -39,6 +40,9 @@ pub struct Problem {
     /// What.
     pub what: String,
 }
+
+/// So many problems are told at once.
+pub(crate) const PROBLEMS_MAX: usize = 20;
 
 /// Reads tokens from left to right.
 struct Parser<'t> {
@@ -97,11 +101,11 @@ impl<'t> Parser<'t> {
     }
 
     fn any(&mut self) -> Read<Node> {
-        self.joined("or", Self::all).map(Node::Or)
+        self.joined("or", Self::all).map(|nodes| single(nodes).unwrap_or_else(Node::Or))
     }
 
     fn all(&mut self) -> Read<Node> {
-        self.joined("and", Self::one).map(Node::And)
+        self.joined("and", Self::one).map(|nodes| single(nodes).unwrap_or_else(Node::And))
     }
 
     /// What `part` reads, once or more with `word` between. After a problem it goes on behind the next `word`.
@@ -144,10 +148,7 @@ impl<'t> Parser<'t> {
             Operator::In => self.values()?,
             _ => vec![self.value()?],
         };
-        Node::condition(&field, operator, &values).map_err(|error| {
-            self.problems.push(Problem { at, what: error.to_string() });
-            Noted
-        })
+        Node::condition(&field, operator, &values).map_err(|error| self.note(at, error.to_string()))
     }
 
     fn field(&mut self) -> Read<Field> {
@@ -161,8 +162,7 @@ impl<'t> Parser<'t> {
         }
         Field::named(word).ok_or_else(|| {
             let word = Token::Word(word);
-            self.problems.push(Problem { at, what: format!("there is no field {word}") });
-            Noted
+            self.note(at, format!("there is no field {word}"))
         })
     }
 
@@ -254,7 +254,13 @@ impl<'t> Parser<'t> {
     }
 
     fn problem(&mut self, what: String) -> Noted {
-        self.problems.push(Problem { at: self.at(), what });
+        self.note(self.at(), what)
+    }
+
+    fn note(&mut self, at: usize, what: String) -> Noted {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(Problem { at, what });
+        }
         Noted
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use rust_decimal::Decimal;
 
 use crate::number::number;
-use crate::parse::Problem;
+use crate::parse::{PROBLEMS_MAX, Problem};
 
 /// A piece of the text form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,10 @@ pub(crate) fn tokens<'t>(text: &'t str, problems: &mut Vec<Problem>) -> Vec<(usi
         };
         match token {
             Ok(token) => tokens.extend(token.map(|token| (at, token))),
-            Err(what) => problems.push(Problem { at, what: what.to_owned() }),
+            Err(what) if problems.len() < PROBLEMS_MAX => {
+                problems.push(Problem { at, what: what.to_owned() });
+            }
+            Err(_) => {}
         }
         at += length;
     }

@@ -65,10 +65,7 @@ impl Issue {
 impl DialectError for Error {
     fn blame(&self) -> Blame {
         match self {
-            Self::Unauthenticated(_)
-            | Self::Invalid(_)
-            | Self::NotFound
-            | Self::Store(StoreError::TooLong) => Blame::Client,
+            Self::Unauthenticated(_) | Self::Invalid(_) | Self::NotFound => Blame::Client,
             Self::Store(error) if error.is_retryable() => Blame::Surroundings,
             Self::Store(_) => Blame::Program,
             Self::TimedOut(_) => Blame::Surroundings,
@@ -85,10 +82,6 @@ impl DialectError for Error {
             Self::Invalid(issues) => json(StatusCode::BAD_REQUEST, &ErrorEnvelope::invalid(issues.clone())),
             Self::NotFound => {
                 json(StatusCode::NOT_FOUND, &ErrorEnvelope::not_found(Issue::plain(NOT_FOUND, "Not Found")))
-            }
-            Self::Store(error @ StoreError::TooLong) => {
-                let issue = Issue::of_query("filters", error.to_string());
-                json(StatusCode::BAD_REQUEST, &ErrorEnvelope::invalid(vec![issue]))
             }
             Self::Store(error) if !error.is_retryable() => {
                 let issue = Issue::plain(FAILURE, "Internal Server Error");

@@ -8,7 +8,8 @@ mod dotted;
 mod json;
 
 use weir_filter::{
-    EntrySide, Field, FlagField, Node, NumberField, Operator, TextField, Texts, TimeField, Value, number,
+    ConditionError, EntrySide, Field, FlagField, NEEDLE_BYTES_MAX, Node, NumberField, Operator, TextField,
+    Texts, TimeField, Value, number,
 };
 
 use super::envelope::Issue;
@@ -18,21 +19,28 @@ use crate::api::query_string::QueryString;
 /// Unknown names are repeated to the client up to this length.
 pub(super) const NAME_CHARS_MAX: usize = 64;
 
+/// So many problems are told at once.
+const ISSUES_MAX: usize = 20;
+
 /// One filter, before anything of it is understood.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Raw {
+    /// The number that the client gave it; without one, its place.
+    index: Option<usize>,
     key: String,
     operator: String,
-    values: Vec<RawText>,
+    values: Vec<RawValue>,
 }
 
 /// A value as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum RawText {
+enum RawValue {
     /// In JSON.
     Json(Json),
     /// As plain text, of which the field says what it is.
     Plain(String),
+    /// The same by an SDK, of which two send null as the empty text.
+    Dotted(String),
 }
 
 /// A scalar of JSON. Numbers are kept as they were written.
@@ -75,10 +83,15 @@ pub(super) fn read(parameters: &QueryString) -> Result<Vec<Node>, Vec<Issue>> {
         Form::Dotted => dotted::read(parts),
         Form::Brackets => brackets::read(parts),
     };
-    let nodes = filters?.into_iter().enumerate().map(|(index, filter)| filter.node(index));
-    let (nodes, issues): (Vec<_>, Vec<_>) = nodes.partition(Result::is_ok);
-    let issues: Vec<_> = issues.into_iter().filter_map(Result::err).collect();
-    if issues.is_empty() { Ok(nodes.into_iter().flatten().collect()) } else { Err(issues) }
+    let (mut nodes, mut issues) = (Vec::new(), Vec::new());
+    for (index, filter) in filters?.into_iter().enumerate() {
+        match filter.node(index) {
+            Ok(node) => nodes.push(node),
+            Err(issue) => issues.push(issue),
+        }
+    }
+    issues.truncate(ISSUES_MAX);
+    if issues.is_empty() { Ok(nodes) } else { Err(issues) }
 }
 
 fn form(name: &str) -> Option<Form> {
@@ -137,7 +150,8 @@ const fn text(field: TextField) -> Field {
 }
 
 impl Raw {
-    fn node(self, index: usize) -> Result<Node, Issue> {
+    fn node(&self, place: usize) -> Result<Node, Issue> {
+        let index = self.index.unwrap_or(place);
         let of = |part: &str, message: String| Issue::of_filter(index, Some(part), message);
         let field = field(&self.key).map_err(|message| of("key", message))?;
         let operator = OPERATORS.iter().find(|(name, _)| *name == self.operator);
@@ -146,14 +160,25 @@ impl Raw {
         if self.values.is_empty() {
             return Err(of("value", "Array must contain at least 1 element(s)".to_owned()));
         }
-        let values = self.values.into_iter().map(|value| value.of(&field));
+        let values = self.values.iter().cloned().map(|value| value.of(&field));
         let values: Vec<_> = values.collect::<Result<_, _>>().map_err(|message| of("value", message))?;
-        Node::condition(&field, operator, &values)
-            .map_err(|error| Issue::of_filter(index, None, error.to_string()))
+        Node::condition(&field, operator, &values).map_err(|error| match error {
+            ConditionError::Operator { .. } => {
+                let admitted = OPERATORS.iter().filter(|(_, one)| field.kind().operators().contains(one));
+                let message = format!("{} for '{}'", expected(admitted.map(|(name, _)| name)), self.key);
+                of("operator", message)
+            }
+            ConditionError::ManyValues { .. } => of("value", format!("'{}' takes one value", self.operator)),
+            ConditionError::EmptyNeedle { .. } => of("value", format!("'{}' takes a text", self.operator)),
+            ConditionError::LongNeedle { .. } => {
+                of("value", format!("'{}' takes at most {NEEDLE_BYTES_MAX} bytes", self.operator))
+            }
+            ConditionError::Type { .. } | ConditionError::NoValue { .. } => of("value", mismatch(&field)),
+        })
     }
 }
 
-impl RawText {
+impl RawValue {
     /// The value as one of `field`. Numbers and flags may stand in quotes: the SDKs have nothing else.
     fn of(self, field: &Field) -> Result<Value, String> {
         let plain = match self {
@@ -161,12 +186,21 @@ impl RawText {
             Self::Json(Json::Flag(flag)) if matches!(field, Field::Flag(_)) => return Ok(Value::Flag(flag)),
             Self::Json(Json::Number(text)) if matches!(field, Field::Number(_)) => text,
             Self::Json(Json::Flag(_) | Json::Number(_)) => return Err(mismatch(field)),
-            Self::Json(Json::Text(text)) | Self::Plain(text) => text,
+            Self::Dotted(text) if text.is_empty() => {
+                return match field {
+                    // To a field of its own, what is not there is the empty text.
+                    Field::Text(Texts::Of(_)) => Ok(Value::Text(text)),
+                    Field::Text(_) => {
+                        Err("It cannot be told whether null or \"\" is meant; send filters as one JSON array"
+                            .to_owned())
+                    }
+                    Field::Number(_) | Field::Time(_) | Field::Flag(_) => Ok(Value::Null),
+                };
+            }
+            Self::Json(Json::Text(text)) | Self::Plain(text) | Self::Dotted(text) => text,
         };
         match field {
             Field::Text(_) => Ok(Value::Text(plain)),
-            // Null, as two of the SDKs send it.
-            _ if plain.is_empty() => Ok(Value::Null),
             Field::Number(_) => number(&plain).map(Value::Number).ok_or_else(|| mismatch(field)),
             Field::Time(_) => instant(&plain).map(Value::Time).map_err(str::to_owned),
             Field::Flag(_) => plain.parse().map(Value::Flag).map_err(|_| mismatch(field)),

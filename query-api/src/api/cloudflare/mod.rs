@@ -7,6 +7,8 @@
 mod envelope;
 mod error;
 mod filters;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod instant;
 mod list_query;
 mod logs;

@@ -111,6 +111,20 @@ fn nesting_without_end_is_refused() {
     assert_eq!(long.parse::<Filter>(), Err(ParseError::Long));
 }
 
+#[test]
+fn a_filter_of_the_greatest_depth_is_read_as_it_was_printed() {
+    // Each step is a "not" and an "or".
+    let other = flag(FlagField::Success, true);
+    let deep = (0..Filter::DEPTH_MAX / 2).fold(flag(FlagField::Cached, true), |node, _| {
+        Node::Not(Box::new(Node::Or(vec![node, other.clone()])))
+    });
+    let filter = Filter::new(deep).unwrap();
+    assert_eq!(filter.to_string().parse(), Ok(filter));
+    let parentheses = "(".repeat(Filter::DEPTH_MAX) + "cached = true" + &")".repeat(Filter::DEPTH_MAX);
+    assert_eq!(root(&parentheses), flag(FlagField::Cached, true));
+    assert_eq!(problems(&"§".repeat(10_000)).len(), PROBLEMS_MAX);
+}
+
 proptest! {
     #[test]
     fn what_is_printed_is_parsed_as_the_same(filter in filters()) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Raw, RawText, shortened};
+use super::{ISSUES_MAX, Raw, RawValue, shortened};
 use crate::api::cloudflare::envelope::Issue;
 
 /// The largest index that is read; there may not be more filters than this anyway.
@@ -24,11 +24,15 @@ pub(super) fn read<'v>(parts: impl Iterator<Item = (&'v str, &'v str)>) -> Resul
         let read = place(name).and_then(|(index, part)| drafts.entry(index).or_default().add(part, value));
         issues.extend(read.err().map(|message| Issue::of_query(&shortened(name), message)));
     }
-    if !issues.is_empty() {
-        return Err(issues);
+    let mut filters = Vec::new();
+    for (index, draft) in drafts {
+        match draft.finish(index) {
+            Ok(filter) => filters.push(filter),
+            Err(issue) => issues.push(issue),
+        }
     }
-    let filters = drafts.into_values().enumerate().map(|(index, draft)| draft.finish(index));
-    filters.collect::<Result<_, _>>().map_err(|issue| vec![issue])
+    issues.truncate(ISSUES_MAX);
+    if issues.is_empty() { Ok(filters) } else { Err(issues) }
 }
 
 /// The index and the part that a name is of: `filters[2][value][]` is `value` of 2.
@@ -63,9 +67,10 @@ impl<'v> Draft<'v> {
     fn finish(self, index: usize) -> Result<Raw, Issue> {
         let required = |part: &str| Issue::of_filter(index, Some(part), "Required");
         Ok(Raw {
+            index: Some(index),
             key: self.key.ok_or_else(|| required("key"))?.to_owned(),
             operator: self.operator.ok_or_else(|| required("operator"))?.to_owned(),
-            values: self.values.into_iter().map(|value| RawText::Plain(value.to_owned())).collect(),
+            values: self.values.into_iter().map(|value| RawValue::Plain(value.to_owned())).collect(),
         })
     }
 }

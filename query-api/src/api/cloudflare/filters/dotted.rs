@@ -3,9 +3,14 @@
 //! JavaScript's sends filter after filter. Python's and Go's send all keys, all operators, then all values, and do not say
 //! which value is whose: where there are more values than filters, the kinds of the fields have to leave one way only.
 
-use super::{Raw, RawText, field};
+use weir_filter::Filter;
+
+use super::{Raw, RawValue, field};
 use crate::api::cloudflare::envelope::Issue;
 use crate::api::cloudflare::filters::shortened;
+
+/// Two ways are one too many, and no more are looked for.
+const WAYS_MAX: usize = 2;
 
 /// What is sent of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,9 @@ impl Part {
 impl Group<'_> {
     fn filters(&self) -> Result<Vec<Raw>, String> {
         let (keys, values) = (self.keys.len(), self.values.len());
+        if keys > Filter::CONDITIONS_MAX || values > Filter::VALUES_MAX {
+            return Err(format!("There are {keys} keys and {values} values, more than are supported"));
+        }
         if keys != self.operators.len() {
             return Err(format!("There are {keys} keys and {} operators", self.operators.len()));
         }
@@ -94,13 +102,13 @@ impl Group<'_> {
         let mut ways: Vec<Vec<Vec<usize>>> = vec![Vec::new(); values + 1];
         ways[0].push(Vec::new());
         for (key, operator) in self.keys.iter().zip(&self.operators) {
+            let runs = self.runs(key);
             let mut next: Vec<Vec<Vec<usize>>> = vec![Vec::new(); values + 1];
             for (given, lengths) in ways.iter().enumerate().filter(|(_, lengths)| !lengths.is_empty()) {
-                let fitting = self.values[given..].iter().take_while(|value| fits(key, value)).count();
-                let most = if matches!(*operator, "lt" | "gt") { fitting.min(1) } else { fitting };
+                let most = if matches!(*operator, "lt" | "gt") { runs[given].min(1) } else { runs[given] };
                 for length in 1..=most {
                     let ends = &mut next[given + length];
-                    let room = 2_usize.saturating_sub(ends.len());
+                    let room = WAYS_MAX.saturating_sub(ends.len());
                     ends.extend(
                         lengths.iter().take(room).map(|lengths| [lengths.as_slice(), &[length]].concat()),
                     );
@@ -111,6 +119,18 @@ impl Group<'_> {
         ways.pop().unwrap_or_default()
     }
 
+    /// How many values fit the key from each one on, and none from the end on.
+    fn runs(&self, key: &str) -> Vec<usize> {
+        let mut runs = vec![0; self.values.len() + 1];
+        let field = field(key).ok();
+        for (at, value) in self.values.iter().enumerate().rev() {
+            let fits =
+                field.as_ref().is_some_and(|field| RawValue::Dotted((*value).to_owned()).of(field).is_ok());
+            runs[at] = if fits { runs[at + 1] + 1 } else { 0 };
+        }
+        runs
+    }
+
     fn split(&self, lengths: &[usize]) -> Vec<Raw> {
         let mut rest = self.values.as_slice();
         let filters = self.keys.iter().zip(&self.operators).zip(lengths);
@@ -118,16 +138,12 @@ impl Group<'_> {
             let (values, others) = rest.split_at(*length);
             rest = others;
             Raw {
+                index: None,
                 key: (*key).to_owned(),
                 operator: (*operator).to_owned(),
-                values: values.iter().map(|value| RawText::Plain((*value).to_owned())).collect(),
+                values: values.iter().map(|value| RawValue::Dotted((*value).to_owned())).collect(),
             }
         });
         filters.collect()
     }
-}
-
-/// Whether a text can be a value of the key's field. Nothing is a value of what is no key.
-fn fits(key: &str, value: &str) -> bool {
-    field(key).is_ok_and(|field| RawText::Plain(value.to_owned()).of(&field).is_ok())
 }

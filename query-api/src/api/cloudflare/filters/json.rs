@@ -2,10 +2,13 @@
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
-use serde_json::value::RawValue;
+use serde_json::value::RawValue as JsonText;
+use weir_filter::{Filter, FilterError};
 
-use super::{Json, Raw, RawText};
+use super::{ISSUES_MAX, Json, Raw, RawValue};
 use crate::api::cloudflare::envelope::Issue;
+
+const EXPECTED: &str = "Expected object with key, operator and value";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +26,10 @@ pub(super) fn read<'v>(texts: impl Iterator<Item = &'v str>) -> Result<Vec<Raw>,
             Ok(elements) => {
                 for element in elements {
                     let index = filters.len() + issues.len();
+                    if index >= Filter::CONDITIONS_MAX {
+                        issues.push(Issue::of_query("filters", FilterError::ManyConditions.to_string()));
+                        break;
+                    }
                     match filter(element.get(), index) {
                         Ok(filter) => filters.push(filter),
                         Err(issue) => issues.push(issue),
@@ -32,10 +39,11 @@ pub(super) fn read<'v>(texts: impl Iterator<Item = &'v str>) -> Result<Vec<Raw>,
             Err(message) => issues.push(Issue::of_query("filters", message)),
         }
     }
+    issues.truncate(ISSUES_MAX);
     if issues.is_empty() { Ok(filters) } else { Err(issues) }
 }
 
-fn elements(text: &str) -> Result<Vec<Box<RawValue>>, String> {
+fn elements(text: &str) -> Result<Vec<Box<JsonText>>, String> {
     let text = text.trim();
     let elements = if text.starts_with('[') {
         serde_json::from_str(text)
@@ -46,15 +54,19 @@ fn elements(text: &str) -> Result<Vec<Box<RawValue>>, String> {
 }
 
 fn filter(text: &str, index: usize) -> Result<Raw, Issue> {
+    // An array would be read as the parts of one.
+    if !text.starts_with('{') {
+        return Err(Issue::of_filter(index, None, EXPECTED));
+    }
     let filter: JsonFilter = serde_json::from_str(text).map_err(|error| why(text, index, &error))?;
-    let values = filter.value.into_iter().map(RawText::Json).collect();
-    Ok(Raw { key: filter.key, operator: filter.operator, values })
+    let values = filter.value.into_iter().map(RawValue::Json).collect();
+    Ok(Raw { index: None, key: filter.key, operator: filter.operator, values })
 }
 
 /// Says which part is wrong, in the service's words where it is known to have some.
 fn why(text: &str, index: usize, error: &serde_json::Error) -> Issue {
     let Ok(parts) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) else {
-        return Issue::of_filter(index, None, "Expected object with key, operator and value");
+        return Issue::of_filter(index, None, EXPECTED);
     };
     for part in ["key", "operator", "value"] {
         let expected = if part == "value" { "array" } else { "string" };
@@ -83,7 +95,7 @@ const fn kind(value: &serde_json::Value) -> &'static str {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let text = Box::<JsonText>::deserialize(deserializer)?;
         let text = text.get();
         match text.as_bytes().first() {
             Some(b'n') => Ok(Self::Null),

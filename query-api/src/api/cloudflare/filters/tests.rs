@@ -88,6 +88,18 @@ fn values_are_what_the_field_makes_of_them() {
     check(&one("cost", "eq", ""), "not cost exists");
     check(&one("cost", "neq", ""), "cost exists");
     check(&one("provider", "eq", ""), r#"provider = """#);
+    // Elsewhere null has a word of its own.
+    refused(
+        r#"filters=[{"key":"cost","operator":"neq","value":[""]}]"#,
+        r#"["query","filters",0,"value"]"#,
+        "Expected number of up to 28 digits",
+    );
+    assert!(read_text("filters[0][key]=cost&filters[0][operator]=neq&filters[0][value]=").is_err());
+    refused(
+        &one("metadata.value", "neq", ""),
+        r#"["query","filters",0,"value"]"#,
+        "It cannot be told whether null or \"\" is meant; send filters as one JSON array",
+    );
     check(&one("created_at", "gt", "2024-09-30T09:00:00"), r#"created_at > "2024-09-30T09:00:00Z""#);
     check(&one("metadata.value", "contains", "a+b%26c%3Dd%2Ce"), r#"metadata.value contains "a b&c=d,e""#);
     check(&one("model", "eq", "0"), r#"model = "0""#);
@@ -166,8 +178,8 @@ fn mistakes_in_json_are_said_as_the_service_says_them() {
     assert!(said[0].1.starts_with("Invalid enum value. Expected 'id' | 'created_at' | "), "{said:?}");
     refused(
         r#"filters=[{"key":"success","operator":"gt","value":[true]}]"#,
-        &place("0"),
-        "'success' is a flag and does not admit '>', only '=', '!='",
+        &place(r#"0,"operator""#),
+        "Invalid enum value. Expected 'eq' | 'neq' for 'success'",
     );
     refused(
         r#"filters=[{"key":"metadata.value","operator":"eq","value":[0]}]"#,
@@ -190,6 +202,33 @@ fn mistakes_in_json_are_said_as_the_service_says_them() {
     ] {
         assert!(read_text(&format!("filters={broken}")).is_err(), "{broken}");
     }
+}
+
+#[test]
+fn a_mistake_is_told_by_the_number_that_the_client_gave() {
+    let said =
+        read_text("filters[10][key]=x&filters[10][operator]=eq&filters[10][value]=a&filters[7][key]=model");
+    assert_eq!(said.unwrap_err()[0].0, r#"["query","filters",7,"operator"]"#);
+    let said = read_text("filters[10][key]=x&filters[10][operator]=eq&filters[10][value]=a");
+    assert_eq!(said.unwrap_err()[0].0, r#"["query","filters",10,"key"]"#);
+}
+
+#[test]
+fn what_is_sent_without_end_is_refused_soon_and_in_few_words() {
+    let many = |name: &str, value: &str, count| vec![format!("filters.{name}={value}"); count];
+    let grouped =
+        [many("key", "id", 650), many("operator", "eq", 650), many("value", "a", 3_000)].concat().join("&");
+    refused(
+        &grouped,
+        r#"["query","filters"]"#,
+        "There are 650 keys and 3000 values, more than are supported",
+    );
+    // As many as there may be, with as many ways: two are enough to know.
+    let most =
+        [many("key", "id", 100), many("operator", "eq", 100), many("value", "a", 1_000)].concat().join("&");
+    assert!(read_text(&most).is_err());
+    let ones = vec!["1"; 30_000].join(",");
+    assert_eq!(read_text(&format!("filters=[{ones}]")).unwrap_err().len(), ISSUES_MAX);
 }
 
 #[test]
