@@ -32,8 +32,10 @@ pub(crate) struct Reconciler {
     /// From the end of one look to the next.
     interval: Duration,
     suspects: Suspects,
-    /// Whether this process has looked at more than the last minutes.
-    has_looked_back: bool,
+    /// Whether this process has looked at more than the last minutes, for writes that are not entered.
+    has_looked_back_for_writes: bool,
+    /// The same for rollups.
+    has_looked_back_for_rollups: bool,
 }
 
 impl Reconciler {
@@ -45,19 +47,25 @@ impl Reconciler {
         interval: Duration,
     ) -> Self {
         let suspects = Suspects::default();
-        Self { store, races, clock, metrics, interval, suspects, has_looked_back: false }
+        Self {
+            store,
+            races,
+            clock,
+            metrics,
+            interval,
+            suspects,
+            has_looked_back_for_writes: false,
+            has_looked_back_for_rollups: false,
+        }
     }
 
     /// Looks until the process stops.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let look = async {
             loop {
-                match self.look().await {
-                    Ok(()) => self.has_looked_back = true,
-                    // ClickHouse is away, or slow; nothing is lost by waiting.
-                    Err(error) => {
-                        tracing::warn!(error = chain(&error), "cannot look for what is to be put right");
-                    }
+                // ClickHouse is away, or slow; nothing is lost by waiting.
+                if let Err(error) = self.look().await {
+                    tracing::warn!(error = chain(&error), "cannot look for what is to be put right");
                 }
                 sleep(self.interval).await;
             }
@@ -68,13 +76,13 @@ impl Reconciler {
     /// Takes every step, also where one before it fails: none waits for another's work.
     async fn look(&mut self) -> Result<(), SinkError> {
         let now_ms = self.clock.now_ms();
-        let steps = [
-            self.repair_doubles(now_ms).await,
-            self.tell_again().await,
-            self.enter_what_is_missing(now_ms).await,
-            self.weigh(now_ms).await,
-            self.compare_rollups(now_ms).await,
-        ];
-        steps.into_iter().collect()
+        let doubles = self.repair_doubles(now_ms).await;
+        let told = self.tell_again().await;
+        let entered = self.enter_what_is_missing(now_ms).await;
+        self.has_looked_back_for_writes |= entered.is_ok();
+        let weighed = self.weigh(now_ms).await;
+        let compared = self.compare_rollups(now_ms).await;
+        self.has_looked_back_for_rollups |= compared.is_ok();
+        [doubles, told, entered, weighed, compared].into_iter().collect()
     }
 }

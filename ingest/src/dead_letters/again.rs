@@ -17,6 +17,9 @@ const CUT: &str = "line_too_long";
 /// Reasons of letters whose transport did not say whose they are: their account is that of their topic.
 const OF_NOBODY: [&str; 2] = ["invalid_address", "invalid_headers"];
 
+/// A record names a gateway, and came by the way to another.
+const OTHER_GATEWAY: &str = "other_gateway";
+
 /// Reads records.
 pub(super) struct Reader {
     pub(super) pipeline: Pipeline,
@@ -72,6 +75,16 @@ impl Reader {
         let is_beside_event = letter.reason == UNDECRYPTABLE;
         if is_beside_event && batch.events.is_empty() {
             return Err(Stays::new(UNDECRYPTABLE, "nothing to store is found in it any more"));
+        }
+        if let (Some(pushed_to), Some(event)) = (&origin.gateway_id, batch.events.first()) {
+            let named = &event.event().scope.gateway_id;
+            // Whoever pushed it may not have been allowed to write there; when it came, nobody got as far as to ask.
+            if named != pushed_to && self.into_gateway.as_ref() != Some(named) && !is_beside_event {
+                let detail = format!(
+                    "it came for the gateway {pushed_to} and names {named}; with --into-gateway {named} it goes there"
+                );
+                return Err(Stays::new(OTHER_GATEWAY, &detail));
+            }
         }
         let closed = batch.sealed_letters.first().map(|letter| letter.detail.clone()).unwrap_or_default();
         let reread = Reread {
@@ -170,6 +183,17 @@ mod tests {
         let of_nobody = Letter { reason: "invalid_address".to_owned(), ..pushed };
         check_stays(&reader(None), &of_nobody, "invalid_address", "--into-gateway");
         assert!(reader(Some("chat")).read(&of_nobody).is_ok());
+    }
+
+    #[test]
+    fn a_record_that_names_another_gateway_goes_there_only_if_that_is_said() {
+        let log = r#"{"Gateway":"other","Datetime":1789000000000000000,"Provider":"openai","Model":"gpt-4o","StatusCode":200}"#;
+        let pushed = Letter { form: "logpush".to_owned(), gateway_id: "own".to_owned(), ..of_event(log) };
+        check_stays(&reader(None), &pushed, "other_gateway", "--into-gateway other");
+        check_stays(&reader(Some("own")), &pushed, "other_gateway", "names other");
+        assert_eq!(gateway_of(&reader(Some("other")).read(&pushed).ok().unwrap()), "other");
+        let to_the_account = Letter { gateway_id: String::new(), ..pushed };
+        assert_eq!(gateway_of(&reader(None).read(&to_the_account).ok().unwrap()), "other");
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Reconciler {
             FROM dead_letters WHERE received_at >= fromUnixTimestamp64Milli(?) AND received_at < fromUnixTimestamp64Milli(?) \
                 AND write_id NOT IN entered AND reason != 'undecryptable' \
             GROUP BY hour, source, account_id, write_id";
-        let look_back_ms = if self.has_looked_back { LOOK_BACK_MS } else { LOOK_BACK_FIRST_MS };
+        let look_back_ms = if self.has_looked_back_for_writes { LOOK_BACK_MS } else { LOOK_BACK_FIRST_MS };
         // Corrections have the hour of their write, so whole hours are looked at.
         let from = (now_ms - look_back_ms).div_euclid(HOUR_MS) * HOUR_MS;
         let to = now_ms - UNDER_WAY_MS;

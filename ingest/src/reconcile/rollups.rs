@@ -76,7 +76,7 @@ struct MinuteRow {
 impl Reconciler {
     /// Tells the aggregator of minutes that it should have computed and has not.
     pub(super) async fn compare_rollups(&mut self, now_ms: i64) -> Result<(), SinkError> {
-        let look_back_ms = if self.has_looked_back { LOOK_BACK_MS } else { LOOK_BACK_FIRST_MS };
+        let look_back_ms = if self.has_looked_back_for_rollups { LOOK_BACK_MS } else { LOOK_BACK_FIRST_MS };
         let (since_ms, settled_ms) = (now_ms - look_back_ms, now_ms - SETTLED_MS);
         let mut differing = BTreeSet::new();
         for range in self.slices(Time::Created, since_ms).await? {

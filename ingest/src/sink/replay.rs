@@ -148,10 +148,7 @@ impl Replayer {
         let token = self.names.next(&events).of_replay();
         let write_id = token.write_id();
         let columns = Columns::of_this_program();
-        for (scope, ids) in plan.with_bodies() {
-            // The reader takes any row that there is, so the one that lacks a body must not be there beside it.
-            self.store.delete_payloads(scope, &ids).await?;
-        }
+        // Of the bodies of an event those that were stored last are read.
         self.store.insert_payloads(&events, columns, &token).await?;
         let rows: Vec<_> = plan.new_rows(now).map(|(_, event, at)| event.row(at, write_id)).collect();
         self.store.insert_filled_logs(&rows, columns, &token).await?;

@@ -2,8 +2,8 @@
 //!
 //! In: a scope, a filter, an order. Out: a [`Statement`], which is text with placeholders and the values for them.
 //! Text of a user is only ever a value; every identifier is a [`Column`] or stands in this module. No statement can
-//! be made without a scope, so that none can read another tenant's rows. `FINAL` is not used: ids are made unique
-//! when rows are written.
+//! be made without a scope, so that none can read another tenant's rows. Rows of `logs` are read
+//! without `FINAL`: ids are made unique when they are written.
 
 mod body;
 mod column;

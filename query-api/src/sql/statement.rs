@@ -33,8 +33,9 @@ pub(super) struct Select {
 
 /// The table of events, ordered by `account_id, gateway_id, created_at, id`.
 pub(super) const LOGS: &str = "logs";
-/// The table of bodies, ordered by `account_id, gateway_id, started_at, id`.
-pub(super) const PAYLOADS: &str = "payloads";
+/// The table of bodies, ordered by `account_id, gateway_id, started_at, id`, with what was stored last of each. Read by the
+/// whole key, `FINAL` looks at one granule of each part.
+pub(super) const PAYLOADS_FINAL: &str = "payloads FINAL";
 
 const OF_TENANT: &str = "account_id = {account_id:String} AND gateway_id = {gateway_id:String}";
 const STARTED_AT: &str = "fromUnixTimestamp64Milli({started_at:Int64}, 'UTC')";

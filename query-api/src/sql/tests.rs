@@ -112,7 +112,7 @@ fn an_entry_is_found_by_the_time_in_its_id() {
 #[test]
 fn bodies_are_read_by_key_and_only_with_their_row() {
     let rest = format!(
-        "FROM payloads WHERE {TENANT} AND started_at = fromUnixTimestamp64Milli({{started_at:Int64}}, 'UTC') \
+        "FROM payloads FINAL WHERE {TENANT} AND started_at = fromUnixTimestamp64Milli({{started_at:Int64}}, 'UTC') \
          AND id = {{id:String}} AND id IN (SELECT id FROM logs WHERE {TENANT} AND {LOG_OF_ID}) LIMIT 1"
     );
     let binds = [("started_at", Bind::Millis(1_727_689_534_741)), ("id", text("01J9154B8N555TAWY8E5RWHFRS"))];

@@ -33,7 +33,6 @@ struct Beside<'l> {
     minute: Timestamp,
     /// When the row that stays has to have come, if there is to be a new one.
     new_at: Option<Timestamp>,
-    had_bodies: bool,
 }
 
 impl<'l> Plan<'l> {
@@ -84,8 +83,7 @@ impl<'l> Plan<'l> {
         let Some(minute) = first.minute() else { return Outcome::Gone };
         let is_better = closed < open;
         let new_at = if is_better { Timestamp::from_millis(first.ingested_at - 1).ok() } else { None };
-        let had_bodies = rows.iter().any(KnownRow::has_bodies);
-        self.beside.push(Beside { index, event, minute, new_at, had_bodies });
+        self.beside.push(Beside { index, event, minute, new_at });
         match (closed, is_better) {
             (0, true) => Outcome::Opened,
             // By an earlier replay, or it came once more when the key was there.
@@ -101,12 +99,6 @@ impl<'l> Plan<'l> {
         let fresh = self.fresh.iter().map(move |(index, event)| (*index, *event, now));
         fresh
             .chain(self.beside.iter().filter_map(|beside| Some((beside.index, beside.event, beside.new_at?))))
-    }
-
-    /// Events whose bodies are written anew, by whose they are.
-    pub(super) fn with_bodies(&self) -> Vec<(&'l Scope, Vec<EventId>)> {
-        let anew = self.beside.iter().filter(|beside| beside.new_at.is_some() && beside.had_bodies);
-        by_scope(anew.map(|beside| (beside.event.scope, beside.event.id)))
     }
 
     /// What the ledger says of the write and of its letters.

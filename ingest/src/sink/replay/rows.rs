@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use clickhouse::Row;
 use serde::Deserialize;
-use weir_event::{EventId, Flag, Scope, Timestamp};
+use weir_event::{EventId, Flag, Timestamp};
 use weir_store::LedgerRow;
 
 use crate::sink::insert::{REPLAYED, hour_of};
@@ -53,10 +53,6 @@ impl KnownRow {
     pub(super) fn closed(&self) -> usize {
         let is_raised = |flag: &&Flag| self.flags.iter().any(|raised| raised == flag.as_str());
         Flag::OF_CLOSED_FIELDS.iter().filter(is_raised).count()
-    }
-
-    pub(super) const fn has_bodies(&self) -> bool {
-        self.request_size.is_some() || self.response_size.is_some()
     }
 
     pub(super) fn minute(&self) -> Option<Timestamp> {
@@ -121,22 +117,6 @@ impl Store {
         }
         tracing::warn!(entries = entries.len(), "writes of a replay that died are entered in the ledger");
         self.enter(&entries).await
-    }
-
-    /// Deletes bodies.
-    pub(super) async fn delete_payloads(&self, scope: &Scope, ids: &[EventId]) -> Result<(), SinkError> {
-        const DELETE: &str = "DELETE FROM payloads WHERE account_id = ? AND gateway_id = ? \
-             AND started_at BETWEEN fromUnixTimestamp64Milli(?) AND fromUnixTimestamp64Milli(?) AND id IN ?";
-        let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else { return Ok(()) };
-        let query = self
-            .client
-            .query(DELETE)
-            .bind(scope.account_id.as_str())
-            .bind(scope.gateway_id.as_str())
-            .bind(first.started_at().millis())
-            .bind(last.started_at().millis())
-            .bind(ids.iter().map(EventId::as_str).collect::<Vec<_>>());
-        self.within("delete payloads", query.execute()).await
     }
 
     async fn entered(&self, parts: &BTreeSet<Part<'_>>) -> Result<Vec<EnteredRow>, SinkError> {

@@ -58,6 +58,10 @@ impl Stranded {
             }
             return Ok(true);
         }
+        // What is owed is drained first: as long as the disk is full, a consumer that is gone cannot be made anew.
+        if owed(&consumer) > 0 {
+            return Ok(false);
+        }
         tracing::warn!("the spool keeps messages that are committed; they are handed out once more");
         // Those who drain make it anew.
         stream.delete_consumer(bus::SPOOL_CONSUMER).await.map_err(SpoolError::Consumer)?;
@@ -69,6 +73,10 @@ impl Stranded {
 /// How many messages of the stream its consumer is done with; `None` where it changed while it was looked at.
 fn stranded(before: &State, consumer: &consumer::Info, after: &State) -> Option<u64> {
     let key = |state: &State| (state.messages, state.first_sequence, state.last_sequence);
-    let owed = consumer.num_pending + consumer.num_ack_pending as u64;
-    (key(before) == key(after)).then(|| after.messages.saturating_sub(owed))
+    (key(before) == key(after)).then(|| after.messages.saturating_sub(owed(consumer)))
+}
+
+/// How many messages the consumer has not been told to be done with.
+const fn owed(consumer: &consumer::Info) -> u64 {
+    consumer.num_pending + consumer.num_ack_pending as u64
 }
