@@ -214,7 +214,7 @@ async fn query_api_filters_by_value_and_no_text_of_a_user_is_ever_sql() {
         let query = reqwest::Url::parse_with_params("http://x/", [("model", model)]).unwrap();
         assert_eq!(world.ids(&format!("?{}", query.query().unwrap())).await, expected, "{model:?}");
     }
-    for long in ["x".repeat(30_000), "%C3%BC".repeat(10_400), "'".repeat(30_000)] {
+    for long in ["x".repeat(30_000), "%C3%BC".repeat(10_400), "'".repeat(20_000)] {
         assert!(world.ids(&format!("?model={long}")).await.is_empty());
     }
     let answer = world.logs(&format!("?model={}", "x".repeat(50_000))).await;
