@@ -17,6 +17,6 @@ pub fn list_query(raw: &str) {
     }
     let placeholders = statement.text().matches('{').count();
     assert!(placeholders >= statement.binds().count());
-    let is_ours = |letter: char| letter.is_ascii_alphanumeric() || " _,(){}[]:='<>!`*->.".contains(letter);
+    let is_ours = |letter: char| letter.is_ascii_alphanumeric() || " _,(){}[]:='<>!`*+->.".contains(letter);
     assert!(statement.text().chars().all(is_ours), "{}", statement.text());
 }
