@@ -297,7 +297,8 @@ impl Group {
             }
             if let Some(low) = known(seen.lo_offset) {
                 let is_read = seen.fetchq_cnt == 0 && seen.next_offset >= low;
-                self.means.tell_of_losses(partition, held.reading.lost(Seen { low, is_read }));
+                let read_to = is_read.then_some(seen.next_offset);
+                self.means.tell_of_losses(partition, held.reading.lost(Seen { low, read_to }));
             }
         }
     }

@@ -20,8 +20,8 @@ pub(super) struct Losses(Arc<Mutex<State>>);
 pub(super) struct Seen {
     /// The oldest offset that the broker has.
     pub(super) low: i64,
-    /// Whether all that was fetched has been read.
-    pub(super) is_read: bool,
+    /// Where the client goes on, once all that it fetched has been read.
+    pub(super) read_to: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Losses {
     /// Tells what was lost since the look before.
     pub(super) fn look(&self, seen: Seen) -> Lost {
         let mut state = self.lock();
-        let State { next, jumps, stood_at, damaged, .. } = &mut *state;
+        let State { next, jumps, stood_at, is_damaged, damaged } = &mut *state;
         let (mut deleted, mut passed) = (0, None);
         jumps.retain_mut(|jump| {
             jump.looks += 1;
@@ -93,8 +93,15 @@ impl Losses {
             }
             !is_lost && jump.looks < LOOKS
         });
+        // The client has passed over what is no message, the end of a transaction say, and it is all there still.
+        if let (Some(read_to), Some(stands), false) = (seen.read_to, *next, *is_damaged)
+            && seen.low <= stands
+            && stands < read_to
+        {
+            *next = Some(read_to);
+        }
         // Where there is nothing behind what was deleted, nothing is read that would show it.
-        let stands_at = next.filter(|next| seen.is_read && *next < seen.low);
+        let stands_at = next.filter(|next| seen.read_to.is_some() && *next < seen.low);
         if let Some(stands) = stands_at
             && *stood_at == stands_at
         {
@@ -117,7 +124,7 @@ mod tests {
     use super::*;
 
     fn deleted(losses: &Losses, low: i64) -> u64 {
-        losses.look(Seen { low, is_read: false }).deleted
+        losses.look(Seen { low, read_to: None }).deleted
     }
 
     #[test]
@@ -163,7 +170,7 @@ mod tests {
     #[test]
     fn what_was_deleted_to_the_end_is_told_where_nothing_comes_after_it() {
         let losses = Losses::of(Some(10));
-        let look = |is_read| losses.look(Seen { low: 100, is_read }).deleted;
+        let look = |is_read: bool| losses.look(Seen { low: 100, read_to: is_read.then_some(100) }).deleted;
         assert_eq!(look(false), 0);
         assert_eq!(look(true), 0, "it may be on its way");
         assert_eq!(look(true), 90);
@@ -173,13 +180,22 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_transaction_that_is_deleted_in_time_is_no_loss() {
+        let losses = Losses::of(Some(100));
+        let look = |low, read_to| losses.look(Seen { low, read_to: Some(read_to) }).deleted;
+        assert_eq!(look(50, 101), 0);
+        assert_eq!((look(101, 101), look(101, 101), look(101, 101)), (0, 0, 0));
+        assert_eq!((look(150, 150), look(150, 150)), (0, 49), "what came after it and was not read is");
+    }
+
+    #[test]
     fn batches_that_cannot_be_read_are_lost_whole() {
         let losses = Losses::of(Some(0));
         losses.read(0);
         losses.pass_over();
         losses.read(40);
         losses.read(45);
-        assert_eq!(losses.look(Seen { low: 0, is_read: true }), Lost { damaged: 39, ..Lost::default() });
-        assert_eq!(losses.look(Seen { low: 0, is_read: true }), Lost::default());
+        assert_eq!(losses.look(Seen { low: 0, read_to: Some(46) }), Lost { damaged: 39, ..Lost::default() });
+        assert_eq!(losses.look(Seen { low: 0, read_to: Some(46) }), Lost::default());
     }
 }
