@@ -101,7 +101,7 @@ impl Reconciler {
     }
 
     fn differing(&self, minutes: &str) -> Query {
-        self.store.client.query(&format!("WITH minutes AS ({minutes}) {DIFFERING}"))
+        self.store.bounded(self.store.client.query(&format!("WITH minutes AS ({minutes}) {DIFFERING}")))
     }
 
     /// Those of the minutes that `query` is of, all within `range`, that differ and were not touched since `settled_ms`.

@@ -24,10 +24,15 @@ pub(super) enum Time {
     Created,
 }
 
-#[derive(Row, Deserialize)]
+/// Minutes of tenants that are looked at by one statement. Of each, all rows are read, however few of them are new: late
+/// events of a month touch 43,200.
+const NAMES_AT_ONCE_MAX: u64 = 2_000;
+
+#[derive(Clone, Copy, Row, Deserialize)]
 struct MinuteRow {
     minute_ms: i64,
     rows: u64,
+    tenants: u64,
 }
 
 impl Reconciler {
@@ -38,29 +43,32 @@ impl Reconciler {
             Time::Created => "created_at",
         };
         let minutes = format!(
-            "SELECT toInt64(toUnixTimestamp(toStartOfMinute({column}))) * 1000 AS minute_ms, count() AS rows \
+            "SELECT toInt64(toUnixTimestamp(toStartOfMinute({column}))) * 1000 AS minute_ms, count() AS rows, \
+                 uniqExact(account_id, gateway_id) AS tenants \
              FROM logs WHERE ingested_at >= fromUnixTimestamp64Milli(?) GROUP BY minute_ms ORDER BY minute_ms"
         );
-        let query = self.store.client.query(&minutes).bind(since_ms).fetch_all();
+        let query = self.store.bounded(self.store.client.query(&minutes)).bind(since_ms).fetch_all();
         let minutes: Vec<MinuteRow> = self.store.within("look at what was stored lately", query).await?;
         Ok(slices(&minutes))
     }
 }
 
-/// Ranges of time that have all of `minutes`, which are in order, with not too many rows in each unless one minute has.
+/// Ranges of time that have all of `minutes`, which are in order, with not too much in each unless one minute has it.
 /// What lies between two minutes of a slice is not read: rows are found by when they were stored.
 fn slices(minutes: &[MinuteRow]) -> Vec<Range<i64>> {
-    let mut slices: Vec<(Range<i64>, u64)> = Vec::new();
-    for MinuteRow { minute_ms, rows } in minutes {
+    let mut slices: Vec<(Range<i64>, u64, u64)> = Vec::new();
+    for MinuteRow { minute_ms, rows, tenants } in minutes {
         let end = minute_ms + MINUTE_MS;
         match slices.last_mut() {
-            Some((slice, of_slice)) if *of_slice + rows <= ROWS_AT_ONCE_MAX => {
-                (slice.end, *of_slice) = (end, *of_slice + rows);
+            Some((slice, of_slice, names))
+                if *of_slice + rows <= ROWS_AT_ONCE_MAX && *names + tenants <= NAMES_AT_ONCE_MAX =>
+            {
+                (slice.end, *of_slice, *names) = (end, *of_slice + rows, *names + tenants);
             }
-            _ => slices.push((*minute_ms..end, *rows)),
+            _ => slices.push((*minute_ms..end, *rows, *tenants)),
         }
     }
-    slices.into_iter().map(|(slice, _)| slice).collect()
+    slices.into_iter().map(|(slice, _, _)| slice).collect()
 }
 
 #[cfg(test)]
@@ -69,14 +77,24 @@ mod tests {
 
     #[test]
     fn slices_have_every_minute_once_and_are_as_few_as_may_be() {
-        let rows = |minutes: &[(i64, u64)]| {
-            let row = |(minute, rows): &(i64, u64)| MinuteRow { minute_ms: minute * MINUTE_MS, rows: *rows };
+        let of = |minutes: &[(i64, u64, u64)]| {
+            let row = |&(minute, rows, tenants): &(i64, u64, u64)| MinuteRow {
+                minute_ms: minute * MINUTE_MS,
+                rows,
+                tenants,
+            };
             let found = slices(&minutes.iter().map(row).collect::<Vec<_>>());
             found.iter().map(|slice| (slice.start / MINUTE_MS, slice.end / MINUTE_MS)).collect::<Vec<_>>()
+        };
+        let rows = |minutes: &[(i64, u64)]| {
+            of(&minutes.iter().map(|&(minute, rows)| (minute, rows, 1)).collect::<Vec<_>>())
         };
         assert_eq!(rows(&[]), []);
         assert_eq!(rows(&[(1, 10), (2, 10), (5, 10)]), [(1, 6)]);
         assert_eq!(rows(&[(1, ROWS_AT_ONCE_MAX - 1), (2, 1), (3, 1)]), [(1, 3), (3, 4)]);
         assert_eq!(rows(&[(1, ROWS_AT_ONCE_MAX * 2), (2, 1)]), [(1, 2), (2, 3)]);
+        let month: Vec<_> = (0..43_200).map(|minute| (minute, 1, 1)).collect();
+        assert_eq!(of(&month).len(), 22, "a row in each minute of a month");
+        assert_eq!(of(&[(1, 9, NAMES_AT_ONCE_MAX), (2, 1, 1)]), [(1, 2), (2, 3)]);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
+use clickhouse::query::Query;
 use clickhouse::{Client, Row, RowOwned, RowRead};
 use serde::Deserialize;
 use weir_event::{EventId, Scope};
@@ -134,6 +135,12 @@ impl Store {
             .bind(first.started_at().millis())
             .bind(names);
         self.within(operation, query.fetch_all()).await
+    }
+
+    /// A question that ClickHouse ends by itself when nobody waits for its answer any more: of a client that left it may
+    /// not know.
+    pub(crate) fn bounded(&self, query: Query) -> Query {
+        query.with_setting("max_execution_time", self.timeout.as_secs().max(1).to_string())
     }
 
     pub(crate) async fn within<T>(
