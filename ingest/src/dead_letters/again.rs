@@ -93,7 +93,7 @@ impl Reader {
                 source: letter.source.clone(),
                 account_id: letter.account_id.clone(),
                 write_id: letter.write_id,
-                digest: letter.digest.clone(),
+                subject: subject_of(letter),
             },
             closed: closed_fields(&batch),
             batch: Encoded::of(&batch),
@@ -123,6 +123,14 @@ impl Reader {
 impl Stays {
     pub(super) fn new(reason: &'static str, detail: &str) -> Self {
         Self { reason: reason.into(), detail: detail.to_owned() }
+    }
+}
+
+/// `gateway/digest`, or the digest alone where there is no gateway.
+fn subject_of(letter: &Letter) -> String {
+    match letter.gateway_id.as_str() {
+        "" => letter.digest.clone(),
+        gateway => format!("{gateway}/{}", letter.digest),
     }
 }
 

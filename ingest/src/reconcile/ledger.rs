@@ -73,7 +73,7 @@ impl Reconciler {
                 ) GROUP BY hour, source, account_id, write_id, subject \
             ) GROUP BY hour, source, account_id, write_id HAVING max(latest) < fromUnixTimestamp64Milli(?)";
         const LETTERS: &str = "SELECT toUInt32(toUnixTimestamp(toStartOfHour(received_at))) AS hour, source, account_id, \
-                write_id, uniqExact(digest) AS rows \
+                write_id, uniqExact(gateway_id, digest) AS rows \
             FROM dead_letters WHERE received_at >= fromUnixTimestamp64Milli(?) AND received_at < fromUnixTimestamp64Milli(?) \
                 AND write_id NOT IN entered AND reason != 'undecryptable' \
             GROUP BY hour, source, account_id, write_id";

@@ -3,7 +3,6 @@
 //! The rows are safe already: what cannot be told is missing from statistics, never from the logs. So trouble with NATS
 //! fails no push, and holds up at most one: while NATS is known to be away, nobody waits for it.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
@@ -14,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use weir_event::{Scope, Timestamp};
 use weir_service::config::NatsConfig;
 
-use super::message::{Message, dirty_messages, messages};
+use super::message::{Message, Refused, dirty_messages, messages};
 use super::{EventRef, Publisher, stream_config};
 use crate::metrics::{DropReason, IngestMetrics};
 
@@ -118,11 +117,12 @@ impl Announcer {
         let mut messages = messages(fresh, duplicates);
         messages.extend(dirty_messages(changed));
         let Some(mut all_gone) = self.hand_on_held(messages) else { return false };
-        timeout(limit, all_gone.recv()).await.is_ok()
+        // Nothing comes but the end, unless a message was refused.
+        matches!(timeout(limit, all_gone.recv()).await, Ok(None))
     }
 
     /// Hands messages on, and gives what tells when the last of them is gone; `None` if the publisher does not take them.
-    fn hand_on_held(&self, mut messages: Vec<Message>) -> Option<mpsc::Receiver<Infallible>> {
+    fn hand_on_held(&self, mut messages: Vec<Message>) -> Option<mpsc::Receiver<Refused>> {
         let (held, all_gone) = mpsc::channel(1);
         for message in &mut messages {
             message.held = Some(held.clone());

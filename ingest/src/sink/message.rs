@@ -1,7 +1,6 @@
 //! Usage messages as they are sent: bounded in entries and in bytes, and named by what they say.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -40,8 +39,12 @@ pub(super) struct Message {
     /// When its rows were committed, or a moment later.
     pub(super) made_at: Instant,
     /// Dropped with the message; whoever has the other end sees when the last message of a write is gone.
-    pub(super) held: Option<mpsc::Sender<Infallible>>,
+    pub(super) held: Option<mpsc::Sender<Refused>>,
 }
+
+/// NATS will never take a message, so it was dropped.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused;
 
 /// A message that still takes entries.
 struct Open {

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use weir_event::bus;
 use weir_service::telemetry::chain;
 
-use super::message::Message;
+use super::message::{Message, Refused};
 use crate::metrics::{DropReason, IngestMetrics};
 
 /// How long NATS may take for one answer.
@@ -245,6 +245,8 @@ impl Publisher {
             let (bytes, error) = (message.payload.len(), chain(error));
             tracing::error!(bytes, error, "usage message dropped: nats refuses it");
             self.metrics.usage_messages_dropped(DropReason::Refused, 1);
+            // One word of it is enough; where nobody waits any more, it is needed by nobody.
+            let _ = message.held.map(|held| held.try_send(Refused));
         }
     }
 }

@@ -52,7 +52,8 @@ pub(crate) struct LetterEntry {
     pub(crate) source: String,
     pub(crate) account_id: String,
     pub(crate) write_id: u64,
-    pub(crate) digest: String,
+    /// Names it among the letters of its write: one record may have come for two gateways.
+    pub(crate) subject: String,
 }
 
 /// What became of a letter.
