@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clickhouse::Client;
 use harness::create_tables;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -27,10 +28,7 @@ const PER_PAGE: u32 = 1_000;
 
 #[tokio::test]
 async fn a_filter_lets_the_same_rows_through_in_sql_and_in_memory() {
-    let dir = TempDir::new().unwrap();
-    let installation = Installation::detect().unwrap();
-    let clickhouse = ClickHouse::start(&installation, dir.path(), &random_secret().unwrap()).await.unwrap();
-    let client = create_tables(&clickhouse).await;
+    let Engine { client, store, .. } = &Engine::start().await;
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() });
@@ -43,7 +41,6 @@ async fn a_filter_lets_the_same_rows_through_in_sql_and_in_memory() {
     }
     insert.end().await.unwrap();
 
-    let store = LogStore::new(&config(&clickhouse), Duration::from_mins(1));
     let strategy = filters();
     let mut met = 0;
     for _ in 0..FILTERS {
@@ -55,7 +52,7 @@ async fn a_filter_lets_the_same_rows_through_in_sql_and_in_memory() {
             .collect();
         expected.sort();
         met += usize::from(!expected.is_empty() && expected.len() < EVENTS);
-        let found = ids(&store, &filter).await;
+        let found = ids(store, &filter).await;
         let wrong = events.iter().find(|event| {
             let id = event.event().id.to_string();
             found.contains(&id) != expected.contains(&id)
@@ -67,31 +64,24 @@ async fn a_filter_lets_the_same_rows_through_in_sql_and_in_memory() {
     for event in events.iter().take(20) {
         let id = event.event().id;
         let text = format!("id = \"{id}\" or id in (\"{id}\", \"no id\", \"{id}\\u0000\")");
-        assert_eq!(ids(&store, &text.parse().unwrap()).await, [id.to_string()]);
+        assert_eq!(ids(store, &text.parse().unwrap()).await, [id.to_string()]);
     }
 }
 
 #[tokio::test]
 async fn rows_of_before_the_column_are_found_by_their_metadata() {
-    let dir = TempDir::new().unwrap();
-    let installation = Installation::detect().unwrap();
-    let clickhouse = ClickHouse::start(&installation, dir.path(), &random_secret().unwrap()).await.unwrap();
-    let client = create_tables(&clickhouse).await;
+    let Engine { client, store, .. } = &Engine::start().await;
     let id = EventId::derive(Timestamp::MIN, &[b"old"]);
     let statement = "INSERT INTO logs (account_id, gateway_id, created_at, started_at, id, metadata) VALUES \
         ('acc', 'gw', '2000-01-01 00:00:00', '2000-01-01 00:00:00', ?, '{\"n\":7,\"team\":\"search\"}')";
     client.query(statement).bind(id.as_str()).execute().await.unwrap();
-    let store = LogStore::new(&config(&clickhouse), Duration::from_mins(1));
     let filter = r#"metadata["team"] = "search" and metadata.value = "7" and metadata.key != "x""#;
-    assert_eq!(ids(&store, &filter.parse().unwrap()).await, [id.to_string()]);
+    assert_eq!(ids(store, &filter.parse().unwrap()).await, [id.to_string()]);
 }
 
 #[tokio::test]
 async fn letters_are_found_in_either_case_as_in_memory() {
-    let dir = TempDir::new().unwrap();
-    let installation = Installation::detect().unwrap();
-    let clickhouse = ClickHouse::start(&installation, dir.path(), &random_secret().unwrap()).await.unwrap();
-    let client = create_tables(&clickhouse).await;
+    let Engine { client, store, .. } = &Engine::start().await;
     // Every letter that has another case, ASCII and not, 200 to a row.
     let letters: Vec<_> =
         ('\0'..=char::MAX).filter(|letter| weir_filter::variants(*letter).len() > 1).collect();
@@ -112,12 +102,11 @@ async fn letters_are_found_in_either_case_as_in_memory() {
         insert.write(&row).await.unwrap();
     }
     insert.end().await.unwrap();
-    let store = LogStore::new(&config(&clickhouse), Duration::from_mins(1));
     for row in &rows {
         for letter in row.chars().step_by(7) {
             let swapped: String = weir_filter::variants(letter).last().into_iter().collect();
             let quoted = Value::from(swapped);
-            let found = ids(&store, &format!("model contains {quoted}").parse().unwrap()).await;
+            let found = ids(store, &format!("model contains {quoted}").parse().unwrap()).await;
             let has_it = |row: &&String| {
                 row.chars().any(|other| weir_filter::fold(other) == weir_filter::fold(letter))
             };
@@ -139,12 +128,30 @@ async fn ids(store: &LogStore, filter: &Filter) -> Vec<String> {
     ids
 }
 
-fn config(clickhouse: &ClickHouse) -> ClickHouseConfig {
-    ClickHouseConfig {
-        url: clickhouse.url.parse().unwrap(),
-        database: Weir::DATABASE.to_owned(),
-        user: clickhouse.user.clone(),
-        password: Secret::new(clickhouse.password.clone()),
+/// A ClickHouse of its own with our tables, and what the query API asks it through.
+struct Engine {
+    client: Client,
+    store: LogStore,
+    _clickhouse: ClickHouse,
+    // Last, so that the process is gone before its files.
+    _dir: TempDir,
+}
+
+impl Engine {
+    async fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let installation = Installation::detect().unwrap();
+        let clickhouse =
+            ClickHouse::start(&installation, dir.path(), &random_secret().unwrap()).await.unwrap();
+        let client = create_tables(&clickhouse).await;
+        let config = ClickHouseConfig {
+            url: clickhouse.url.parse().unwrap(),
+            database: Weir::DATABASE.to_owned(),
+            user: clickhouse.user.clone(),
+            password: Secret::new(clickhouse.password.clone()),
+        };
+        let store = LogStore::new(&config, Duration::from_mins(1));
+        Self { client, store, _clickhouse: clickhouse, _dir: dir }
     }
 }
 

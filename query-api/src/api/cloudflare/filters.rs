@@ -160,7 +160,7 @@ impl Raw {
         if self.values.is_empty() {
             return Err(of("value", "Array must contain at least 1 element(s)".to_owned()));
         }
-        let values = self.values.iter().cloned().map(|value| value.of(&field));
+        let values = self.values.iter().map(|value| value.of(&field));
         let values: Vec<_> = values.collect::<Result<_, _>>().map_err(|message| of("value", message))?;
         Node::condition(&field, operator, &values).map_err(|error| match error {
             ConditionError::Operator { .. } => {
@@ -180,16 +180,16 @@ impl Raw {
 
 impl RawValue {
     /// The value as one of `field`. Numbers and flags may stand in quotes: the SDKs have nothing else.
-    fn of(self, field: &Field) -> Result<Value, String> {
+    fn of(&self, field: &Field) -> Result<Value, String> {
         let plain = match self {
             Self::Json(Json::Null) => return Ok(Value::Null),
-            Self::Json(Json::Flag(flag)) if matches!(field, Field::Flag(_)) => return Ok(Value::Flag(flag)),
+            Self::Json(Json::Flag(flag)) if matches!(field, Field::Flag(_)) => return Ok(Value::Flag(*flag)),
             Self::Json(Json::Number(text)) if matches!(field, Field::Number(_)) => text,
             Self::Json(Json::Flag(_) | Json::Number(_)) => return Err(mismatch(field)),
             Self::Dotted(text) if text.is_empty() => {
                 return match field {
                     // To a field of its own, what is not there is the empty text.
-                    Field::Text(Texts::Of(_)) => Ok(Value::Text(text)),
+                    Field::Text(Texts::Of(_)) => Ok(Value::Text(text.clone())),
                     Field::Text(_) => {
                         Err("It cannot be told whether null or \"\" is meant; send filters as one JSON array"
                             .to_owned())
@@ -200,9 +200,9 @@ impl RawValue {
             Self::Json(Json::Text(text)) | Self::Plain(text) | Self::Dotted(text) => text,
         };
         match field {
-            Field::Text(_) => Ok(Value::Text(plain)),
-            Field::Number(_) => number(&plain).map(Value::Number).ok_or_else(|| mismatch(field)),
-            Field::Time(_) => instant(&plain).map(Value::Time).map_err(str::to_owned),
+            Field::Text(_) => Ok(Value::Text(plain.clone())),
+            Field::Number(_) => number(plain).map(Value::Number).ok_or_else(|| mismatch(field)),
+            Field::Time(_) => instant(plain).map(Value::Time).map_err(str::to_owned),
             Field::Flag(_) => plain.parse().map(Value::Flag).map_err(|_| mismatch(field)),
         }
     }

@@ -25,7 +25,7 @@ enum Part {
 struct Group<'v> {
     keys: Vec<&'v str>,
     operators: Vec<&'v str>,
-    values: Vec<&'v str>,
+    values: Vec<RawValue>,
 }
 
 /// The filters, in order.
@@ -47,7 +47,7 @@ pub(super) fn read<'v>(parts: impl Iterator<Item = (&'v str, &'v str)>) -> Resul
             match part {
                 Part::Key => group.keys.push(value),
                 Part::Operator => group.operators.push(value),
-                Part::Value => group.values.push(value),
+                Part::Value => group.values.push(RawValue::Dotted(value.to_owned())),
             }
         }
     }
@@ -124,8 +124,7 @@ impl Group<'_> {
         let mut runs = vec![0; self.values.len() + 1];
         let field = field(key).ok();
         for (at, value) in self.values.iter().enumerate().rev() {
-            let fits =
-                field.as_ref().is_some_and(|field| RawValue::Dotted((*value).to_owned()).of(field).is_ok());
+            let fits = field.as_ref().is_some_and(|field| value.of(field).is_ok());
             runs[at] = if fits { runs[at + 1] + 1 } else { 0 };
         }
         runs
@@ -141,7 +140,7 @@ impl Group<'_> {
                 index: None,
                 key: (*key).to_owned(),
                 operator: (*operator).to_owned(),
-                values: values.iter().map(|value| RawValue::Dotted((*value).to_owned())).collect(),
+                values: values.to_vec(),
             }
         });
         filters.collect()
