@@ -9,7 +9,7 @@ use harness::System;
 use harness::traffic::{now_ms, record};
 use serde_json::{Value, json};
 use weir_event::Timestamp;
-use weir_local::{Installation, Weir};
+use weir_local::{Installation, Weir, service_variables};
 
 const BROKEN: &[u8] = br#"{"EventTimestampMs":1,"#;
 const BYTES: &[u8] = b"\xff\xfe{ \x1b[2J";
@@ -41,15 +41,7 @@ impl From<Output> for Ended {
 fn command(system: &System, args: &[&str]) -> Command {
     let Weir { clickhouse, nats, .. } = &system.weir;
     let mut command = Command::new(Installation::detect().unwrap().binary("ingest").unwrap());
-    command
-        .arg("dead-letters")
-        .args(args)
-        .env("WEIR_CLICKHOUSE_URL", &clickhouse.url)
-        .env("WEIR_CLICKHOUSE_DATABASE", Weir::DATABASE)
-        .env("WEIR_CLICKHOUSE_USER", &clickhouse.user)
-        .env("WEIR_CLICKHOUSE_PASSWORD", &clickhouse.password)
-        .env("WEIR_NATS_URL", &nats.url)
-        .env("WEIR_NATS_TOKEN", &nats.token);
+    command.arg("dead-letters").args(args).envs(service_variables(clickhouse, nats));
     command
 }
 

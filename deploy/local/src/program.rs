@@ -5,9 +5,12 @@ use std::fs::{self, File, OpenOptions};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::clickhouse::ClickHouse;
 use crate::error::LocalError;
+use crate::nats::Nats;
 use crate::probe::Probe;
 use crate::spawner::mortal_command;
+use crate::weir::Weir;
 
 /// A program that can be started again and again in the same way.
 #[derive(Clone, Debug)]
@@ -18,6 +21,19 @@ pub struct Program {
     pub(crate) variables: Vec<(OsString, OsString)>,
     pub(crate) log: PathBuf,
     pub(crate) probe: Probe,
+}
+
+/// The variables that tell one of Weir's programs where its ClickHouse, with our database, and its NATS are.
+#[must_use]
+pub fn service_variables(clickhouse: &ClickHouse, nats: &Nats) -> [(&'static str, String); 6] {
+    [
+        ("WEIR_CLICKHOUSE_URL", clickhouse.url.clone()),
+        ("WEIR_CLICKHOUSE_DATABASE", Weir::DATABASE.to_owned()),
+        ("WEIR_CLICKHOUSE_USER", clickhouse.user.clone()),
+        ("WEIR_CLICKHOUSE_PASSWORD", clickhouse.password.clone()),
+        ("WEIR_NATS_URL", nats.url.clone()),
+        ("WEIR_NATS_TOKEN", nats.token.clone()),
+    ]
 }
 
 impl Program {
@@ -55,6 +71,14 @@ impl Program {
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.variables.push((name.into(), value.into()));
         self
+    }
+
+    /// Tells it where its services are, see [`service_variables`].
+    #[must_use]
+    pub fn reaching(self, clickhouse: &ClickHouse, nats: &Nats) -> Self {
+        service_variables(clickhouse, nats)
+            .into_iter()
+            .fold(self, |program, (name, value)| program.env(name, value))
     }
 
     /// Says how it shows that it is ready.

@@ -203,13 +203,7 @@ impl Parts<'_> {
     }
 
     fn settings(&self, program: Program) -> Program {
-        program
-            .env("WEIR_CLICKHOUSE_URL", &self.clickhouse.url)
-            .env("WEIR_CLICKHOUSE_DATABASE", Weir::DATABASE)
-            .env("WEIR_CLICKHOUSE_USER", &self.clickhouse.user)
-            .env("WEIR_CLICKHOUSE_PASSWORD", &self.clickhouse.password)
-            .env("WEIR_NATS_URL", &self.nats.url)
-            .env("WEIR_NATS_TOKEN", &self.nats.token)
+        program.reaching(self.clickhouse, self.nats)
     }
 
     fn log(&self, name: &str) -> std::path::PathBuf {

@@ -49,11 +49,7 @@ impl World {
             .args(args)
             .env("WEIR_AGGREGATOR_FLUSH_INTERVAL", "100ms")
             .env("WEIR_AGGREGATOR_ACK_WAIT", "2s")
-            .env("WEIR_CLICKHOUSE_URL", &clickhouse.url)
-            .env("WEIR_CLICKHOUSE_USER", &clickhouse.user)
-            .env("WEIR_CLICKHOUSE_PASSWORD", &clickhouse.password)
-            .env("WEIR_NATS_URL", &nats.url)
-            .env("WEIR_NATS_TOKEN", &nats.token)
+            .reaching(&clickhouse, &nats)
             .ready_when(Probe::Http(format!("{ops_url}/readyz")));
         let aggregator = Service::start(program, LIMIT).await.unwrap();
         let jetstream = jetstream::new(bus.clone());

@@ -15,7 +15,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 use tempfile::TempDir;
-use weir_local::{Installation, Kafka, KafkaUser, Probe, Program, Service, Weir, free_address};
+use weir_local::{Installation, Kafka, KafkaUser, Probe, Program, Service, free_address};
 
 pub(super) const LIMIT: Duration = Duration::from_mins(2);
 pub(super) const TOPIC: &str = "usage";
@@ -95,12 +95,7 @@ impl World {
         let log = self.dir.path().join(format!("ingest-{}.log", ops.port()));
         let program =
             Program::new("another ingest", Installation::detect().unwrap().binary("ingest").unwrap(), log)
-                .env("WEIR_CLICKHOUSE_URL", &weir.clickhouse.url)
-                .env("WEIR_CLICKHOUSE_DATABASE", Weir::DATABASE)
-                .env("WEIR_CLICKHOUSE_USER", &weir.clickhouse.user)
-                .env("WEIR_CLICKHOUSE_PASSWORD", &weir.clickhouse.password)
-                .env("WEIR_NATS_URL", &weir.nats.url)
-                .env("WEIR_NATS_TOKEN", &weir.nats.token)
+                .reaching(&weir.clickhouse, &weir.nats)
                 .env("WEIR_INGEST_TOKENS", &weir.secrets.ingest_token)
                 .env("WEIR_INGEST_LISTEN", free_address().unwrap().to_string())
                 .env("WEIR_INGEST_OPS_LISTEN", ops.to_string())

@@ -60,11 +60,7 @@ impl World {
         .args(["--query-api-listen", &listen.to_string(), "--query-api-ops-listen", &ops_listen.to_string()])
         .env("WEIR_QUERY_API_TOKENS", format!("tests:{TOKEN}"))
         .env("WEIR_QUERY_API_LIVE_TIMEOUT", "500ms")
-        .env("WEIR_CLICKHOUSE_URL", &clickhouse.url)
-        .env("WEIR_CLICKHOUSE_USER", &clickhouse.user)
-        .env("WEIR_CLICKHOUSE_PASSWORD", &clickhouse.password)
-        .env("WEIR_NATS_URL", &nats.url)
-        .env("WEIR_NATS_TOKEN", &nats.token)
+        .reaching(&clickhouse, &nats)
         .ready_when(Probe::Http(format!("{ops_url}/readyz")));
         for (name, value) in variables {
             program = program.env(name, value);

@@ -12,7 +12,7 @@ use harness::create_tables;
 use tempfile::TempDir;
 use weir_event::Timestamp;
 use weir_event::bus::{self, DirtyMessage};
-use weir_local::{ClickHouse, Installation, Nats, Program, Service, Weir, random_secret};
+use weir_local::{ClickHouse, Installation, Nats, Program, Service, random_secret};
 
 pub(super) const LIMIT: Duration = Duration::from_mins(2);
 
@@ -168,12 +168,7 @@ pub(super) fn spawn_reprice(
     let program = Program::new(name, executable, dir.join(format!("{name}.log")))
         .args(["reprice", "--from", "2020-01-01", "--to", "2099-01-01"])
         .args(args)
-        .env("WEIR_CLICKHOUSE_URL", &clickhouse.url)
-        .env("WEIR_CLICKHOUSE_DATABASE", Weir::DATABASE)
-        .env("WEIR_CLICKHOUSE_USER", &clickhouse.user)
-        .env("WEIR_CLICKHOUSE_PASSWORD", &clickhouse.password)
-        .env("WEIR_NATS_URL", &nats.url)
-        .env("WEIR_NATS_TOKEN", &nats.token);
+        .reaching(clickhouse, nats);
     Service::spawn(program).unwrap()
 }
 

@@ -88,12 +88,8 @@ fn other(installation: &Installation, dir: &TempDir, weir: &Weir, way: &Way, add
     let ops = free_address().unwrap();
     let executable = installation.binary("ingest").unwrap();
     Program::new("other ingest", executable, dir.path().join("other-ingest.log"))
+        .reaching(&weir.clickhouse, &weir.nats)
         .env("WEIR_CLICKHOUSE_URL", way.url())
-        .env("WEIR_CLICKHOUSE_DATABASE", Weir::DATABASE)
-        .env("WEIR_CLICKHOUSE_USER", &weir.clickhouse.user)
-        .env("WEIR_CLICKHOUSE_PASSWORD", &weir.clickhouse.password)
-        .env("WEIR_NATS_URL", &weir.nats.url)
-        .env("WEIR_NATS_TOKEN", &weir.nats.token)
         .env("WEIR_INGEST_LISTEN", address.to_string())
         .env("WEIR_INGEST_OPS_LISTEN", ops.to_string())
         .env("WEIR_INGEST_TOKENS", &weir.secrets.ingest_token)
