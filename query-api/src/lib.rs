@@ -1,7 +1,7 @@
 //! Serves logs and statistics over HTTP.
 //!
-//! A request flows through the folders from left to right: `api` understands it in its dialect, `auth` says who asks,
-//! `weir_filter` is what is asked for as types, `sql` turns that into statements, `store` gets the answers and `view`
+//! A request flows through the folders from left to right: `api` understands it in its dialect, `auth` says who asks and what
+//! they may, `weir_filter` is what is asked for as types, `sql` turns that into statements, `store` gets the answers and `view`
 //! shows them. `api` then puts them into the dialect's envelope. A dialect's quirks stay in its folder.
 //!
 //! This crate reads and never writes. It answers no question with less than was asked: a parameter that is not

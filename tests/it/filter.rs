@@ -16,6 +16,7 @@ use weir_filter::Filter;
 use weir_filter::testing::{NAMES, NUMBERS, TEXTS, TIMES, filters};
 use weir_local::{ClickHouse, Installation, Weir, random_secret};
 use weir_pricing::{PriceBook, PricedEvent};
+use weir_query_api::auth::Principal;
 use weir_query_api::sql::{Column, Direction, Order, Page};
 use weir_query_api::store::LogStore;
 use weir_service::config::{ClickHouseConfig, Secret};
@@ -119,7 +120,7 @@ async fn ids(store: &LogStore, filter: &Filter) -> Vec<String> {
     let order = Order { column: Column::CreatedAt, direction: Direction::Descending };
     let page = Page { number: 1, per_page: PER_PAGE };
     let (entries, summary) = store
-        .list(&scope(), filter, order, page)
+        .list(&Principal::operator("tests").may_read(scope()).unwrap(), filter, order, page)
         .await
         .unwrap_or_else(|error| panic!("{filter}: {error} {:?}", std::error::Error::source(&error)));
     let mut ids: Vec<_> = entries.iter().map(|entry| entry.id.to_string()).collect();

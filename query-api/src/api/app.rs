@@ -13,7 +13,7 @@ use warp::http::HeaderMap;
 use warp::reply::Response;
 
 use super::observer::Observer;
-use crate::auth::{AuthError, Authenticator};
+use crate::auth::{AuthError, Authenticator, Forbidden, Principal};
 use crate::metrics::Route;
 use crate::store::{Aggregators, Ingests, LogStore};
 use crate::view::MetadataForm;
@@ -38,14 +38,24 @@ pub struct App {
 
 /// A request that matched a route, without its path.
 pub(super) struct Call {
-    pub(super) app: Arc<App>,
-    /// The query string as it was sent; `""` where there is none.
-    pub(super) query: String,
+    app: Arc<App>,
+    query: String,
     headers: HeaderMap,
 }
 
+/// A call whose caller is known.
+pub(super) struct Admitted {
+    pub(super) app: Arc<App>,
+    /// The query string as it was sent; `""` where there is none.
+    pub(super) query: String,
+    /// Who is asking. What it may read or write is what the stores are asked with.
+    pub(super) principal: Principal,
+}
+
 /// The error of a dialect. All that can go wrong has one of these, and each has a response.
-pub(super) trait DialectError: Error + From<AuthError> + From<Elapsed> + 'static {
+pub(super) trait DialectError:
+    Error + From<AuthError> + From<Forbidden> + From<Elapsed> + 'static
+{
     /// Whose it is.
     fn blame(&self) -> Blame;
 
@@ -78,20 +88,21 @@ impl Call {
         })
     }
 
-    /// Runs `work` if its caller is known, and answers in any case.
-    pub(super) async fn answer<E: DialectError>(
-        &self,
-        route: Route,
-        work: impl Future<Output = Result<Response, E>> + Send,
-    ) -> Response {
-        let app = &self.app;
-        let result = async {
-            let principal = app.authenticator.authenticate(&self.headers)?;
+    /// Has `work` done if its caller is known, and answers in any case.
+    pub(super) async fn answer<E, W>(self, route: Route, work: impl FnOnce(Admitted) -> W + Send) -> Response
+    where
+        E: DialectError,
+        W: Future<Output = Result<Response, E>> + Send,
+    {
+        let Self { app, query, headers } = self;
+        let admitted = async {
+            let principal = app.authenticator.authenticate(&headers)?;
             Span::current().record("caller", principal.label());
-            timeout(app.request_timeout, work).await?
+            work(Admitted { app: app.clone(), query, principal }).await
         };
         let answer = async {
-            result.await.unwrap_or_else(|error: E| {
+            let result = timeout(app.request_timeout, admitted).await;
+            result.map_err(E::from).flatten().unwrap_or_else(|error| {
                 app.observer.failed(&error);
                 error.into_response()
             })

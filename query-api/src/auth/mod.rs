@@ -1,8 +1,13 @@
-//! Who is asking.
+//! Who is asking, and what for.
 //!
-//! In: the headers of a request. Out: a [`Principal`], or a reason to answer 401. Every principal may read every
-//! tenant for now; what it may do is to be asked of the principal, here.
+//! In: the headers of a request. Out: a [`Principal`], or a reason to answer 401; and from the principal a [`Readable`] or
+//! a [`Writable`] place, or a reason to answer 403. The stores take nothing else, so a handler that forgets to ask what its
+//! caller may do does not compile.
 
-mod bearer;
+mod authenticator;
+mod place;
+mod principal;
 
-pub use bearer::{AuthError, Authenticator, Principal};
+pub use authenticator::{AuthError, Authenticator};
+pub use place::{AllTenants, Forbidden, Place, Readable, Writable};
+pub use principal::{Access, Principal, Reach, Tenants};

@@ -8,6 +8,8 @@ use weir_event::Scope;
 use weir_event::bus::{LIVE_SUBJECT, LiveRequest, LiveSnapshot};
 use weir_service::config::NatsConfig;
 
+use crate::auth::Readable;
+
 /// The aggregators, as far as they listen. Clones share the connection.
 #[derive(Clone, Debug)]
 pub struct Aggregators {
@@ -44,8 +46,9 @@ impl Aggregators {
 
     /// The snapshots of a tenant, one for each aggregator that keeps windows of it. There is one aggregator for now,
     /// so the first answer is the whole of it.
-    pub async fn snapshots(&self, scope: Scope) -> Result<Vec<LiveSnapshot>, LiveError> {
-        let question = serde_json::to_vec(&LiveRequest { scope }).expect("two checked texts print as JSON");
+    pub async fn snapshots(&self, scope: &Readable<Scope>) -> Result<Vec<LiveSnapshot>, LiveError> {
+        let question = serde_json::to_vec(&LiveRequest { scope: Scope::clone(scope) })
+            .expect("two checked texts print as JSON");
         let request = Request::new().payload(question.into()).timeout(Some(self.timeout));
         let answer = self.client.send_request(LIVE_SUBJECT, request).await.map_err(|error| {
             if error.kind() == RequestErrorKind::NoResponders {

@@ -15,6 +15,8 @@ pub use weir_event::bus::InFlight;
 use weir_event::bus::{LEDGER_SUBJECT, SPOOL_STREAM, SPOOL_SUBJECTS, spooled_records};
 use weir_service::telemetry::chain;
 
+use crate::auth::{AllTenants, Readable};
+
 /// After the last answer so far: how many processes there are nobody knows.
 const SILENCE: Duration = Duration::from_millis(200);
 
@@ -42,7 +44,7 @@ impl Ingests {
     }
 
     /// What is on its way now. What is stored can be told without it, so nothing here is an error.
-    pub async fn on_its_way(&self) -> OnItsWay {
+    pub async fn on_its_way(&self, _everyone: &Readable<AllTenants>) -> OnItsWay {
         if self.client.connection_state() != State::Connected {
             return OnItsWay::default();
         }

@@ -11,6 +11,7 @@ use weir_service::config::ClickHouseConfig;
 
 use super::error::StoreError;
 use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, StoredBody};
+use crate::auth::Readable;
 use crate::sql::{self, Bind, BodyPart, Order, Page, Statement};
 
 /// The logs in ClickHouse. Clones share connections.
@@ -36,7 +37,7 @@ impl LogStore {
     /// once: a row that is written between them may be in one answer and not yet in the other.
     pub async fn list(
         &self,
-        scope: &Scope,
+        scope: &Readable<Scope>,
         filter: &Filter,
         order: Order,
         page: Page,
@@ -49,7 +50,7 @@ impl LogStore {
     /// An entry with the beginnings of its bodies, if there is one.
     pub async fn entry(
         &self,
-        scope: &Scope,
+        scope: &Readable<Scope>,
         id: &EventId,
     ) -> Result<Option<(LogEntry, BodyHeads)>, StoreError> {
         let entry = self.query(&sql::entry(scope, id)).fetch_optional::<LogEntry>();
@@ -61,7 +62,7 @@ impl LogStore {
     /// A body of an entry, if it is stored.
     pub async fn body(
         &self,
-        scope: &Scope,
+        scope: &Readable<Scope>,
         id: &EventId,
         part: BodyPart,
     ) -> Result<Option<String>, StoreError> {
@@ -72,7 +73,7 @@ impl LogStore {
     /// What the ledger says of an account by hour and source, with the rows that there are.
     pub async fn ledger(
         &self,
-        account_id: &AccountId,
+        account_id: &Readable<AccountId>,
         hours: &Range<Timestamp>,
         source: Option<Source>,
     ) -> Result<Vec<LedgerHour>, StoreError> {

@@ -1,7 +1,7 @@
 //! Where answers come from: ClickHouse for what was logged, the aggregators for what happens now, the ingest processes
 //! for what is on its way.
 //!
-//! In: a statement of `sql`, or a scope. Out: typed records, checked as they are decoded. A failure says whether the
+//! In: what is asked for, and a place that the caller may read or change. Out: typed records, checked as they are decoded. A failure says whether the
 //! service behind is to blame and a retry may help, or whether we are.
 
 mod aggregators;

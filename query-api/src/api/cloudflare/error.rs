@@ -9,7 +9,7 @@ use super::envelope::{ErrorEnvelope, Issue, Step};
 use crate::api::app::{Blame, DialectError};
 use crate::api::reply::{json, with_retry_after};
 use crate::api::routes::Unmatched;
-use crate::auth::AuthError;
+use crate::auth::{AuthError, Forbidden};
 use crate::store::StoreError;
 
 /// A request cannot be answered.
@@ -18,6 +18,9 @@ pub(super) enum Error {
     /// 401.
     #[error("caller is not known")]
     Unauthenticated(#[from] AuthError),
+    /// 403.
+    #[error("caller may not do this")]
+    Forbidden(#[from] Forbidden),
     /// 400, with everything that is wrong.
     #[error("parameters are not understood")]
     Invalid(Vec<Issue>),
@@ -65,7 +68,9 @@ impl Issue {
 impl DialectError for Error {
     fn blame(&self) -> Blame {
         match self {
-            Self::Unauthenticated(_) | Self::Invalid(_) | Self::NotFound => Blame::Client,
+            Self::Unauthenticated(_) | Self::Forbidden(_) | Self::Invalid(_) | Self::NotFound => {
+                Blame::Client
+            }
             Self::Store(error) if error.is_retryable() => Blame::Surroundings,
             Self::Store(_) => Blame::Program,
             Self::TimedOut(_) => Blame::Surroundings,
@@ -78,6 +83,10 @@ impl DialectError for Error {
                 let issue = Issue::plain(AUTHENTICATION, "Authentication error");
                 let response = json(StatusCode::UNAUTHORIZED, &ErrorEnvelope::refused(issue));
                 with_header(response, WWW_AUTHENTICATE, "Bearer")
+            }
+            Self::Forbidden(_) => {
+                let issue = Issue::plain(AUTHENTICATION, "Authentication error");
+                json(StatusCode::FORBIDDEN, &ErrorEnvelope::refused(issue))
             }
             Self::Invalid(issues) => json(StatusCode::BAD_REQUEST, &ErrorEnvelope::invalid(issues.clone())),
             Self::NotFound => {

@@ -20,25 +20,25 @@ pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
             .map(|account_id, gateway_id| TenantPath { account_id, gateway_id });
     let call = warp::get().and(Call::filter(app));
 
-    let list =
-        logs.and(warp::path::end()).and(call.clone()).then(|tenant: TenantPath, call: Call| async move {
-            call.answer(Route::CloudflareList, logs::list(&call, &tenant)).await
+    let list = logs.and(warp::path::end()).and(call.clone()).then(|tenant: TenantPath, call: Call| {
+        call.answer(Route::CloudflareList, async move |call| logs::list(&call, &tenant).await)
+    });
+    let get =
+        logs.and(warp::path!(String)).and(call.clone()).then(|tenant: TenantPath, id: String, call: Call| {
+            call.answer(Route::CloudflareGet, async move |call| logs::get(&call, &tenant, &id).await)
         });
-    let get = logs.and(warp::path!(String)).and(call.clone()).then(
-        |tenant: TenantPath, id: String, call: Call| async move {
-            call.answer(Route::CloudflareGet, logs::get(&call, &tenant, &id)).await
-        },
-    );
     let request = logs.and(warp::path!(String / "request")).and(call.clone()).then(
-        |tenant: TenantPath, id: String, call: Call| async move {
-            let work = logs::body(&call, &tenant, &id, BodyPart::Request);
-            call.answer(Route::CloudflareRequest, work).await
+        |tenant: TenantPath, id: String, call: Call| {
+            call.answer(Route::CloudflareRequest, async move |call| {
+                logs::body(&call, &tenant, &id, BodyPart::Request).await
+            })
         },
     );
     let response = logs.and(warp::path!(String / "response")).and(call).then(
-        |tenant: TenantPath, id: String, call: Call| async move {
-            let work = logs::body(&call, &tenant, &id, BodyPart::Response);
-            call.answer(Route::CloudflareResponse, work).await
+        |tenant: TenantPath, id: String, call: Call| {
+            call.answer(Route::CloudflareResponse, async move |call| {
+                logs::body(&call, &tenant, &id, BodyPart::Response).await
+            })
         },
     );
     list.or(get).unify().or(request).unify().or(response).unify().boxed()

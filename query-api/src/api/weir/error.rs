@@ -9,7 +9,7 @@ use warp::reply::Response;
 use crate::api::app::{Blame, DialectError};
 use crate::api::reply::{json, with_retry_after};
 use crate::api::routes::Unmatched;
-use crate::auth::AuthError;
+use crate::auth::{AuthError, Forbidden};
 use crate::store::{LiveError, StoreError};
 
 /// A request cannot be answered.
@@ -18,6 +18,9 @@ pub(super) enum Error {
     /// 401.
     #[error("caller is not known")]
     Unauthenticated(#[from] AuthError),
+    /// 403.
+    #[error("caller may not do this")]
+    Forbidden(#[from] Forbidden),
     /// 400, with everything that is wrong.
     #[error("parameters are not understood")]
     Invalid(Vec<String>),
@@ -46,7 +49,7 @@ struct ErrorDetail {
 impl DialectError for Error {
     fn blame(&self) -> Blame {
         match self {
-            Self::Unauthenticated(_) | Self::Invalid(_) => Blame::Client,
+            Self::Unauthenticated(_) | Self::Forbidden(_) | Self::Invalid(_) => Blame::Client,
             Self::Live(LiveError::NoAggregator | LiveError::Unreachable(_)) | Self::TimedOut(_) => {
                 Blame::Surroundings
             }
@@ -62,6 +65,7 @@ impl DialectError for Error {
                 response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 response
             }
+            Self::Forbidden(_) => body(StatusCode::FORBIDDEN, "forbidden", "you may not do this"),
             Self::Invalid(problems) => body(StatusCode::BAD_REQUEST, "invalid", &problems.join("; ")),
             Self::Live(LiveError::Answer(_)) => {
                 body(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this cannot be answered")

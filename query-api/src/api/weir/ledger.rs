@@ -8,9 +8,11 @@ use weir_event::{AccountId, Source, Timestamp};
 
 use super::error::Error;
 use super::live::single;
-use crate::api::app::Call;
+use crate::api::app::Admitted;
 use crate::api::query_string::QueryString;
 use crate::api::reply::json;
+use crate::auth::AllTenants;
+use crate::store::OnItsWay;
 use crate::view::LedgerView;
 
 /// The longest time that is asked for at once.
@@ -26,10 +28,15 @@ struct Question {
 }
 
 /// The handler.
-pub(super) async fn ledger(call: &Call) -> Result<Response, Error> {
+pub(super) async fn ledger(call: &Admitted) -> Result<Response, Error> {
     let Question { account_id, hours, source } = parse(&call.query).map_err(Error::Invalid)?;
-    // On the heap: the questions to JetStream are large.
-    let on_its_way = Box::pin(call.app.ingests.on_its_way());
+    let account_id = call.principal.may_read(account_id)?;
+    let on_its_way = async {
+        // It cannot be told apart by account, so it is only for those who may see them all.
+        let Ok(everyone) = call.principal.may_read(AllTenants) else { return OnItsWay::default() };
+        // On the heap: the questions to JetStream are large.
+        Box::pin(call.app.ingests.on_its_way(&everyone)).await
+    };
     let (rows, on_its_way) = tokio::join!(call.app.store.ledger(&account_id, &hours, source), on_its_way);
     Ok(json(StatusCode::OK, &LedgerView::new(hours, rows?, &on_its_way, source)))
 }

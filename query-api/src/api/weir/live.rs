@@ -5,16 +5,16 @@ use warp::reply::Response;
 use weir_event::{AccountId, GatewayId, Scope};
 
 use super::error::Error;
-use crate::api::app::Call;
+use crate::api::app::Admitted;
 use crate::api::query_string::QueryString;
 use crate::api::reply::json;
 use crate::store::LiveError;
 use crate::view::LiveView;
 
 /// The handler.
-pub(super) async fn live(call: &Call) -> Result<Response, Error> {
-    let scope = parse(&call.query).map_err(Error::Invalid)?;
-    let snapshots = call.app.aggregators.snapshots(scope).await?;
+pub(super) async fn live(call: &Admitted) -> Result<Response, Error> {
+    let scope = call.principal.may_read(parse(&call.query).map_err(Error::Invalid)?)?;
+    let snapshots = call.app.aggregators.snapshots(&scope).await?;
     let view = LiveView::from_snapshots(snapshots).ok_or(LiveError::NoAggregator)?;
     Ok(json(StatusCode::OK, &view))
 }

@@ -16,10 +16,10 @@ pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let live = warp::path!("v1" / "live")
         .and(warp::get())
         .and(Call::filter(app))
-        .then(|call: Call| async move { call.answer(Route::Live, live::live(&call)).await });
+        .then(|call: Call| call.answer(Route::Live, async |call| live::live(&call).await));
     let ledger = warp::path!("v1" / "ledger")
         .and(warp::get())
         .and(Call::filter(app))
-        .then(|call: Call| async move { call.answer(Route::Ledger, ledger::ledger(&call)).await });
+        .then(|call: Call| call.answer(Route::Ledger, async |call| ledger::ledger(&call).await));
     live.or(ledger).unify().boxed()
 }

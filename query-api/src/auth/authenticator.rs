@@ -5,16 +5,12 @@ use warp::http::header::AUTHORIZATION;
 pub use weir_service::auth::AuthError;
 use weir_service::auth::BearerTokens;
 
-/// Knows the configured tokens.
+use super::principal::Principal;
+
+/// Knows the configured tokens. Their holders may do everything.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     tokens: BearerTokens,
-}
-
-/// Who is asking: the label of a configured token, fit for logs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    label: String,
 }
 
 impl Authenticator {
@@ -34,15 +30,7 @@ impl Authenticator {
             (Some(_), Some(_)) => return Err(AuthError::Malformed),
         };
         let caller = self.tokens.authenticate(header)?;
-        Ok(Principal { label: caller.label.to_owned() })
-    }
-}
-
-impl Principal {
-    /// The label that the token was configured with.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        &self.label
+        Ok(Principal::operator(caller.label))
     }
 }
 
