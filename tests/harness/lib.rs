@@ -12,9 +12,11 @@ mod spool;
 mod system;
 mod tables;
 pub mod traffic;
+mod volume;
 
 pub use disk::SmallDisk;
 pub use python::run_python;
 pub use spool::{jetstream, spooled};
 pub use system::{Answer, Folder, SecondIngest, System, eventually};
 pub use tables::create_tables;
+pub use volume::Volume;

@@ -1,6 +1,7 @@
 //! A whole Weir for one test.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER};
@@ -81,6 +82,21 @@ impl System {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(disk.path(), path).unwrap();
         Self::start_in(dir, |_| ingest_variables).await
+    }
+
+    /// The same, where ClickHouse keeps its data in a folder that may have some already, and that is left as it is then.
+    pub async fn start_over(clickhouse: &Path) -> Self {
+        let dir = TempDir::new().unwrap();
+        std::fs::create_dir_all(clickhouse).unwrap();
+        std::os::unix::fs::symlink(clickhouse, dir.path().join("clickhouse")).unwrap();
+        Self::start_in(dir, |_| Vec::new()).await
+    }
+
+    /// A client of the tables.
+    #[must_use]
+    pub fn tables(&self) -> clickhouse::Client {
+        let ClickHouse { url, user, password, .. } = &self.weir.clickhouse;
+        weir_store::client(url, Weir::DATABASE, user, password)
     }
 
     async fn start_in(

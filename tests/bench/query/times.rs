@@ -1,0 +1,35 @@
+//! How long requests took, and what to say of it.
+
+use std::time::Duration;
+
+/// The times of one side.
+#[derive(Default)]
+pub(crate) struct Times(Vec<Duration>);
+
+impl Times {
+    pub(crate) fn push(&mut self, time: Duration) {
+        self.0.push(time);
+    }
+
+    pub(crate) fn extend(&mut self, times: impl IntoIterator<Item = Vec<Duration>>) {
+        self.0.extend(times.into_iter().flatten());
+    }
+
+    /// Both sides as medians and 99th percentiles, and the medians' ratio.
+    pub(crate) fn beside(mut self, sql: &Self) -> String {
+        let mut sql = Self(sql.0.clone());
+        let ((p50, p99), (sql_p50, sql_p99)) = (self.percentiles(), sql.percentiles());
+        let ratio = p50 / sql_p50;
+        format!(
+            "API {p50:.1} / {p99:.1} ms, bare SQL {sql_p50:.1} / {sql_p99:.1} ms (p50 / p99), ratio of p50 {ratio:.2}"
+        )
+    }
+
+    /// In milliseconds.
+    fn percentiles(&mut self) -> (f64, f64) {
+        self.0.sort();
+        let at =
+            |percent: usize| self.0[(self.0.len() * percent / 100).min(self.0.len() - 1)].as_secs_f64() * 1e3;
+        (at(50), at(99))
+    }
+}
