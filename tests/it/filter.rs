@@ -24,6 +24,8 @@ use weir_store::LogRow;
 
 const EVENTS: usize = 300;
 const FILTERS: usize = 500;
+const FEEDBACK: [&str; 6] = ["-1", "0", "1", "0.5", "0.01", "0.010000000000000001"];
+const SCORES: [&str; 7] = ["0", "1", "2", "0.5", "1.5", "0.01", "99.999999999999999"];
 /// Rows on a page, which has to have all.
 const PER_PAGE: u32 = 1_000;
 
@@ -207,8 +209,8 @@ fn event() -> impl Strategy<Value = Value> {
     let quota = proptest::option::of(select(vec![0_i64, -1, i64::MIN, i64::MAX]));
     let metadata = proptest::collection::btree_map(select(&NAMES[..]), scalar(), 0..4);
     let at = select(&TIMES[..4]);
-    (texts, flags, counts, (cost, quota), metadata, at).prop_map(
-        |(texts, flags, counts, (cost, quota), metadata, at)| {
+    (texts, flags, counts, (cost, quota), (metadata, attributes()), at).prop_map(
+        |(texts, flags, counts, (cost, quota), (metadata, attributes), at)| {
             let mut event = Map::new();
             for (name, text) in TEXT_FIELDS.iter().zip(texts) {
                 event.extend(text.map(|text| ((*name).to_owned(), text.into())));
@@ -235,9 +237,26 @@ fn event() -> impl Strategy<Value = Value> {
             event.extend(cost.map(|cost| ("cost".to_owned(), cost.into())));
             event.extend(quota.map(|quota| ("quota".to_owned(), quota.into())));
             event.insert("metadata".to_owned(), json!(metadata));
+            event.insert("attributes".to_owned(), attributes);
             Value::Object(event)
         },
     )
+}
+
+/// What few sources tell; of most events nothing.
+fn attributes() -> impl Strategy<Value = Value> {
+    let flags = proptest::collection::vec(proptest::option::of(any::<bool>()), 3);
+    let texts = proptest::collection::vec(proptest::option::of(select(&TEXTS[..])), 3);
+    let ratings = (proptest::option::of(select(&FEEDBACK[..])), proptest::option::of(select(&SCORES[..])));
+    let all = (flags, texts, ratings).prop_map(|(flags, texts, (feedback, score))| {
+        let number = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        json!({
+            "authentication": flags[0], "wholesale": flags[1], "compatibility_mode": flags[2],
+            "dlp_action": texts[0], "prompt_id": texts[1], "prompt_version_id": texts[2],
+            "feedback": feedback.map(number), "score": score.map(number),
+        })
+    });
+    prop_oneof![1 => Just(Value::Null), 2 => all]
 }
 
 /// A value of metadata: also a number that ClickHouse prints in another way than JSON does.

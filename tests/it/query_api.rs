@@ -249,7 +249,7 @@ async fn query_api_filters_by_value_and_no_text_of_a_user_is_ever_sql() {
         )
     );
     for query in
-        ["?filters=x", "?filters.key=model&filters.operator=eq", "?filters[]=x", "?feedback=1", "?modle=x"]
+        ["?filters=x", "?filters.key=model&filters.operator=eq", "?filters[]=x", "?feedback=2", "?modle=x"]
     {
         assert_eq!(world.logs(query).await.status, 400, "{query}");
     }

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::Number;
 use serde_json::value::RawValue;
-use weir_event::{Timestamp, Usd};
+use weir_event::{Attributes, Feedback, Score, Timestamp, Usd};
 
 use super::error::DecodeError;
 use super::figure::{Amount, Whole};
@@ -50,6 +50,8 @@ pub struct CloudflareLog {
     pub cost: Option<Usd>,
     /// `metadata`, as JSON.
     pub metadata: Option<String>,
+    /// `feedback`, `dlp_action`, `prompts` and others that most rows do not have.
+    pub attributes: Attributes,
     /// `user_agent`.
     pub user_agent: Option<String>,
     /// `request_head` and what is said of it.
@@ -97,6 +99,18 @@ struct WireRow<'a> {
     cost: Option<Amount>,
     #[serde(borrow)]
     metadata: Option<&'a RawValue>,
+    authentication: Option<Lenient<bool>>,
+    wholesale: Option<Lenient<bool>>,
+    #[serde(rename = "compatibilityMode")]
+    compatibility_mode: Option<Lenient<bool>>,
+    #[serde(borrow)]
+    dlp_action: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompts: Option<Lenient<WirePrompt<'a>>>,
+    #[serde(borrow)]
+    feedback: Option<&'a RawValue>,
+    #[serde(borrow)]
+    score: Option<&'a RawValue>,
     #[serde(borrow)]
     user_agent: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -113,12 +127,31 @@ struct WireRow<'a> {
     response_content_type: Option<&'a RawValue>,
 }
 
+#[derive(Default, Deserialize)]
+struct WirePrompt<'a> {
+    #[serde(borrow)]
+    prompt_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    version_id: Option<&'a RawValue>,
+}
+
 impl CloudflareLog {
     pub(super) fn read(json: &[u8]) -> Result<Self, DecodeError> {
         let wire: WireRow<'_> = read(json)?;
         let missing = || DecodeError::MissingField { field: "created_at".to_owned() };
         // What Cloudflare writes where nobody was called.
         let named = |raw| short(raw, NAME_MAX).filter(|name| name != "unknown");
+        let prompt = taken(wire.prompts).unwrap_or_default();
+        let attributes = Attributes {
+            authentication: taken(wire.authentication),
+            wholesale: taken(wire.wholesale),
+            compatibility_mode: taken(wire.compatibility_mode),
+            dlp_action: short(wire.dlp_action, NAME_MAX),
+            prompt_id: short(prompt.prompt_id, NAME_MAX),
+            prompt_version_id: short(prompt.version_id, NAME_MAX),
+            feedback: wire.feedback.and_then(|raw| Feedback::from_json_number(raw.get()).ok()),
+            score: wire.score.and_then(|raw| Score::from_json_number(raw.get()).ok()),
+        };
         Ok(Self {
             id: wire.id.filter(|id| !id.is_empty()),
             ended_at: wire.created_at.ok_or_else(missing)?,
@@ -137,6 +170,7 @@ impl CloudflareLog {
             usage_json: wire.usage_metadata.map(|raw| raw.get().to_owned()),
             cost: wire.cost.map(|Amount(amount)| amount),
             metadata: wire.metadata.and_then(text_or_json),
+            attributes,
             user_agent: short(wire.user_agent, LINE_MAX),
             request: Head {
                 text: wire.request_head.and_then(text_or_json),

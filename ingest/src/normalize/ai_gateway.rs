@@ -62,6 +62,7 @@ pub fn normalize_ai_gateway(log: AiGatewayLog<Content>, scope: &Scope, source: S
             Some(content) => content.ok().and_then(|json| metadata::read(&json)),
             None => facts.question.metadata,
         },
+        attributes: None,
         bodies: bodies(log.request, log.response),
         caller: Caller { user_id: facts.question.user, ..Caller::default() },
         flags: flags.iter().chain(closed.iter()).collect(),

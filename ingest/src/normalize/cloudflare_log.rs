@@ -67,6 +67,7 @@ pub(super) fn of_cloudflare_log(log: CloudflareLog, id: String, arrival: &Arriva
             Some(json) => metadata::read(&json),
             None => facts.question.metadata,
         },
+        attributes: log.attributes.known(),
         bodies: bodies(log.request, log.response),
         flags,
     }

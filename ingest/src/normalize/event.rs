@@ -58,6 +58,7 @@ pub fn normalize(record: TraceRecord, scope: &Scope, source: Source) -> UsageEve
         quota: None,
         quota_ratios: None,
         metadata: facts.question.metadata,
+        attributes: None,
         bodies: bodies(record.console.request, record.console.response, &record.headers),
         caller: caller(record.headers, facts.question.user),
         flags,

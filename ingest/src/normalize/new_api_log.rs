@@ -123,6 +123,7 @@ pub(super) fn of_new_api_log(log: NewApiLog, arrival: &Arrival<'_>) -> UsageEven
             ..Caller::default()
         },
         usage_json: log.other,
+        attributes: None,
         bodies: Bodies::default(),
         flags,
     }

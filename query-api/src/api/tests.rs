@@ -151,13 +151,13 @@ async fn a_clickhouse_that_hangs_costs_the_request_timeout_and_no_more() {
 #[tokio::test]
 async fn bad_parameters_are_400_with_their_places() {
     let fixture = Fixture::new(nobody().await).await;
-    let response = fixture.get(&format!("{LOGS}?per_page=51&feedback=1")).await;
+    let response = fixture.get(&format!("{LOGS}?per_page=51&feedback=2")).await;
     assert_eq!(response.status(), 400);
     assert_eq!(
         text(&response),
         r#"{"success":false,"errors":[{"code":7001,"message":"Number must be less than or equal to 50","#
             .to_owned()
-            + r#""path":["query","per_page"]},{"code":7001,"message":"Parameter 'feedback' is not supported yet","#
+            + r#""path":["query","per_page"]},{"code":7001,"message":"Invalid enum value. Expected '-1' | '0' | '1'","#
             + r#""path":["query","feedback"]}],"result":{}}"#
     );
 }

@@ -1,6 +1,7 @@
 //! A filter as SQL. It lets the rows through that [`Filter::matches`] does: every condition is true or false and never
 //! NULL, so that `NOT` is the opposite.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use jiff::Timestamp as Instant;
@@ -52,7 +53,7 @@ impl Select {
     fn condition(&mut self, condition: &Condition) -> String {
         match condition {
             Condition::Text(Texts::Of(TextField::Id), test) => self.id(test),
-            Condition::Text(Texts::Of(field), test) => self.text(column(*field), test),
+            Condition::Text(Texts::Of(field), test) => self.text(&column(*field), test),
             Condition::Text(Texts::AnyEntry(EntrySide::Key), test) => {
                 self.texts(&format!("mapKeys({ENTRIES})"), test)
             }
@@ -65,6 +66,10 @@ impl Select {
             Condition::Flag(FlagField::CustomCost, is_custom) => {
                 format!("(cost_source = 'custom') = {is_custom}")
             }
+            Condition::Flag(
+                field @ (FlagField::Authentication | FlagField::Wholesale | FlagField::CompatibilityMode),
+                value,
+            ) => format!("({} = 'true') = {value}", attribute(field.name())),
             Condition::Flag(field, value) => {
                 let value = self.bind(Bind::Flag(*value));
                 format!("{} = {value}", field.name())
@@ -175,13 +180,21 @@ impl Select {
     }
 }
 
-const fn column(field: TextField) -> &'static str {
+fn column(field: TextField) -> Cow<'static, str> {
     match field {
-        TextField::Id => "toString(id)",
+        TextField::Id => "toString(id)".into(),
         // A word of SQL.
-        TextField::Group => "`group`",
-        _ => field.name(),
+        TextField::Group => "`group`".into(),
+        TextField::DlpAction | TextField::PromptId | TextField::PromptVersionId => {
+            attribute(field.name()).into()
+        }
+        _ => field.name().into(),
     }
+}
+
+/// The text of what is an entry of one column; empty where it is not given.
+pub(super) fn attribute(name: &'static str) -> String {
+    format!("attributes['{name}']")
 }
 
 /// A regular expression of RE2 for a part of a text: for every letter all of its variants, and nothing with a meaning.

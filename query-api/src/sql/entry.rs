@@ -29,6 +29,7 @@ pub const ENTRY_COLUMNS: &[Column] = &[
     Column::Cost,
     Column::CostSource,
     Column::Metadata,
+    Column::Attributes,
     Column::RequestContentType,
     Column::ResponseContentType,
     Column::RequestSize,

@@ -1,10 +1,12 @@
 //! Conditions on numbers, compared exactly: a bound is brought to the unit that its column counts in.
 
+use std::borrow::Cow;
+
 use rust_decimal::Decimal;
 use weir_event::Usd;
 use weir_filter::{Comparison, NumberField, NumberTest};
 
-use super::condition::{ALWAYS, NEVER};
+use super::condition::{ALWAYS, NEVER, attribute};
 use super::statement::{Bind, Select};
 
 /// Input and output together; unknown only where both are. Embeddings have no output, and it is not reported.
@@ -12,9 +14,9 @@ pub(super) const TOTAL_TOKENS: &str =
     "if(tokens_in IS NULL AND tokens_out IS NULL, NULL, ifNull(tokens_in, 0) + ifNull(tokens_out, 0))";
 
 /// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Column {
-    expression: &'static str,
+    expression: Cow<'static, str>,
     /// The type that a bound has.
     kind: &'static str,
     /// The decimals that are kept.
@@ -34,7 +36,7 @@ enum Bound {
 /// A test of a number.
 pub(super) fn number(select: &mut Select, field: NumberField, test: &NumberTest) -> String {
     let column = Column::of(field);
-    let expression = column.expression;
+    let expression = &column.expression;
     match test {
         NumberTest::Exists => format!("({expression} IS NOT NULL)"),
         NumberTest::Compare(Comparison::Neq, number) => match column.bound(Comparison::Eq, *number) {
@@ -69,21 +71,29 @@ pub(super) fn number(select: &mut Select, field: NumberField, test: &NumberTest)
 }
 
 impl Column {
-    const fn of(field: NumberField) -> Self {
+    fn of(field: NumberField) -> Self {
         const UNSIGNED: (i128, i128) = (0, u64::MAX as i128);
         const SIGNED: (i128, i128) = (i64::MIN as i128, i64::MAX as i128);
-        // Every amount that there is, see `Usd`, and what is held by a `Decimal`.
+        // Every amount that there is, see `Usd`, and what is held by a `Decimal`. Ratings are of the same scale.
         const AMOUNT: (i128, i128) = (-AMOUNT_MAX, AMOUNT_MAX);
         let (kind, scale, range) = match field {
-            NumberField::Cost => ("Decimal(38, 18)", Usd::SCALE, AMOUNT),
+            NumberField::Cost | NumberField::Feedback | NumberField::Score => {
+                ("Decimal(38, 18)", Usd::SCALE, AMOUNT)
+            }
             NumberField::Quota => ("Int64", 0, SIGNED),
             _ => ("UInt64", 0, UNSIGNED),
         };
-        let expression = if let NumberField::Tokens = field { TOTAL_TOKENS } else { field.name() };
+        let expression = match field {
+            NumberField::Tokens => TOTAL_TOKENS.into(),
+            NumberField::Feedback | NumberField::Score => {
+                format!("toDecimal128OrNull({}, {})", attribute(field.name()), Usd::SCALE).into()
+            }
+            _ => field.name().into(),
+        };
         Self { expression, kind, scale, range }
     }
 
-    fn bound(self, comparison: Comparison, number: Decimal) -> Bound {
+    fn bound(&self, comparison: Comparison, number: Decimal) -> Bound {
         let (floor, is_whole) = self.units(number);
         let ceil = floor + i128::from(!is_whole);
         let (min, max) = self.range;
@@ -107,7 +117,7 @@ impl Column {
 
     /// The number in units of the last decimal, rounded down, and whether nothing was lost. What is too large for that
     /// is held beyond every range.
-    fn units(self, number: Decimal) -> (i128, bool) {
+    fn units(&self, number: Decimal) -> (i128, bool) {
         let (digits, scale) = (number.mantissa(), number.scale());
         if let Some(zeros) = self.scale.checked_sub(scale) {
             let beyond = if digits < 0 { i128::MIN / 2 } else { i128::MAX / 2 };
@@ -117,11 +127,11 @@ impl Column {
         (digits.div_euclid(unit), digits.rem_euclid(unit) == 0)
     }
 
-    fn bind(self, select: &mut Select, units: i128) -> String {
+    fn bind(&self, select: &mut Select, units: i128) -> String {
         select.bind(Bind::Number(self.kind, self.print(units)))
     }
 
-    fn print(self, units: i128) -> String {
+    fn print(&self, units: i128) -> String {
         if self.scale == 0 {
             return units.to_string();
         }

@@ -30,8 +30,8 @@ fn check(statement: &Statement, expected: &str, binds: &[(&str, Bind)]) {
 
 const COLUMNS: &str = "id, created_at, event_id, duration_ms, provider, model, model_type, request_type, path, step, \
     status_code, success, cached, truncated, user_agent, tokens_in, tokens_out, tokens_cache_read, \
-    tokens_reasoning, cost, cost_source, metadata, request_content_type, response_content_type, request_size, \
-    response_size";
+    tokens_reasoning, cost, cost_source, metadata, attributes, request_content_type, response_content_type, \
+    request_size, response_size";
 
 #[test]
 fn the_newest_page_follows_the_order_of_the_table() {

@@ -3,7 +3,7 @@
 use clickhouse::Row;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use weir_event::{EventId, Timestamp, Usd};
+use weir_event::{Attributes, EventId, Timestamp, Usd};
 use weir_store::ScaledUsd;
 
 /// A log row as far as the APIs show it: [`crate::sql::ENTRY_COLUMNS`]. Texts are `""` and counts `None` where the
@@ -36,6 +36,8 @@ pub struct LogEntry {
     pub cost: Option<Usd>,
     pub cost_source: String,
     pub metadata: String,
+    #[serde(deserialize_with = "attributes")]
+    pub attributes: Attributes,
     pub request_content_type: String,
     pub response_content_type: String,
     pub request_size: Option<u64>,
@@ -80,6 +82,10 @@ pub(super) struct StoredBody {
 fn event_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventId, D::Error> {
     let bytes = <[u8; 26]>::deserialize(deserializer)?;
     bytes.try_into().map_err(D::Error::custom)
+}
+
+fn attributes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Attributes, D::Error> {
+    Ok(Attributes::from_entries(Vec::<(String, String)>::deserialize(deserializer)?))
 }
 
 fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use weir_event::{CostSource, EventId, Timestamp};
+use weir_event::{CostSource, EventId, Feedback, Score, Timestamp};
 
 use super::number::exact;
 use crate::store::{BodyHeads, LogEntry};
@@ -57,6 +57,18 @@ pub struct EntryView {
     pub user_agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_metadata: Option<UsageView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<Feedback>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wholesale: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dlp_action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<PromptView>,
 }
 
 /// An entry on its own: with sizes, and with the beginnings of its bodies.
@@ -96,11 +108,23 @@ pub struct UsageView {
     pub output_reasoning_tokens: Option<u64>,
 }
 
+/// The stored prompt that a request was made of.
+#[derive(Debug, Serialize)]
+pub struct PromptView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+}
+
 impl EntryView {
     /// Shows a record.
     #[must_use]
     pub fn from_record(record: LogEntry, metadata_form: MetadataForm) -> Self {
         let usage_metadata = UsageView::from_record(&record);
+        let attributes = record.attributes;
+        let (prompt_id, version_id) = (attributes.prompt_id, attributes.prompt_version_id);
+        let has_prompt = prompt_id.is_some() || version_id.is_some();
         Self {
             id: record.id,
             created_at: record.created_at,
@@ -124,6 +148,12 @@ impl EntryView {
             event_id: record.event_id,
             user_agent: known(record.user_agent),
             usage_metadata,
+            feedback: attributes.feedback,
+            score: attributes.score,
+            authentication: attributes.authentication,
+            wholesale: attributes.wholesale,
+            dlp_action: attributes.dlp_action,
+            prompts: has_prompt.then_some(PromptView { prompt_id, version_id }),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The canonical event: one type that every source decodes to and everything behind ingest works with.
 
 use crate::{
-    Dialect, EventId, EventKind, Flags, Metadata, QuotaRatios, RequestType, Scope, Source, Timestamp, Tokens,
-    Units, Usd,
+    Attributes, Dialect, EventId, EventKind, Flags, Metadata, QuotaRatios, RequestType, Scope, Source,
+    Timestamp, Tokens, Units, Usd,
 };
 
 /// One thing that happened at a gateway: most often a request to a model and its answer.
@@ -87,6 +87,8 @@ pub struct UsageEvent {
 
     /// What the caller attached.
     pub metadata: Option<Metadata>,
+    /// What few sources tell.
+    pub attributes: Option<Box<Attributes>>,
     /// What was said.
     pub bodies: Bodies,
     /// What a reader of the row has to know.

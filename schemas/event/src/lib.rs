@@ -8,6 +8,7 @@
 //! - [`Usd`]: money, exact; [`Tokens`]: disjoint token counts; [`Units`]: what else is billed.
 //! - [`wire`]: the published JSON form for producers; [`bus`]: what travels from `ingest` to `aggregator`.
 
+mod attributes;
 pub mod bus;
 mod event;
 mod flags;
@@ -16,6 +17,7 @@ mod metadata;
 mod money;
 mod names;
 mod quota;
+mod rating;
 mod scope;
 mod texts;
 mod time;
@@ -23,6 +25,7 @@ mod tokens;
 mod units;
 pub mod wire;
 
+pub use attributes::Attributes;
 pub use event::{Bodies, Caller, CustomCost, UsageEvent};
 pub use flags::Flags;
 pub use id::{EventId, EventIdError};
@@ -33,6 +36,7 @@ pub use names::{
     RequestType, Source, Unit, UnknownName, UnpricedReason,
 };
 pub use quota::{QuotaRatios, QuotaTool, Ratio, RatioError};
+pub use rating::{Feedback, Rating, RatingError, Score};
 pub use scope::{AccountId, GatewayId, Scope, ScopeError};
 pub use texts::Texts;
 pub use time::{Timestamp, TimestampError};

@@ -1,6 +1,6 @@
 //! The texts of an event, apart from what is counted in it.
 
-use crate::{Bodies, Caller, Flags, Metadata, UsageEvent};
+use crate::{Attributes, Bodies, Caller, Flags, Metadata, UsageEvent};
 
 /// What of an event is text, to be changed after its cost was settled: what people wrote or what repeats it, and names.
 /// No count, amount or time is here, nor what identifies the event.
@@ -19,6 +19,7 @@ pub struct Texts<'e> {
     pub caller: &'e mut Caller,
     pub usage_json: &'e mut Option<String>,
     pub metadata: &'e mut Option<Metadata>,
+    pub attributes: &'e mut Option<Box<Attributes>>,
     pub bodies: &'e mut Bodies,
     pub flags: &'e mut Flags,
 }
@@ -39,6 +40,7 @@ impl UsageEvent {
             caller: &mut self.caller,
             usage_json: &mut self.usage_json,
             metadata: &mut self.metadata,
+            attributes: &mut self.attributes,
             bodies: &mut self.bodies,
             flags: &mut self.flags,
         }
@@ -73,6 +75,10 @@ impl Texts<'_> {
         ];
         let of_ids = [&mut *self.event_id, &mut *self.request_id];
         let of_bodies = [&mut self.bodies.request_content_type, &mut self.bodies.response_content_type];
-        of_caller.into_iter().chain(of_model).chain(of_ids).chain(of_bodies)
+        let of_prompt = self.attributes.as_deref_mut().map(|attributes| {
+            [&mut attributes.dlp_action, &mut attributes.prompt_id, &mut attributes.prompt_version_id]
+        });
+        let of_prompt = of_prompt.into_iter().flatten();
+        of_caller.into_iter().chain(of_model).chain(of_ids).chain(of_bodies).chain(of_prompt)
     }
 }

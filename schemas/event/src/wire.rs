@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bodies, Caller, CustomCost, Dialect, EventId, EventKind, Flags, Metadata, QuotaRatios, RequestType,
-    Scope, Source, Timestamp, TokenBucket, Tokens, TokensError, Unit, Units, UnitsError, UsageEvent, Usd,
+    Attributes, Bodies, Caller, CustomCost, Dialect, EventId, EventKind, Flags, Metadata, QuotaRatios,
+    RequestType, Scope, Source, Timestamp, TokenBucket, Tokens, TokensError, Unit, Units, UnitsError,
+    UsageEvent, Usd,
 };
 
 /// An event as a producer writes it. Unknown names are errors: a misspelt field must not be lost in silence.
@@ -63,6 +64,7 @@ pub struct WireEvent {
     pub quota: Option<i64>,
     pub quota_ratios: Option<QuotaRatios>,
     pub metadata: Option<Metadata>,
+    pub attributes: Option<Attributes>,
     pub request_body: Option<String>,
     pub response_body: Option<String>,
     pub request_content_type: Option<String>,
@@ -202,6 +204,7 @@ impl WireEvent {
             quota: self.quota,
             quota_ratios: self.quota_ratios.map(Box::new),
             metadata: self.metadata,
+            attributes: self.attributes.and_then(Attributes::known),
             bodies: Bodies {
                 request_size: size(&self.request_body),
                 response_size: size(&self.response_body),

@@ -71,6 +71,9 @@ fields! {
         PriceBook = "price_book": "the edition of the price book that made a computed cost",
         RequestContentType = "request_content_type": "the request's content type",
         ResponseContentType = "response_content_type": "the answer's content type",
+        DlpAction = "dlp_action": "what data loss prevention did: FLAG, BLOCK",
+        PromptId = "prompt_id": "the stored prompt that the request was made of",
+        PromptVersionId = "prompt_version_id": "the version of that prompt",
     }
 }
 
@@ -90,6 +93,8 @@ fields! {
         RequestSize = "request_size": "the request's bytes",
         ResponseSize = "response_size": "the answer's bytes",
         Quota = "quota": "quota units, 500,000 to the dollar",
+        Feedback = "feedback": "what people think of the answer, from -1 to 1",
+        Score = "score": "how good the answer was found to be, from 0 to 100",
     }
 }
 
@@ -109,6 +114,9 @@ fields! {
         Streamed = "streamed": "whether the answer was streamed",
         Truncated = "truncated": "whether parts of the log were cut before they arrived",
         CustomCost = "custom_cost": "whether the caller set the prices",
+        Authentication = "authentication": "whether the gateway asked its caller to authenticate",
+        Wholesale = "wholesale": "whether the gateway's operator pays the provider for its callers",
+        CompatibilityMode = "compatibility_mode": "whether the request came in the form of another provider's API",
     }
 }
 

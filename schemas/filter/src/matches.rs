@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 use weir_event::{
-    CostSource, Metadata, MetadataValue, RequestType, Timestamp, TokenBucket, UnpricedReason, Usd,
+    Attributes, CostSource, Metadata, MetadataValue, RequestType, Timestamp, TokenBucket, UnpricedReason, Usd,
 };
 use weir_pricing::{Edition, PricedEvent};
 
@@ -126,6 +126,11 @@ impl Row for PricedEvent {
             TextField::UnpricedReason => cost.unpriced_reason().map_or("", UnpricedReason::as_str),
             TextField::PriceId => cost.price_id().unwrap_or_default(),
             TextField::PriceBook => cost.edition().map_or("", Edition::as_str),
+            TextField::DlpAction => attribute(self, |attributes| attributes.dlp_action.as_deref()),
+            TextField::PromptId => attribute(self, |attributes| attributes.prompt_id.as_deref()),
+            TextField::PromptVersionId => {
+                attribute(self, |attributes| attributes.prompt_version_id.as_deref())
+            }
             TextField::EventId => text(event.event_id.as_deref()),
             TextField::RequestId => text(event.request_id.as_deref()),
             TextField::RayId => text(event.ray_id.as_deref()),
@@ -153,10 +158,12 @@ impl Row for PricedEvent {
 
     fn number(&self, field: NumberField) -> Option<Decimal> {
         let event = self.event();
-        let tokens = &event.tokens;
+        let (tokens, attributes) = (&event.tokens, event.attributes.as_deref());
         let count = match field {
             NumberField::Cost => return self.cost().amount().map(Usd::amount),
             NumberField::Quota => return self.quota().map(|quota| quota.units.into()),
+            NumberField::Feedback => return Some(attributes?.feedback?.decimal()),
+            NumberField::Score => return Some(attributes?.score?.decimal()),
             NumberField::Tokens => match (tokens.total_in(), tokens.total_out()) {
                 (None, None) => None,
                 (tokens_in, tokens_out) => {
@@ -194,12 +201,20 @@ impl Row for PricedEvent {
             FlagField::Streamed => event.streamed,
             FlagField::Truncated => event.truncated,
             FlagField::CustomCost => self.cost().source() == CostSource::Custom,
+            FlagField::Authentication => attribute(self, |attributes| attributes.authentication),
+            FlagField::Wholesale => attribute(self, |attributes| attributes.wholesale),
+            FlagField::CompatibilityMode => attribute(self, |attributes| attributes.compatibility_mode),
         }
     }
 
     fn metadata(&self) -> Option<&Metadata> {
         self.event().metadata.as_ref()
     }
+}
+
+/// What of its attributes an event has; what it does not have is empty, or false.
+fn attribute<'e, T: Default>(event: &'e PricedEvent, of: impl FnOnce(&'e Attributes) -> Option<T>) -> T {
+    event.event().attributes.as_deref().and_then(of).unwrap_or_default()
 }
 
 fn text(text: Option<&str>) -> &str {

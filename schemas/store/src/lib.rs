@@ -12,4 +12,6 @@ mod rows;
 pub use client::client;
 pub use money::{ScaledUsd, UsdRangeError};
 pub use row_binary::{RowBinaryError, append_row, columns};
-pub use rows::{DeadLetterRow, LedgerRow, LogRow, PayloadRow, ROW_HEADER_BYTES, fill_in_header};
+pub use rows::{
+    AnnotationRow, DeadLetterRow, LedgerRow, LogRow, PayloadRow, ROW_HEADER_BYTES, fill_in_header,
+};

@@ -15,6 +15,7 @@ pub const ALL: &[Migration] = &[
     Migration { version: 3, name: "reprice", source: include_str!("../migrations/0003_reprice.sql") },
     Migration { version: 4, name: "delivery", source: include_str!("../migrations/0004_delivery.sql") },
     Migration { version: 5, name: "filter", source: include_str!("../migrations/0005_filter.sql") },
+    Migration { version: 6, name: "annotations", source: include_str!("../migrations/0006_annotations.sql") },
 ];
 
 /// The table that records what was applied. Created before anything else.

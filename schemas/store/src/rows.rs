@@ -106,6 +106,7 @@ pub struct LogRow<'a> {
     pub quota_source: &'a str,
     pub metadata: String,
     pub metadata_text: Vec<(&'a str, Cow<'a, str>)>,
+    pub attributes: Vec<(&'a str, Cow<'a, str>)>,
     pub request_content_type: &'a str,
     pub response_content_type: &'a str,
     pub request_size: Option<u64>,
@@ -123,6 +124,18 @@ pub struct PayloadRow<'a> {
     pub id: [u8; 26],
     pub request: Option<&'a str>,
     pub response: Option<&'a str>,
+}
+
+/// A row of `annotations`. Its version is the server's time, which the server fills in.
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are described in the migration")]
+pub struct AnnotationRow<'a> {
+    pub account_id: &'a str,
+    pub gateway_id: &'a str,
+    pub field: &'a str,
+    pub id: [u8; 26],
+    pub value: Option<&'a str>,
+    pub metadata_text: Vec<(&'a str, Cow<'a, str>)>,
 }
 
 /// A row of `dead_letters`.
@@ -214,6 +227,7 @@ impl<'a> LogRow<'a> {
             user_agent: text(caller.user_agent.as_deref()),
             metadata: event.metadata.as_ref().map(Metadata::to_json).unwrap_or_default(),
             metadata_text: entries(event).map(|(name, value)| (name, value.to_text())).collect(),
+            attributes: event.attributes.iter().flat_map(|attributes| attributes.entries()).collect(),
             request_content_type: text(bodies.request_content_type.as_deref()),
             response_content_type: text(bodies.response_content_type.as_deref()),
             request_size: bodies.request_size,

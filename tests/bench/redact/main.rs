@@ -151,6 +151,7 @@ fn priced(body: String) -> PricedEvent {
         quota: None,
         quota_ratios: None,
         metadata: None,
+        attributes: None,
         bodies: Bodies { response: Some(body), ..Bodies::default() },
         flags: Flags::default(),
     };

@@ -81,6 +81,7 @@ fn event(text: &str, count: u32) -> UsageEvent {
         quota: None,
         quota_ratios: None,
         metadata: Some(metadata),
+        attributes: None,
         bodies: Bodies {
             request: Some(format!("{{\"a\":\"{text}\"}}")),
             response: some(),

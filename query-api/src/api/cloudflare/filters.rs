@@ -104,7 +104,7 @@ fn form(name: &str) -> Option<Form> {
 }
 
 /// The keys that Cloudflare's clients know, and the fields that they are.
-static KEYS: [(&str, Field); 19] = [
+static KEYS: [(&str, Field); 26] = [
     ("id", text(TextField::Id)),
     ("created_at", Field::Time(TimeField::CreatedAt)),
     ("request_content_type", text(TextField::RequestContentType)),
@@ -120,21 +120,17 @@ static KEYS: [(&str, Field); 19] = [
     ("tokens_in", Field::Number(NumberField::TokensIn)),
     ("tokens_out", Field::Number(NumberField::TokensOut)),
     ("duration", Field::Number(NumberField::DurationMs)),
+    ("feedback", Field::Number(NumberField::Feedback)),
     ("event_id", text(TextField::EventId)),
     ("metadata.key", Field::Text(Texts::AnyEntry(EntrySide::Key))),
     ("metadata.value", Field::Text(Texts::AnyEntry(EntrySide::Value))),
+    ("authentication", Field::Flag(FlagField::Authentication)),
+    ("wholesale", Field::Flag(FlagField::Wholesale)),
+    ("compatibilityMode", Field::Flag(FlagField::CompatibilityMode)),
+    ("dlp_action", text(TextField::DlpAction)),
     ("user_agent", text(TextField::UserAgent)),
-];
-
-/// Keys of the contract that ask for what is not kept yet.
-const NOT_YET: [&str; 7] = [
-    "feedback",
-    "authentication",
-    "wholesale",
-    "compatibilityMode",
-    "dlp_action",
-    "prompts.prompt_id",
-    "prompts.version_id",
+    ("prompts.prompt_id", text(TextField::PromptId)),
+    ("prompts.version_id", text(TextField::PromptVersionId)),
 ];
 
 const OPERATORS: [(&str, Operator); 5] = [
@@ -223,13 +219,7 @@ fn mismatch(field: &Field) -> String {
 /// The field of a key.
 fn field(key: &str) -> Result<Field, String> {
     let known = KEYS.iter().find(|(name, _)| *name == key);
-    known.map(|(_, field)| field.clone()).ok_or_else(|| {
-        if NOT_YET.contains(&key) {
-            format!("Filters by '{key}' are not supported yet")
-        } else {
-            expected(KEYS.iter().map(|(name, _)| name).chain(&NOT_YET))
-        }
-    })
+    known.map(|(_, field)| field.clone()).ok_or_else(|| expected(KEYS.iter().map(|(name, _)| name)))
 }
 
 fn expected<'n>(names: impl Iterator<Item = &'n &'n str>) -> String {

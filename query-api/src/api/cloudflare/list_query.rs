@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use rust_decimal::Decimal;
 use weir_filter::{
     EntrySide, Field, Filter, FlagField, Node, NumberField, Operator, TextField, Texts, TimeField, Value,
     number,
@@ -38,6 +39,7 @@ enum Parameter {
     Direction,
     MetaInfo,
     Search,
+    Feedback,
     /// A condition on one field.
     Condition(Field, Operator),
 }
@@ -52,9 +54,6 @@ struct Draft {
     direction: Option<Direction>,
     conditions: Vec<Node>,
 }
-
-/// A parameter of the contract that asks for what is not kept yet.
-const NOT_YET: &[&str] = &["feedback"];
 
 impl ListQuery {
     /// Reads a raw query string.
@@ -89,6 +88,7 @@ impl Parameter {
             "direction" => Self::Direction,
             "meta_info" => Self::MetaInfo,
             "search" => Self::Search,
+            "feedback" => Self::Feedback,
             "start_date" => Self::Condition(Field::Time(TimeField::CreatedAt), Operator::Gte),
             "end_date" => Self::Condition(Field::Time(TimeField::CreatedAt), Operator::Lte),
             "success" => Self::Condition(Field::Flag(FlagField::Success), Operator::Eq),
@@ -109,9 +109,6 @@ impl Parameter {
             "min_total_tokens" => Self::Condition(Field::Number(NumberField::Tokens), Operator::Gte),
             "max_total_tokens" => Self::Condition(Field::Number(NumberField::Tokens), Operator::Lte),
             // Any other name is the client's, not ours.
-            _ if NOT_YET.contains(&name) => {
-                return Err(format!("Parameter '{}' is not supported yet", shortened(name)));
-            }
             _ => return Err(format!("Unrecognized parameter '{}'", shortened(name))),
         })
     }
@@ -135,7 +132,10 @@ impl Draft {
             Parameter::Search if value.is_empty() => {}
             Parameter::Search => {
                 let values = Field::Text(Texts::AnyEntry(EntrySide::Value));
-                self.require(&values, Operator::Contains, Value::Text(value.to_owned()))?;
+                self.require(&values, Operator::Contains, &[Value::Text(value.to_owned())])?;
+            }
+            Parameter::Feedback => {
+                self.require(&Field::Number(NumberField::Feedback), Operator::Eq, feedback(value)?)?;
             }
             Parameter::Condition(field, operator) => {
                 let value = match field {
@@ -144,14 +144,14 @@ impl Draft {
                     Field::Time(_) => Value::Time(instant(value)?),
                     Field::Flag(_) => Value::Flag(flag(value)?),
                 };
-                self.require(&field, operator, value)?;
+                self.require(&field, operator, &[value])?;
             }
         }
         Ok(())
     }
 
-    fn require(&mut self, field: &Field, operator: Operator, value: Value) -> Result<(), String> {
-        self.conditions.push(Node::condition(field, operator, &[value]).map_err(|error| error.to_string())?);
+    fn require(&mut self, field: &Field, operator: Operator, values: &[Value]) -> Result<(), String> {
+        self.conditions.push(Node::condition(field, operator, values).map_err(|error| error.to_string())?);
         Ok(())
     }
 
@@ -193,6 +193,17 @@ fn direction(value: &str) -> Result<Direction, String> {
         "desc" => Ok(Direction::Descending),
         // Any other word is the client's, not ours.
         _ => Err("Invalid enum value. Expected 'asc' | 'desc'".to_owned()),
+    }
+}
+
+/// A thumb. 0 is neither of the two, whether or not that was said.
+fn feedback(value: &str) -> Result<&'static [Value], String> {
+    match value {
+        "1" => Ok(&[Value::Number(Decimal::ONE)]),
+        "-1" => Ok(&[Value::Number(Decimal::NEGATIVE_ONE)]),
+        "0" => Ok(&[Value::Number(Decimal::ZERO), Value::Null]),
+        // Any other word is the client's, not ours.
+        _ => Err("Invalid enum value. Expected '-1' | '0' | '1'".to_owned()),
     }
 }
 

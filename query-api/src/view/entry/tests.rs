@@ -1,5 +1,7 @@
 //! Entries as JSON text, to the character.
 
+use weir_event::Attributes;
+
 use super::*;
 
 fn record() -> LogEntry {
@@ -26,6 +28,7 @@ fn record() -> LogEntry {
         cost: Some("0.005385".parse().unwrap()),
         cost_source: "computed".to_owned(),
         metadata: r#"{"team":"search"}"#.to_owned(),
+        attributes: Attributes::default(),
         request_content_type: "application/json".to_owned(),
         response_content_type: String::new(),
         request_size: None,
@@ -93,6 +96,24 @@ fn only_prices_of_the_caller_are_custom() {
     assert!(EntryView::from_record(custom, MetadataForm::String).custom_cost);
     let provided = LogEntry { cost_source: "provided".to_owned(), ..record() };
     assert!(!EntryView::from_record(provided, MetadataForm::String).custom_cost);
+}
+
+#[test]
+fn what_few_sources_tell_is_there_where_it_is_told() {
+    let all = r#"{"authentication":false,"wholesale":true,"dlp_action":"FLAG","feedback":-1,"score":99.50,
+        "prompt_id":"p-1","prompt_version_id":"v-2"}"#;
+    let shown = |attributes| {
+        let text = json(&EntryView::from_record(LogEntry { attributes, ..record() }, MetadataForm::String));
+        text.split_once(r#""total_tokens":369}"#).unwrap().1.to_owned()
+    };
+    assert_eq!(
+        shown(serde_json::from_str(all).unwrap()),
+        r#","feedback":-1,"score":99.5,"authentication":false,"wholesale":true,"dlp_action":"FLAG","#
+            .to_owned()
+            + r#""prompts":{"prompt_id":"p-1","version_id":"v-2"}}"#
+    );
+    let version = Attributes { prompt_version_id: Some("v-2".to_owned()), ..Attributes::default() };
+    assert_eq!(shown(version), r#","prompts":{"version_id":"v-2"}}"#);
 }
 
 #[test]

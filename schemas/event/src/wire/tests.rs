@@ -120,6 +120,12 @@ fn the_schema_and_the_type_have_the_same_fields() {
     let published: Vec<_> =
         schema["properties"]["quota_ratios"]["properties"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(published, ratios);
+    let attributes = serde_json::to_value(Attributes::default()).unwrap();
+    let mut attributes: Vec<_> = attributes.as_object().unwrap().keys().cloned().collect();
+    attributes.sort();
+    let published: Vec<_> =
+        schema["properties"]["attributes"]["properties"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(published, attributes);
     let buckets: Vec<_> =
         schema["properties"]["tokens"]["properties"].as_object().unwrap().keys().cloned().collect();
     let mut known: Vec<_> = TokenBucket::ALL

@@ -160,6 +160,23 @@ fn what_cannot_be_told_apart_is_refused() {
 }
 
 #[test]
+fn the_keys_of_rare_facts_are_fields_like_all_others() {
+    let json = |key: &str, operator: &str, value: &str| {
+        format!(r#"filters=[{{"key":"{key}","operator":"{operator}","value":[{value}]}}]"#)
+    };
+    check(&json("feedback", "eq", "-1"), "feedback = -1");
+    check(&json("feedback", "eq", "null"), "not feedback exists");
+    check(&json("feedback", "neq", "1, null"), "not (feedback = 1 or not feedback exists)");
+    check("filters.key=feedback&filters.operator=neq&filters.value=", "feedback exists");
+    check(&json("authentication", "eq", "true"), "authentication = true");
+    check(&json("wholesale", "neq", "true"), "wholesale = false");
+    check(&json("compatibilityMode", "eq", "false"), "compatibility_mode = false");
+    check(&json("dlp_action", "eq", r#""FLAG", "BLOCK""#), r#"dlp_action in ("FLAG", "BLOCK")"#);
+    check(&json("prompts.prompt_id", "contains", r#""p""#), r#"prompt_id contains "p""#);
+    check(&json("prompts.version_id", "neq", r#""v""#), r#"prompt_version_id != "v""#);
+}
+
+#[test]
 fn mistakes_in_json_are_said_as_the_service_says_them() {
     let place = |rest: &str| format!(r#"["query","filters",{rest}]"#);
     refused(

@@ -57,6 +57,9 @@ fn simple_conditions_are_all_required() {
         "success = true and cached = false and model = \"gpt-4o mini\" and provider = \"\" \
          and created_at >= \"2024-09-30T09:00:00Z\"",
     );
+    check("feedback=1", "feedback = 1");
+    check("feedback=-1", "feedback = -1");
+    check("feedback=0", "feedback = 0 or not feedback exists");
     check("min_cost=0.01&max_cost=1e-1", "cost >= 0.01 and cost <= 0.1");
     check(
         "min_duration=5&max_tokens_in=1&min_tokens_out=0&max_total_tokens=7.0",
@@ -100,7 +103,7 @@ fn dates_are_read_as_every_sdk_sends_them() {
 
 #[test]
 fn what_cannot_be_honoured_yet_is_refused_by_name() {
-    refused("feedback=1", "feedback", "Parameter 'feedback' is not supported yet");
+    refused("feedback=2", "feedback", "Invalid enum value. Expected '-1' | '0' | '1'");
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn a_repeat_is_refused_and_not_guessed_at() {
 
 #[test]
 fn every_problem_is_told_at_once() {
-    let issues = ListQuery::parse("page=0&per_page=51&feedback=1&page=2&filters.key=a").unwrap_err();
+    let issues = ListQuery::parse("page=0&per_page=51&feedback=true&page=2&filters.key=a").unwrap_err();
     let places: Vec<_> = issues.iter().map(|issue| issue.path[1].clone()).collect();
     assert_eq!(places, ["page", "per_page", "feedback", "page", "filters"].map(Step::from));
     let issues = ListQuery::parse("model=%ff").unwrap_err();
