@@ -23,14 +23,15 @@ const STAGES: [(&str, &[&str]); 3] = [
     ("query-api/src/", &["api", "auth", "sql", "store", "view"]),
 ];
 
-/// Where SQL may be written. The embedded ClickHouse reads it, the demonstration shows a line of it to its reader, and
-/// tests look at what is stored.
-const SQL_HOMES: [&str; 13] = [
+/// Where SQL may be written. The embedded ClickHouse reads it, the demonstration shows a line of it to its reader, an import asks
+/// a database of its own, and tests look at what is stored.
+const SQL_HOMES: [&str; 14] = [
     "aggregator/src/consume/history.rs",
     "aggregator/src/publish/",
     "deploy/clickhouse-embedded/",
     "deploy/local/src/demo/run.rs",
     "ingest/src/dead_letters/",
+    "ingest/src/import/sqlite.rs",
     "ingest/src/migrate",
     "ingest/src/reconcile/",
     "ingest/src/reprice/",

@@ -14,6 +14,7 @@ use weir_store::migrations::Topology;
 
 use crate::config::{IngestConfig, KEYS};
 use crate::dead_letters;
+use crate::import;
 use crate::migrate::migrate;
 use crate::prices::{self, PricesTask};
 use crate::reprice;
@@ -33,6 +34,7 @@ enum Task {
     Prices(PricesTask),
     Reprice(Box<reprice::Task>),
     DeadLetters(Box<dead_letters::Task>),
+    Import(Box<import::Task>),
 }
 
 impl Settings {
@@ -62,6 +64,10 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
             let done = task.run(&mut std::io::stdout()).await;
             Ok(done.unwrap_or_else(|error| tell(&error)))
         }
+        Task::Import(task) => {
+            let done = task.run(&mut std::io::stdout()).await;
+            Ok(done.unwrap_or_else(|error| tell(&error)))
+        }
     }
 }
 
@@ -78,6 +84,7 @@ fn command_line() -> CommandLine {
         .subcommand(prices::command())
         .subcommand(reprice::Request::command())
         .subcommand(dead_letters::command())
+        .subcommand(import::command())
 }
 
 impl Task {
@@ -91,6 +98,7 @@ impl Task {
             dead_letters::COMMAND => {
                 Ok(Self::DeadLetters(Box::new(dead_letters::Task::new(&matches, reader)?)))
             }
+            import::COMMAND => Ok(Self::Import(Box::new(import::Task::new(&matches, reader)?))),
             // Clap knows no other subcommand.
             _ => Ok(Self::Prices(PricesTask::new(&matches, reader)?)),
         }

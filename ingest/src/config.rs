@@ -248,7 +248,7 @@ fn read_private_keys(reader: &mut Reader) -> Result<PrivateKeys, Reported> {
     PrivateKeys::from_files(&paths).map_err(|error| reader.reject(NAME, chain(&error)))
 }
 
-fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
+pub(crate) fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
     let body_bytes_max: Result<ByteSize, _> = reader.get("ingest.body_bytes_max");
     let line_bytes_max: Result<ByteSize, _> = reader.get("ingest.line_bytes_max");
     let chunk_bytes_max: Result<ByteSize, _> = reader.get("ingest.chunk_bytes_max");
@@ -278,7 +278,7 @@ fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
     })
 }
 
-fn read_group(reader: &mut Reader) -> Result<GroupLimits, Reported> {
+pub(crate) fn read_group(reader: &mut Reader) -> Result<GroupLimits, Reported> {
     /// Enough for every push to have its chunks waiting.
     const WAITING_MAX: usize = 16;
     let events_max = reader.get_in("ingest.write_events_max", 1_usize..=1_000_000);

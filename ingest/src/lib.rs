@@ -14,6 +14,7 @@ pub mod consume;
 mod dead_letters;
 pub mod decode;
 mod glob;
+mod import;
 mod in_flight;
 mod metrics;
 pub mod migrate;

@@ -8,6 +8,7 @@ mod alerts;
 mod dead_letters;
 mod filter;
 mod forms;
+mod import;
 mod intake;
 mod kafka;
 mod kill;

@@ -76,6 +76,31 @@ impl Chunk {
         self.end(draft, position, attributes);
     }
 
+    /// Whether it has no record.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Whether it is not full yet.
+    #[must_use]
+    pub const fn has_room(&self, limits: &ChunkLimits) -> bool {
+        self.lines.len() < limits.lines_max && self.bytes.len() < limits.bytes_max
+    }
+
+    /// The position of its last record.
+    #[must_use]
+    pub fn last_position(&self) -> Option<u64> {
+        self.lines.last().map(|line| line.position)
+    }
+
+    /// The same without the records before `first`; `None` where there is no other.
+    #[must_use]
+    pub fn from_position(mut self, first: u64) -> Option<Self> {
+        self.lines.retain(|line| line.position >= first);
+        (!self.is_empty()).then_some(self)
+    }
+
     /// Bytes of its records.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
@@ -88,7 +113,7 @@ impl Chunk {
         mut add: impl FnMut(&mut Self) -> io::Result<bool>,
     ) -> io::Result<Option<Self>> {
         let mut chunk = Self::default();
-        while chunk.lines.len() < limits.lines_max && chunk.bytes.len() < limits.bytes_max {
+        while chunk.has_room(limits) {
             if !add(&mut chunk)? {
                 break;
             }

@@ -80,11 +80,11 @@ impl Encoding {
     }
 
     /// A reader of what is compressed in `raw`, which begins with `start`.
-    pub(super) fn reader<R: Read + 'static>(
+    pub(super) fn reader<R: Read + Send + 'static>(
         self,
         start: &[u8],
         raw: BufReader<R>,
-    ) -> io::Result<Box<dyn Read>> {
+    ) -> io::Result<Box<dyn Read + Send>> {
         Ok(match self {
             Self::Identity => Box::new(raw),
             _ if start.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -100,6 +100,14 @@ impl Encoding {
             }
         })
     }
+}
+
+/// A reader of `raw`, which begins with `start` and may be compressed.
+pub(crate) fn decompressed(
+    start: &[u8],
+    raw: impl Read + Send + 'static,
+) -> io::Result<Box<dyn Read + Send>> {
+    Encoding::of_start(start).reader(start, BufReader::new(raw))
 }
 
 /// Whether a deflate stream begins as zlib's do (RFC 1950 section 2.2). A bare one never does: it would begin with a

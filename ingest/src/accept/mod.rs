@@ -23,6 +23,7 @@ mod senders_file;
 
 pub use body::BodyError;
 pub use chunk::{Chunk, ChunkLimits};
+pub(crate) use encoding::decompressed;
 pub use framing::{Framing, RecordReader};
 pub use lines::LineReader;
 pub use push::{PushError, PushLimits, Pushes, Tally};

@@ -65,16 +65,16 @@ pub(super) fn of_new_api_log(log: NewApiLog, arrival: &Arrival<'_>) -> UsageEven
         if counted.is_some() { Flags::default() } else { [Flag::ImpossibleUsage].into_iter().collect() };
     let other = other.unwrap_or_default();
     let units = units(&other);
-    let duration_ms = log
-        .use_time_s
-        .and_then(|seconds| seconds.checked_mul(1_000))
-        .filter(|millis| kind.is_call() && *millis <= CALL_MAX_MS);
-    let started_at = before(log.ended_at, duration_ms);
+    let took_ms =
+        log.use_time_s.and_then(|seconds| seconds.checked_mul(1_000)).filter(|millis| *millis <= CALL_MAX_MS);
+    // It is in the id, so what kind of row it is must not matter: two readers may number the kinds in two ways.
+    let started_at = before(log.ended_at, took_ms);
+    let duration_ms = took_ms.filter(|_| kind.is_call());
     let path = taken(other.request_path);
     let route = path.map_or_else(Route::default, |path| Route::of_call("", &path));
     let success = kind != EventKind::Error;
     UsageEvent {
-        id: event_id(&log, before(log.ended_at, duration_ms), arrival),
+        id: event_id(&log, started_at, arrival),
         scope: arrival.scope.clone(),
         source: arrival.source,
         dialect: Dialect::NewApiLog,
