@@ -5,17 +5,25 @@ use std::time::Duration;
 
 use weir_service::auth::BearerTokens;
 use weir_service::config::{
-    Binary, ClickHouseConfig, CommandLine, ConfigErrors, InvalidValue, Key, LoadError, LogConfig, NatsConfig,
-    Reader, Value,
+    Binary, ClickHouseConfig, CommandLine, ConfigErrors, InvalidValue, Key, LogConfig, NatsConfig, Reader,
+    Value,
 };
 
+use crate::auth::Currency;
 use crate::view::MetadataForm;
 
 const KEYS: &[Key] = &[
     Key::new("query_api.listen", "where the APIs are served").default("127.0.0.1:8788"),
     Key::new("query_api.ops_listen", "where probes and scrapes are answered").default("127.0.0.1:9093"),
-    Key::new("query_api.tokens", "who may ask: [label:]token or [label:]sha256:<hex>, with commas between them")
-        .secret(),
+    Key::new(
+        "query_api.tokens",
+        "who may do everything: [label:]token or [label:]sha256:<hex>, with commas between them",
+    )
+    .secret(),
+    Key::new("query_api.token_refresh", "how often the tokens of `query-api tokens` are read, and so how soon one is revoked")
+        .default("2s"),
+    Key::new("query_api.token_grace", "how long those that are known go on working while they cannot be read")
+        .default("5m"),
     Key::new("query_api.request_timeout", "the longest that a request may take").default("30s"),
     Key::new("query_api.live_timeout", "the longest to wait for an aggregator").default("2s"),
     Key::new("query_api.drain_timeout", "time between the soft and the hard stop").default("20s"),
@@ -33,8 +41,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where probes and scrapes are answered.
     pub ops_listen: SocketAddr,
-    /// Who may ask.
+    /// Who may do everything.
     pub tokens: BearerTokens,
+    /// How current the tokens are that ClickHouse has.
+    pub tokens_currency: Currency,
     /// The longest that a request may take.
     pub request_timeout: Duration,
     /// The longest to wait for an aggregator.
@@ -52,16 +62,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the arguments and the environment of this process, and the file that they name.
-    pub fn from_process() -> Result<Self, LoadError> {
-        Ok(Self::from_reader(command_line().read_process()?.reader)?)
-    }
-
-    fn from_reader(mut reader: Reader) -> Result<Self, ConfigErrors> {
+    /// Reads what serving needs.
+    pub(crate) fn from_reader(mut reader: Reader) -> Result<Self, ConfigErrors> {
         let listen = reader.get("query_api.listen");
         let ops_listen = reader.get("query_api.ops_listen");
-        let tokens = reader.bearer_tokens("query_api.tokens");
+        let tokens = reader.optional_bearer_tokens("query_api.tokens");
         let second = Duration::from_secs(1);
+        let refresh = reader.get_in("query_api.token_refresh", second / 5..=3_600 * second);
+        let grace = reader.get_in("query_api.token_grace", second..=86_400 * second);
         let request_timeout = reader.get_in("query_api.request_timeout", second..=600 * second);
         let live_timeout = reader.get_in("query_api.live_timeout", second / 100..=60 * second);
         let drain_timeout = reader.get("query_api.drain_timeout");
@@ -72,6 +80,7 @@ impl Config {
                 listen: listen?,
                 ops_listen: ops_listen?,
                 tokens: tokens?,
+                tokens_currency: Currency { refresh: refresh?, grace: grace? },
                 request_timeout: request_timeout?,
                 live_timeout: live_timeout?,
                 drain_timeout: drain_timeout?,
@@ -84,6 +93,12 @@ impl Config {
             reader.require(apart, "query_api.ops_listen", "is the same as query_api.listen")?;
             let in_time = config.live_timeout <= config.request_timeout;
             reader.require(in_time, "query_api.live_timeout", "is more than query_api.request_timeout")?;
+            let Currency { refresh, grace } = config.tokens_currency;
+            reader.require(
+                refresh < grace,
+                "query_api.token_grace",
+                "is not more than query_api.token_refresh",
+            )?;
             Ok(config)
         })
     }
@@ -102,7 +117,7 @@ impl Value for MetadataForm {
     }
 }
 
-fn command_line() -> CommandLine {
+pub(crate) fn command_line() -> CommandLine {
     CommandLine::new(Binary::QueryApi, KEYS, "serves logs and statistics over HTTP")
 }
 
@@ -122,7 +137,8 @@ mod tests {
     const TOKENS: (&str, &str) = ("WEIR_QUERY_API_TOKENS", "grafana:t1,t2");
 
     #[test]
-    fn tokens_are_all_that_has_to_be_given() {
+    fn nothing_has_to_be_given() {
+        assert!(read(&[], &[]).unwrap().tokens.is_empty());
         let config = read(&[], &[TOKENS]).unwrap();
         assert_eq!((config.listen.port(), config.ops_listen.port()), (8788, 9093));
         assert_eq!((config.tokens.len(), config.metadata_form), (2, MetadataForm::String));
@@ -140,8 +156,6 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
         assert!(!error.contains("se cret"), "{error}");
-        let error = read(&[], &[]).unwrap_err();
-        assert!(error.contains("query_api.tokens (not set): has no token"), "{error}");
     }
 
     #[test]
@@ -150,5 +164,7 @@ mod tests {
         assert!(error.contains("query_api.ops_listen"), "{error}");
         let error = read(&["--query-api-live-timeout", "40s"], &[TOKENS]).unwrap_err();
         assert!(error.contains("query_api.live_timeout"), "{error}");
+        let error = read(&["--query-api-token-grace", "2s"], &[TOKENS]).unwrap_err();
+        assert!(error.contains("query_api.token_grace"), "{error}");
     }
 }

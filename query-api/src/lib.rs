@@ -4,7 +4,7 @@
 //! they may, `weir_filter` is what is asked for as types, `sql` turns that into statements, `store` gets the answers and `view`
 //! shows them. `api` then puts them into the dialect's envelope. A dialect's quirks stay in its folder.
 //!
-//! This crate reads and never writes. It answers no question with less than was asked: a parameter that is not
+//! It answers no question with less than was asked: a parameter that is not
 //! understood is an error, never "no filter".
 
 use std::hash::{BuildHasher, RandomState};
@@ -12,6 +12,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use weir_service::clock::SharedClock;
 use weir_service::http::{self, BindError, Listener};
 use weir_service::lifecycle::Lifecycle;
 use weir_service::metrics::Metrics;
@@ -19,18 +20,22 @@ use weir_service::ops;
 use weir_service::readiness::Readiness;
 
 use crate::api::{App, Observer};
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Directory};
 use crate::config::Config;
 use crate::metrics::QueryMetrics;
-use crate::store::{Aggregators, Ingests, LogStore};
+use crate::store::{Aggregators, Ingests, LogStore, TokenTable};
 
 pub mod api;
 pub mod auth;
+mod command;
 pub mod config;
 pub mod metrics;
 pub mod sql;
 pub mod store;
+mod tokens;
 pub mod view;
+
+pub use command::{Settings, run};
 
 /// The process cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -46,18 +51,20 @@ pub enum StartError {
     Nats(#[from] async_nats::ConnectError),
 }
 
-/// Runs until the process is told to stop.
-pub async fn run(config: Config) -> Result<ExitCode, StartError> {
+/// Serves until the process is told to stop.
+async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartError> {
     let lifecycle = Lifecycle::new(config.drain_timeout).map_err(StartError::Signals)?;
     let shutdown = lifecycle.shutdown();
     let listener = Listener::bind(config.listen).await?;
     let ops_listener = Listener::bind(config.ops_listen).await?;
     let store = LogStore::new(&config.clickhouse, config.request_timeout);
     let aggregators = Aggregators::connect(&config.nats, config.live_timeout).await?;
+    let (directory, keeper) = Directory::new(config.tokens_currency, clock);
+    let tokens = TokenTable::new(&config.clickhouse);
     let readiness = Readiness::new(shutdown.soft_stop().clone());
     let mut metrics = Metrics::new("query-api", env!("CARGO_PKG_VERSION"));
     let app = Arc::new(App {
-        authenticator: Authenticator::new(config.tokens),
+        authenticator: Authenticator::new(config.tokens, directory),
         store: store.clone(),
         ingests: Ingests::new(aggregators.client(), config.live_timeout),
         aggregators: aggregators.clone(),
@@ -66,6 +73,8 @@ pub async fn run(config: Config) -> Result<ExitCode, StartError> {
         metadata_form: config.metadata_form,
         request_timeout: config.request_timeout,
     });
+    let reading = keeper.keep(async move || tokens.good().await, shutdown.clone());
+    lifecycle.spawn_background("tokens", reading);
     ops::spawn(&lifecycle, ops_listener, metrics, readiness.clone());
     lifecycle.spawn_background("probe", store::watch(store, aggregators, readiness, shutdown));
     http::spawn(&lifecycle, "http", listener, api::routes(&app));

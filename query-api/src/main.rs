@@ -2,25 +2,20 @@
 
 use std::process::ExitCode;
 
-use weir_query_api::config::Config;
+use weir_query_api::Settings;
 use weir_service::telemetry;
 
-fn main() -> ExitCode {
-    let config = match Config::from_process() {
-        Ok(config) => config,
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings = match Settings::from_process() {
+        Ok(settings) => settings,
         Err(error) => return error.report(),
     };
-    match run(config) {
+    match weir_query_api::run(settings).await {
         Ok(code) => code,
         Err(error) => {
             tracing::error!(error = telemetry::chain(&*error), "cannot start");
             ExitCode::FAILURE
         }
     }
-}
-
-#[tokio::main]
-async fn run(config: Config) -> Result<ExitCode, weir_service::lifecycle::TaskError> {
-    telemetry::init(&config.log)?;
-    Ok(weir_query_api::run(config).await?)
 }

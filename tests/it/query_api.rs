@@ -3,6 +3,7 @@
 
 mod rows;
 mod sdk;
+mod tokens;
 mod world;
 
 use std::time::Duration;

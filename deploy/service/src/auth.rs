@@ -57,10 +57,14 @@ pub struct Caller<'a> {
     pub label: &'a str,
 }
 
+/// The SHA-256 of a token. Two are compared in constant time.
+#[derive(Clone, Copy)]
+pub struct TokenDigest([u8; 32]);
+
 #[derive(Clone)]
 struct Token {
     label: String,
-    digest: [u8; 32],
+    digest: TokenDigest,
 }
 
 impl BearerTokens {
@@ -115,11 +119,11 @@ impl BearerTokens {
     /// Finds a bare token. Takes the same time whichever entry matches, and when none does.
     #[must_use]
     pub fn caller_of(&self, token: &str) -> Option<Caller<'_>> {
-        let digest = digest_of(token);
+        let digest = TokenDigest::of(token);
         let mut found = Choice::from(0);
         let mut found_index = 0_u64;
         for (index, known) in (0_u64..).zip(&self.tokens) {
-            let same = known.digest.ct_eq(&digest);
+            let same = known.digest.0.ct_eq(&digest.0);
             found_index.conditional_assign(&index, same);
             found |= same;
         }
@@ -145,6 +149,48 @@ pub fn bearer_token(authorization: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && check_characters(token).is_ok()).then_some(token)
 }
 
+impl TokenDigest {
+    /// That of `token`.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Reads 64 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Result<Self, TokenError> {
+        let mut digest = [0; 32];
+        hex::decode_to_slice(text, &mut digest).map_err(|_| TokenError::Digest)?;
+        Ok(Self(digest))
+    }
+
+    /// 64 hexadecimal digits.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        hex::encode(self.0)
+    }
+
+    /// The first 64 bits: what may be looked up by in a table, because nobody can choose a token by its digest. What is
+    /// found so is still to be compared.
+    #[must_use]
+    pub fn beginning(self) -> u64 {
+        u64::from_be_bytes(*self.0.first_chunk().expect("32 bytes begin with 8"))
+    }
+}
+
+impl PartialEq for TokenDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for TokenDigest {}
+
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<digest>")
+    }
+}
+
 impl Token {
     fn from_entry(entry: &str, index: usize) -> Result<Self, TokenError> {
         // A bearer token has no ':', so the first one ends a label or the word sha256.
@@ -157,12 +203,12 @@ impl Token {
         }
         check_label(&label)?;
         check_characters(value)?;
-        Ok(Self { label, digest: digest_of(value) })
+        Ok(Self { label, digest: TokenDigest::of(value) })
     }
 
     fn of_digest(label: &str, sha256: &str) -> Result<Self, TokenError> {
         check_label(label)?;
-        let digest = digest_from_hex(sha256).ok_or(TokenError::Digest)?;
+        let digest = TokenDigest::from_hex(sha256)?;
         Ok(Self { label: label.to_owned(), digest })
     }
 }
@@ -178,16 +224,6 @@ fn check_characters(token: &str) -> Result<(), TokenError> {
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
     if token.chars().all(allowed) { Ok(()) } else { Err(TokenError::Character) }
-}
-
-fn digest_of(token: &str) -> [u8; 32] {
-    Sha256::digest(token.as_bytes()).into()
-}
-
-fn digest_from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    hex::decode_to_slice(text, &mut digest).ok()?;
-    Some(digest)
 }
 
 #[cfg(test)]

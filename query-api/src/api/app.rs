@@ -96,7 +96,7 @@ impl Call {
     {
         let Self { app, query, headers } = self;
         let admitted = async {
-            let principal = app.authenticator.authenticate(&headers)?;
+            let principal = app.authenticator.authenticate(&headers).await?;
             Span::current().record("caller", principal.label());
             work(Admitted { app: app.clone(), query, principal }).await
         };

@@ -11,11 +11,13 @@ use warp::http::{Response, StatusCode};
 use warp::hyper::body::Bytes;
 use warp::test::request;
 use weir_service::auth::BearerTokens;
+use weir_service::clock::SystemClock;
 use weir_service::config::{ClickHouseConfig, NatsConfig};
+use weir_service::lifecycle::Shutdown;
 use weir_service::metrics::Metrics;
 
 use super::*;
-use crate::auth::Authenticator;
+use crate::auth::{Access, Authenticator, Currency, Directory, KnownToken, NewToken, Principal, Reach};
 use crate::metrics::QueryMetrics;
 use crate::store::{Aggregators, Ingests, LogStore};
 use crate::view::MetadataForm;
@@ -44,7 +46,7 @@ impl Fixture {
         let mut metrics = Metrics::new("query-api", "0.0.0");
         let aggregators = Aggregators::connect(&nats, Duration::from_millis(50)).await.unwrap();
         let app = App {
-            authenticator: Authenticator::new(BearerTokens::from_entries(["right"]).unwrap()),
+            authenticator: Authenticator::new(BearerTokens::from_entries(["right"]).unwrap(), directory()),
             store: LogStore::new(&clickhouse, Duration::from_secs(1)),
             ingests: Ingests::new(aggregators.client(), Duration::from_millis(50)),
             aggregators,
@@ -67,6 +69,25 @@ impl Fixture {
     async fn get(&self, path: &str) -> Response<Bytes> {
         self.send("GET", path, Some("right")).await
     }
+}
+
+/// The token of somebody who may read one gateway.
+fn reader() -> NewToken {
+    NewToken::from_random([7; 32])
+}
+
+/// It knows [`reader`].
+fn directory() -> Directory {
+    let currency = Currency { refresh: Duration::from_secs(1), grace: Duration::from_mins(1) };
+    let (directory, keeper) = Directory::new(currency, SystemClock::shared());
+    let read = async || {
+        let reach = Reach::from_texts(["acc/gw"]).unwrap();
+        let principal = Principal::new("reader", Access::Read, reach);
+        let digest = reader().digest();
+        Ok::<_, &str>(vec![KnownToken { digest, email: None, expires_at_ms: None, principal }])
+    };
+    tokio::spawn(keeper.keep(read, Shutdown::new()));
+    directory
 }
 
 fn text(response: &Response<Bytes>) -> &str {
@@ -110,6 +131,30 @@ async fn nobody_gets_in_without_a_token_and_no_service_is_asked() {
     let response = fixture.send("GET", "/v1/live?account_id=acc&gateway_id=gw", None).await;
     assert_eq!(response.status(), 401);
     assert_eq!(text(&response), r#"{"error":{"code":"unauthenticated","message":"who are you?"}}"#);
+}
+
+#[tokio::test]
+async fn who_may_not_ask_is_told_that_and_nothing_else() {
+    const FORBIDDEN: &str = r#"{"error":{"code":"forbidden","message":"you may not do this"}}"#;
+    let fixture = Fixture::new(nobody().await).await;
+    let reader = reader();
+    let get = async |path: &str| fixture.send("GET", path, Some(reader.expose())).await;
+    for path in operations() {
+        // What is theirs is asked for, and there is no ClickHouse.
+        assert_eq!(get(&path).await.status(), 503, "{path}");
+        for other in [path.replace("/gw/", "/other/"), path.replace("/acc/", "/other/")] {
+            for query in ["", "?per_page=51"] {
+                let response = get(&format!("{other}{query}")).await;
+                assert_eq!((response.status().as_u16(), text(&response)), (403, UNAUTHENTICATED), "{other}");
+                assert!(!response.headers().contains_key("www-authenticate"));
+            }
+        }
+    }
+    let day = "from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z";
+    for path in ["/v1/live?account_id=acc&gateway_id=other", &format!("/v1/ledger?account_id=acc&{day}")] {
+        let response = get(path).await;
+        assert_eq!((response.status().as_u16(), text(&response)), (403, FORBIDDEN), "{path}");
+    }
 }
 
 #[tokio::test]

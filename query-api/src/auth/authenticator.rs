@@ -1,64 +1,36 @@
-//! `Authorization: Bearer <token>`.
+//! From the headers of a request to who sent it.
 
 use warp::http::HeaderMap;
-use warp::http::header::AUTHORIZATION;
-pub use weir_service::auth::AuthError;
 use weir_service::auth::BearerTokens;
 
+use super::credential::{AuthError, Credential};
+use super::directory::Directory;
 use super::principal::Principal;
 
-/// Knows the configured tokens. Their holders may do everything.
+/// Knows everyone who may ask: the holders of the configured tokens, who may do everything, and those of the tokens in the
+/// directory.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
-    tokens: BearerTokens,
+    operators: BearerTokens,
+    directory: Directory,
 }
 
 impl Authenticator {
-    /// Lets the holders of `tokens` in, and nobody else.
+    /// Lets these in, and nobody else.
     #[must_use]
-    pub fn new(tokens: BearerTokens) -> Self {
-        Self { tokens }
+    pub const fn new(operators: BearerTokens, directory: Directory) -> Self {
+        Self { operators, directory }
     }
 
-    /// Finds out who sent `headers`. Two `Authorization` headers are refused: which of them counts would be a matter
-    /// of chance, and another one for a proxy in between.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
-        let mut all = headers.get_all(AUTHORIZATION).iter();
-        let header = match (all.next(), all.next()) {
-            (None, _) => None,
-            (Some(header), None) => Some(header.to_str().map_err(|_| AuthError::Malformed)?),
-            (Some(_), Some(_)) => return Err(AuthError::Malformed),
-        };
-        let caller = self.tokens.authenticate(header)?;
-        Ok(Principal::operator(caller.label))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(headers: &[&[u8]], expected: Result<&str, AuthError>) {
-        let authenticator = Authenticator::new(BearerTokens::from_entries(["grafana:right"]).unwrap());
-        let mut map = HeaderMap::new();
-        for value in headers {
-            map.append(AUTHORIZATION, warp::http::HeaderValue::from_bytes(value).unwrap());
+    /// Finds out who sent `headers`. May wait until the directory has been read anew, since a token that is not known may be
+    /// new.
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, AuthError> {
+        let sent = Credential::from_headers(headers)?;
+        if let Credential::Bearer { token } = sent
+            && let Some(caller) = self.operators.caller_of(token)
+        {
+            return Ok(Principal::operator(caller.label));
         }
-        let found = authenticator.authenticate(&map);
-        assert_eq!(
-            found.as_ref().map(Principal::label),
-            expected.as_ref().map(|label| *label),
-            "{headers:?}"
-        );
-    }
-
-    #[test]
-    fn one_right_token_is_let_in() {
-        check(&[b"Bearer right"], Ok("grafana"));
-        check(&[], Err(AuthError::Missing));
-        check(&[b"Bearer wrong"], Err(AuthError::Unknown));
-        check(&[b"Bearer \xff"], Err(AuthError::Malformed));
-        check(&[b"Bearer right", b"Bearer wrong"], Err(AuthError::Malformed));
-        check(&[b"Bearer right", b"Bearer right"], Err(AuthError::Malformed));
+        self.directory.find(sent).await
     }
 }

@@ -1,5 +1,8 @@
 //! Someone who is known, with what they may do.
 
+use std::fmt;
+use std::str::FromStr;
+
 use weir_event::{AccountId, Scope};
 
 use super::place::{Forbidden, Place, Readable, Writable};
@@ -40,6 +43,23 @@ pub enum Tenants {
     Gateway(Scope),
 }
 
+/// A text does not say what may be done, or where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAGrant {
+    /// Not the name of an [`Access`].
+    #[error("a permission is read or write")]
+    Access,
+    /// Not [`Tenants`].
+    #[error("not an account, nor an account and a gateway with '/' between")]
+    Tenants,
+    /// A list without anything in it.
+    #[error("there is none")]
+    Empty,
+}
+
+/// What stands for everyone in a list of tenants.
+const ALL: &str = "*";
+
 impl Principal {
     /// `label` is fit for logs.
     #[must_use]
@@ -71,7 +91,75 @@ impl Principal {
     }
 }
 
+impl Access {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Read, Self::Write];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+
+    /// What a list of names allows together.
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, NotAGrant> {
+        let each: Vec<Self> = names.into_iter().map(str::parse).collect::<Result<_, _>>()?;
+        each.into_iter().max().ok_or(NotAGrant::Empty)
+    }
+}
+
+impl FromStr for Access {
+    type Err = NotAGrant;
+
+    fn from_str(name: &str) -> Result<Self, NotAGrant> {
+        Self::ALL.into_iter().find(|access| access.as_str() == name).ok_or(NotAGrant::Access)
+    }
+}
+
+impl FromStr for Tenants {
+    type Err = NotAGrant;
+
+    fn from_str(text: &str) -> Result<Self, NotAGrant> {
+        let parsed = match text.split_once('/') {
+            Some((account_id, gateway_id)) => Scope::parse(account_id, gateway_id).map(Self::Gateway),
+            None => text.parse().map(Self::Account),
+        };
+        parsed.map_err(|_| NotAGrant::Tenants)
+    }
+}
+
+impl fmt::Display for Tenants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(account_id) => account_id.fmt(f),
+            Self::Gateway(Scope { account_id, gateway_id }) => write!(f, "{account_id}/{gateway_id}"),
+        }
+    }
+}
+
 impl Reach {
+    /// Reads what [`Self::to_texts`] gives.
+    pub fn from_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, NotAGrant> {
+        let texts: Vec<_> = texts.into_iter().collect();
+        match texts.as_slice() {
+            [] => Err(NotAGrant::Empty),
+            [ALL] => Ok(Self::All),
+            parts => parts.iter().map(|part| part.parse()).collect::<Result<_, _>>().map(Self::Only),
+        }
+    }
+
+    /// A list: `*`, or accounts and `account/gateway`.
+    #[must_use]
+    pub fn to_texts(&self) -> Vec<String> {
+        match self {
+            Self::All => vec![ALL.to_owned()],
+            Self::Only(parts) => parts.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     fn has(&self, place: &impl Place) -> bool {
         match self {
             Self::All => true,
@@ -119,6 +207,31 @@ mod tests {
             &reader(vec![gateway("acme", "chat"), gateway("acme", "other")]),
             [true, true, false, false, false],
         );
+    }
+
+    #[test]
+    fn a_grant_is_read_from_a_table_or_not_at_all() {
+        let check = |texts: &[&str], expected: Option<usize>| {
+            let reach = Reach::from_texts(texts.iter().copied());
+            let count = reach.as_ref().ok().map(|reach| match reach {
+                Reach::All => 0,
+                Reach::Only(parts) => parts.len(),
+            });
+            assert_eq!(count, expected, "{texts:?}");
+            if let Ok(reach) = reach {
+                assert_eq!(reach.to_texts(), texts);
+            }
+        };
+        check(&["*"], Some(0));
+        check(&["acme"], Some(1));
+        check(&["acme/chat", "other"], Some(2));
+        for bad in [&[][..], &["*", "acme"], &["acme/*"], &["acme/"], &[""], &["a b"], &["acme/chat/x"]] {
+            check(bad, None);
+        }
+        assert_eq!(Access::from_names(["read"]), Ok(Access::Read));
+        assert_eq!(Access::from_names(["write", "read"]), Ok(Access::Write));
+        assert_eq!(Access::from_names(["read", "admin"]), Err(NotAGrant::Access));
+        assert_eq!(Access::from_names([]), Err(NotAGrant::Empty));
     }
 
     #[test]

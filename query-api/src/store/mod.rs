@@ -10,6 +10,7 @@ mod ingests;
 mod log_store;
 mod probe;
 mod record;
+mod token_table;
 
 pub use aggregators::{Aggregators, LiveError};
 pub use error::StoreError;
@@ -17,3 +18,4 @@ pub use ingests::{InFlight, Ingests, OnItsWay};
 pub use log_store::LogStore;
 pub use probe::watch;
 pub use record::{BodyHeads, LedgerHour, LogEntry, LogSummary};
+pub use token_table::{TokenRow, TokenTable};

@@ -16,6 +16,7 @@ pub const ALL: &[Migration] = &[
     Migration { version: 4, name: "delivery", source: include_str!("../migrations/0004_delivery.sql") },
     Migration { version: 5, name: "filter", source: include_str!("../migrations/0005_filter.sql") },
     Migration { version: 6, name: "annotations", source: include_str!("../migrations/0006_annotations.sql") },
+    Migration { version: 7, name: "identity", source: include_str!("../migrations/0007_identity.sql") },
 ];
 
 /// The table that records what was applied. Created before anything else.

@@ -1,13 +1,17 @@
 //! The query API with a ClickHouse and a NATS of its own.
 
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use clickhouse::Client;
 use harness::create_tables;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
-use weir_local::{ClickHouse, Installation, Nats, Probe, Program, Service, free_address, random_secret};
+use weir_local::{
+    ClickHouse, Installation, Nats, Probe, Program, Service, Weir, free_address, random_secret,
+    service_variables,
+};
 use weir_store::{LogRow, PayloadRow};
 
 use super::rows::{ACCOUNT, GATEWAY};
@@ -95,6 +99,38 @@ impl World {
         let response = request.send().await.unwrap();
         let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
         Answer { status: response.status(), content_type, text: response.text().await.unwrap() }
+    }
+
+    /// Sends a request with these headers and no others of ours.
+    pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let method: Method = method.parse().unwrap();
+        let request = reqwest::Client::new().request(method, format!("{}{path}", self.url));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let response = request.send().await.unwrap();
+        let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+        Answer { status: response.status(), content_type, text: response.text().await.unwrap() }
+    }
+
+    /// Runs `query-api` with these arguments to its end.
+    pub(super) async fn command(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(Installation::detect().unwrap().binary("query-api").unwrap());
+        command.args(args).envs(service_variables(&self.clickhouse, &self.nats));
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
+    /// What it says when it succeeds.
+    pub(super) async fn succeeded(&self, args: &[&str]) -> String {
+        let Output { status, stdout, stderr } = self.command(args).await;
+        assert!(status.success(), "{args:?}: {}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
+    }
+
+    /// What ClickHouse answers to a statement.
+    pub(super) async fn sql(&self, statement: &str) -> String {
+        let ClickHouse { url, user, password, .. } = &self.clickhouse;
+        let request = reqwest::Client::new().post(format!("{url}/?database={}", Weir::DATABASE));
+        let request = request.basic_auth(user, Some(password)).body(statement.to_owned());
+        request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap()
     }
 
     /// The ids on a page.

@@ -68,17 +68,18 @@ impl Issue {
 impl DialectError for Error {
     fn blame(&self) -> Blame {
         match self {
+            Self::Unauthenticated(AuthError::Unavailable) | Self::TimedOut(_) => Blame::Surroundings,
             Self::Unauthenticated(_) | Self::Forbidden(_) | Self::Invalid(_) | Self::NotFound => {
                 Blame::Client
             }
             Self::Store(error) if error.is_retryable() => Blame::Surroundings,
             Self::Store(_) => Blame::Program,
-            Self::TimedOut(_) => Blame::Surroundings,
         }
     }
 
     fn into_response(self) -> Response {
         match &self {
+            Self::Unauthenticated(AuthError::Unavailable) => unavailable(),
             Self::Unauthenticated(_) => {
                 let issue = Issue::plain(AUTHENTICATION, "Authentication error");
                 let response = json(StatusCode::UNAUTHORIZED, &ErrorEnvelope::refused(issue));
@@ -96,10 +97,7 @@ impl DialectError for Error {
                 let issue = Issue::plain(FAILURE, "Internal Server Error");
                 json(StatusCode::INTERNAL_SERVER_ERROR, &ErrorEnvelope::refused(issue))
             }
-            Self::Store(_) | Self::TimedOut(_) => {
-                let issue = Issue::plain(FAILURE, "Service Unavailable");
-                with_retry_after(json(StatusCode::SERVICE_UNAVAILABLE, &ErrorEnvelope::refused(issue)))
-            }
+            Self::Store(_) | Self::TimedOut(_) => unavailable(),
         }
     }
 }
@@ -117,6 +115,11 @@ pub(in crate::api) fn refuse(unmatched: Unmatched) -> Response {
             with_header(response, ALLOW, "GET")
         }
     }
+}
+
+fn unavailable() -> Response {
+    let issue = Issue::plain(FAILURE, "Service Unavailable");
+    with_retry_after(json(StatusCode::SERVICE_UNAVAILABLE, &ErrorEnvelope::refused(issue)))
 }
 
 fn with_header(mut response: Response, name: HeaderName, value: &'static str) -> Response {

@@ -49,6 +49,7 @@ struct ErrorDetail {
 impl DialectError for Error {
     fn blame(&self) -> Blame {
         match self {
+            Self::Unauthenticated(AuthError::Unavailable) => Blame::Surroundings,
             Self::Unauthenticated(_) | Self::Forbidden(_) | Self::Invalid(_) => Blame::Client,
             Self::Live(LiveError::NoAggregator | LiveError::Unreachable(_)) | Self::TimedOut(_) => {
                 Blame::Surroundings
@@ -60,6 +61,7 @@ impl DialectError for Error {
 
     fn into_response(self) -> Response {
         match self {
+            Self::Unauthenticated(error @ AuthError::Unavailable) => unavailable(&error.to_string()),
             Self::Unauthenticated(_) => {
                 let mut response = body(StatusCode::UNAUTHORIZED, "unauthenticated", "who are you?");
                 response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
