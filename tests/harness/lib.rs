@@ -6,16 +6,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::missing_panics_doc, reason = "a harness tells of trouble by panicking")]
 
+mod client;
 mod disk;
-mod python;
 mod spool;
 mod system;
 mod tables;
 pub mod traffic;
 mod volume;
 
+pub use client::{Client, run_client};
 pub use disk::SmallDisk;
-pub use python::run_python;
 pub use spool::{jetstream, spooled};
 pub use system::{Answer, Folder, SecondIngest, System, eventually};
 pub use tables::create_tables;

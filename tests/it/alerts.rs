@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use harness::traffic::{now_ms, record};
-use harness::{System, eventually, run_python};
+use harness::{Client, System, eventually, run_client};
 use serde::Deserialize;
 
 use crate::kafka::World;
@@ -12,6 +12,8 @@ use crate::kafka::World;
 const LIMIT: Duration = Duration::from_mins(1);
 /// What is told only of topics.
 const KAFKA: &str = "weir_ingest_kafka_";
+/// Reads the alerts with a parser of `PromQL`.
+const RULES: Client = Client::Python { folder: "prometheus", script: "prometheus/rules.py" };
 
 /// A series that an alert looks at.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
@@ -44,7 +46,7 @@ fn has(labels: &str, (name, value): (&String, &Option<String>)) -> bool {
 fn selectors() -> Vec<Selector> {
     let path = format!("{}/../deploy/prometheus/weir.rules.yml", env!("CARGO_MANIFEST_DIR"));
     let rules = std::fs::read_to_string(path).unwrap();
-    let found = run_python("prometheus/rules.py", &rules);
+    let found = run_client(RULES, &rules);
     found.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

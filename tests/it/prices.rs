@@ -7,11 +7,13 @@ mod models;
 
 use std::fmt::Write;
 
-use harness::run_python;
+use harness::{Client, run_client};
 use weir_event::Usd;
 use weir_pricing::{PriceBook, price};
 
 use differences::{DIFFERENCES, Question};
+
+const GENAI_PRICES: Client = Client::Python { folder: "genai-prices", script: "genai-prices/price.py" };
 
 #[test]
 fn costs_are_those_of_genai_prices_to_the_last_digit() {
@@ -20,7 +22,7 @@ fn costs_are_those_of_genai_prices_to_the_last_digit() {
     let book = PriceBook::parse(&files).unwrap();
     let cases = cases::all(&models::all(&files));
     let input: Vec<String> = cases.iter().map(|case| case.to_json().to_string()).collect();
-    let answers = run_python("genai-prices/price.py", &input.join("\n"));
+    let answers = run_client(GENAI_PRICES, &input.join("\n"));
     let answers: Vec<&str> = answers.lines().collect();
     assert_eq!(answers.len(), cases.len());
     let mut seen = [0_usize; DIFFERENCES.len()];

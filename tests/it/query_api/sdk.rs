@@ -1,44 +1,130 @@
-//! Cloudflare's own Python SDK against the query API.
+//! Cloudflare's own SDKs against the query API: one table of calls, with what has to come of each, for all of them.
+//!
+//! The programs in `tests/conformance/cloudflare` only make the calls, as their users would, and say what came of them.
+//! curl goes without a program: it sends the form that Cloudflare documents.
 
-use harness::run_python;
-use serde_json::json;
-use weir_store::LogRow;
+mod case;
+mod curl;
+mod entries;
+mod filters;
+mod lists;
+mod rows;
 
-use super::rows::{ACCOUNT, GATEWAY, id_of, id_text, many_rows, payload_of, seed_row};
+use std::thread;
+
+use harness::{Client, run_client};
+use serde_json::{Value, json};
+
+use super::rows::{ACCOUNT, payload_of};
 use super::world::{TOKEN, World};
+use case::{Case, Habit};
+use lists::Lists;
+use rows::Row;
 
-#[tokio::test]
-async fn query_api_is_understood_by_cloudflares_python_sdk() {
-    let world = World::start().await;
-    let mut rows = many_rows();
-    let newest = seed_row().started_at + 1_000_000;
-    let row = LogRow {
-        id: id_of(newest, "sdk").bytes(),
-        started_at: newest,
-        created_at: newest + 6_587,
-        ..seed_row()
-    };
-    rows.push(row.clone());
-    let (request, response) =
-        (r#"{"messages":[{"role":"user","content":"hi"}]}"#, "data: {}\n\ndata: [DONE]\n\n");
-    world.insert_payloads(&[payload_of(&row, Some(request), Some(response))]).await;
-    world.insert_logs(&rows).await;
-    let mut ids: Vec<_> = rows.iter().map(|row| (row.created_at, id_text(row))).collect();
-    ids.sort();
-    let ids: Vec<_> = ids.into_iter().rev().map(|(_, id)| id).collect();
-    let task = json!({
-        "base_url": format!("{}/client/v4", world.url),
-        "api_token": TOKEN,
-        "account_id": ACCOUNT,
-        "gateway_id": GATEWAY,
-        "ids": ids,
-        "request": serde_json::from_str::<serde_json::Value>(request).unwrap(),
-        "response": response,
-    });
-    tokio::task::spawn_blocking(move || run("logs.py", &task.to_string())).await.unwrap();
+/// A client, and what it cannot help.
+struct Sdk {
+    /// The gateway that it works on, for it changes and deletes what is there.
+    gateway: &'static str,
+    /// None is curl.
+    client: Option<Client>,
+    habits: &'static [Habit],
 }
 
-/// Runs a script of `tests/conformance/cloudflare` with the task on its standard input.
-fn run(script: &str, task: &str) {
-    let _ = run_python(&format!("cloudflare/{script}"), task);
+const PYTHON: &str = "cloudflare/logs.py";
+const NODE: &str = "cloudflare/logs.cjs";
+
+const SDKS: [Sdk; 6] = [
+    Sdk {
+        gateway: "python-5",
+        client: Some(Client::Python { folder: "cloudflare/python-5", script: PYTHON }),
+        habits: &[Habit::DropsNull, Habit::DropsEmpty, Habit::GroupsColumns],
+    },
+    Sdk {
+        gateway: "python-4",
+        client: Some(Client::Python { folder: "cloudflare/python-4", script: PYTHON }),
+        habits: &[Habit::DropsNull, Habit::DropsEmpty, Habit::GroupsColumns],
+    },
+    Sdk {
+        gateway: "node-7",
+        client: Some(Client::Node { folder: "cloudflare/node-7", script: NODE }),
+        habits: &[],
+    },
+    Sdk {
+        gateway: "node-5",
+        client: Some(Client::Node { folder: "cloudflare/node-5", script: NODE }),
+        habits: &[],
+    },
+    Sdk {
+        gateway: "go-6",
+        client: Some(Client::Go { folder: "cloudflare/go-6" }),
+        habits: &[Habit::DropsNull, Habit::GroupsColumns, Habit::NullIsZero],
+    },
+    Sdk { gateway: "curl", client: None, habits: &[] },
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn query_api_is_understood_by_cloudflares_sdks_and_by_curl() {
+    let world = World::start().await;
+    let rows = rows::rows();
+    for sdk in &SDKS {
+        let rows: Vec<_> = rows.iter().map(|row| row.in_gateway(sdk.gateway)).collect();
+        let payloads =
+            entries::BODIES.map(|(row, request, response)| payload_of(&rows[row], request, response));
+        world.insert_payloads(&payloads).await;
+        world.insert_logs(&rows).await;
+    }
+    let cases = cases(&rows);
+    assert!(cases.len() > 250, "there are {} cases", cases.len());
+    let base_url = format!("{}/client/v4", world.url);
+    let objections: Vec<_> = thread::scope(|scope| {
+        let running = SDKS.map(|sdk| {
+            let (base_url, cases) = (&base_url, &cases);
+            (sdk.gateway, scope.spawn(move || sdk.objections(base_url, cases)))
+        });
+        running
+            .into_iter()
+            .flat_map(|(name, run)| run.join().unwrap().into_iter().map(move |one| format!("{name}: {one}")))
+            .collect()
+    });
+    assert!(
+        objections.is_empty(),
+        "{} of {} cases:\n{}",
+        objections.len(),
+        cases.len(),
+        objections.join("\n")
+    );
+}
+
+/// In the order in which they are made: the last ones change what is there.
+fn cases(rows: &[Row]) -> Vec<Case> {
+    let lists = Lists::new(rows);
+    let mut cases = lists::cases(&lists);
+    cases.extend(filters::cases(&lists));
+    cases.extend(entries::cases(rows));
+    cases
+}
+
+impl Sdk {
+    /// What came of the calls that was not to come of them.
+    fn objections(&self, base_url: &str, cases: &[Case]) -> Vec<String> {
+        let calls: Vec<_> = cases.iter().map(|case| &case.call).collect();
+        let outcomes: Vec<Value> = match self.client {
+            None => calls.iter().map(|call| curl::outcome(base_url, self.gateway, call)).collect(),
+            Some(client) => {
+                // Not by way of a value, which would sort the parameters.
+                let calls = serde_json::to_string(&calls).unwrap();
+                let task = json!({
+                    "base_url": base_url,
+                    "account_id": ACCOUNT,
+                    "gateway_id": self.gateway,
+                    "auth": {"token": TOKEN},
+                });
+                let task = task.to_string().replacen('{', &format!("{{\"calls\":{calls},"), 1);
+                serde_json::from_str(&run_client(client, &task)).unwrap()
+            }
+        };
+        assert_eq!(outcomes.len(), cases.len(), "{}", self.gateway);
+        let found = cases.iter().zip(&outcomes);
+        found.filter_map(|(case, outcome)| case.objection(self.habits, outcome)).collect()
+    }
 }
