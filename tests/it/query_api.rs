@@ -3,6 +3,7 @@
 
 mod rows;
 mod sdk;
+mod summary;
 mod tokens;
 mod world;
 

@@ -25,4 +25,4 @@ pub use ledger::ledger;
 pub use page::{Direction, Order, Page, page};
 pub use probe::PROBE;
 pub use statement::{Bind, Statement};
-pub use summary::summary;
+pub use summary::{PARTS, summary, summary_by_part};

@@ -5,14 +5,14 @@ use std::fmt::{Arguments, Write};
 use weir_event::{EventId, Scope};
 
 /// A statement with the values of its placeholders, `{name:Type}` in the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Statement {
     text: String,
     binds: Vec<(String, Bind)>,
 }
 
 /// The value of a placeholder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Bind {
     /// A `String`.
     Text(String),
@@ -51,6 +51,12 @@ impl Statement {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether its answer depends on one table alone.
+    #[must_use]
+    pub fn reads_one_table(&self) -> bool {
+        self.text.matches("FROM ").count() == 1
     }
 
     /// The names of the placeholders with their values.

@@ -97,6 +97,25 @@ fn a_filter_is_binds_and_never_text() {
     );
 }
 
+#[test]
+fn a_statement_knows_whether_it_reads_other_tables() {
+    let filter = r#"model = " FROM annotations" and id contains "FROM " and metadata["FROM "] exists"#;
+    assert!(summary(&scope(), &filter.parse().unwrap()).reads_one_table());
+    assert!(!body(&scope(), &id(), BodyPart::Request).reads_one_table());
+}
+
+#[test]
+fn the_summary_of_some_parts_reads_no_others() {
+    let filter = r#"model = "m""#.parse().unwrap();
+    let statement = summary_by_part(&scope(), &filter, vec![HOSTILE.to_owned()]);
+    let from = " FROM logs WHERE account_id = {account_id:String} AND gateway_id = {gateway_id:String} \
+        AND _part IN {p2:Array(String)} AND model = {p3:String} GROUP BY part UNION ALL \
+        SELECT toString(serverUUID()) AS server, '', toUInt64(0), NULL, NULL, ";
+    assert!(statement.text().contains(from), "{}", statement.text());
+    let binds: Vec<_> = statement.binds().skip(2).map(|(_, bind)| bind.clone()).collect();
+    assert_eq!(binds, [Bind::Texts(vec![HOSTILE.to_owned()]), text("m")]);
+}
+
 const LOG_OF_ID: &str = "created_at >= fromUnixTimestamp64Milli({started_at:Int64}, 'UTC') \
     AND started_at = fromUnixTimestamp64Milli({started_at:Int64}, 'UTC') AND id = {id:String}";
 

@@ -1,16 +1,20 @@
 //! Runs statements on ClickHouse.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::query::Query;
 use clickhouse::{Client, Compression};
+use tokio::time::Instant;
 use weir_event::{AccountId, EventId, Scope, Source, Timestamp};
 use weir_filter::Filter;
 use weir_service::config::ClickHouseConfig;
+use weir_service::telemetry::chain;
 
 use super::error::StoreError;
-use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, StoredBody};
+use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, Part, PartSummary, StoredBody};
+use super::summaries::{Parts, Summaries};
 use crate::auth::Readable;
 use crate::sql::{self, Bind, BodyPart, Order, Page, Statement};
 
@@ -18,7 +22,11 @@ use crate::sql::{self, Bind, BodyPart, Order, Page, Statement};
 #[derive(Clone)]
 pub struct LogStore {
     client: Client,
+    summaries: Arc<Summaries>,
 }
+
+/// How often the parts of the table are looked at before the table is read as a whole: they change while they are read.
+const LOOKS_MAX: usize = 5;
 
 impl LogStore {
     /// Prepares a client; nothing is connected yet. No statement runs longer than `timeout`, not even when nobody
@@ -30,7 +38,7 @@ impl LogStore {
             // Pages are small, and bodies mostly arrive from the same network.
             .with_compression(Compression::None)
             .with_setting("max_execution_time", timeout.as_secs().max(1).to_string());
-        Self { client }
+        Self { client, summaries: Arc::default() }
     }
 
     /// A page of entries, and what is to be said of all entries that the filter lets through. Two statements at
@@ -42,9 +50,45 @@ impl LogStore {
         order: Order,
         page: Page,
     ) -> Result<(Vec<LogEntry>, LogSummary), StoreError> {
-        let entries = self.query(&sql::page(scope, filter, order, page)).fetch_all();
-        let summary = self.query(&sql::summary(scope, filter)).fetch_one();
-        Ok(tokio::try_join!(entries, summary)?)
+        let entries = async { Ok(self.query(&sql::page(scope, filter, order, page)).fetch_all().await?) };
+        tokio::try_join!(entries, self.summary(scope, filter))
+    }
+
+    /// What is to be said of all entries that the filter lets through: of those that were there at one moment. Only parts
+    /// of the table are read that are new to this process or were not asked for by this filter lately.
+    async fn summary(&self, scope: &Readable<Scope>, filter: &Filter) -> Result<LogSummary, StoreError> {
+        let question = sql::summary(scope, filter);
+        // What other tables say is not known by the parts of this one.
+        let looks = if question.reads_one_table() { LOOKS_MAX } else { 0 };
+        let answers = self.summaries.answers(&question);
+        for _ in 0..looks {
+            let Some(parts) = self.parts().await else { break };
+            let mut answers = answers.lock().await;
+            if !answers.confirm(&parts) {
+                continue;
+            }
+            let unknown = answers.unknown(&parts);
+            if unknown.is_empty() {
+                return Ok(answers.total(&parts));
+            }
+            let names = unknown.iter().map(|part| part.name.clone()).collect();
+            let rows = self.query(&sql::summary_by_part(scope, filter, names)).fetch_all::<PartSummary>();
+            let rows = rows.await?;
+            answers.read(unknown, rows, Instant::now());
+        }
+        Ok(self.query(&question).fetch_one().await?)
+    }
+
+    /// The parts of the table; `None` where they are not to be had, or say nothing about its rows.
+    async fn parts(&self) -> Option<Parts> {
+        let asked_at = Instant::now();
+        match self.client.query_raw(sql::PARTS).fetch_all::<Part>().await {
+            Ok(parts) => Parts::new(asked_at, parts),
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "the parts of the table cannot be listed");
+                None
+            }
+        }
     }
 
     /// An entry with the beginnings of its bodies, if there is one.

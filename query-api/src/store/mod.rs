@@ -10,6 +10,7 @@ mod ingests;
 mod log_store;
 mod probe;
 mod record;
+mod summaries;
 mod token_table;
 
 pub use aggregators::{Aggregators, LiveError};

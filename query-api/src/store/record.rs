@@ -45,7 +45,7 @@ pub struct LogEntry {
 }
 
 /// The count and the extremes of all rows that a filter lets through. An extreme is `None` where no row has a value.
-#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Row, Deserialize)]
 #[expect(missing_docs, reason = "the names are those of Cloudflare's result_info")]
 pub struct LogSummary {
     pub total_count: u64,
@@ -61,6 +61,91 @@ pub struct LogSummary {
     pub max_tokens_out: Option<u64>,
     pub min_total_tokens: Option<u64>,
     pub max_total_tokens: Option<u64>,
+}
+
+/// A part of the table of logs, as one server has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Row, Deserialize)]
+pub(super) struct Part {
+    pub(super) server: String,
+    pub(super) name: String,
+    /// A hash of its files. It is not the name alone that tells parts apart: after a restart a table that was emptied gives
+    /// the same names again.
+    pub(super) content: u128,
+}
+
+/// [`LogSummary`] of the rows of one part, or, with an empty name, only the server that was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Row, Deserialize)]
+pub(super) struct PartSummary {
+    pub(super) server: String,
+    pub(super) part: String,
+    total_count: u64,
+    #[serde(deserialize_with = "optional_usd")]
+    min_cost: Option<Usd>,
+    #[serde(deserialize_with = "optional_usd")]
+    max_cost: Option<Usd>,
+    min_duration: Option<u64>,
+    max_duration: Option<u64>,
+    min_tokens_in: Option<u64>,
+    max_tokens_in: Option<u64>,
+    min_tokens_out: Option<u64>,
+    max_tokens_out: Option<u64>,
+    min_total_tokens: Option<u64>,
+    max_total_tokens: Option<u64>,
+}
+
+impl From<PartSummary> for LogSummary {
+    fn from(part: PartSummary) -> Self {
+        Self {
+            total_count: part.total_count,
+            min_cost: part.min_cost,
+            max_cost: part.max_cost,
+            min_duration: part.min_duration,
+            max_duration: part.max_duration,
+            min_tokens_in: part.min_tokens_in,
+            max_tokens_in: part.max_tokens_in,
+            min_tokens_out: part.min_tokens_out,
+            max_tokens_out: part.max_tokens_out,
+            min_total_tokens: part.min_total_tokens,
+            max_total_tokens: part.max_total_tokens,
+        }
+    }
+}
+
+#[cfg(test)]
+impl PartSummary {
+    /// So many rows of which nothing else is known.
+    pub(super) fn of(server: &str, part: &str, total_count: u64) -> Self {
+        let (server, part) = (server.to_owned(), part.to_owned());
+        Self { server, part, total_count, ..Self::default() }
+    }
+}
+
+impl LogSummary {
+    /// Takes in what is said of other rows.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.total_count += other.total_count;
+        least(&mut self.min_cost, other.min_cost);
+        greatest(&mut self.max_cost, other.max_cost);
+        least(&mut self.min_duration, other.min_duration);
+        greatest(&mut self.max_duration, other.max_duration);
+        least(&mut self.min_tokens_in, other.min_tokens_in);
+        greatest(&mut self.max_tokens_in, other.max_tokens_in);
+        least(&mut self.min_tokens_out, other.min_tokens_out);
+        greatest(&mut self.max_tokens_out, other.max_tokens_out);
+        least(&mut self.min_total_tokens, other.min_total_tokens);
+        greatest(&mut self.max_total_tokens, other.max_total_tokens);
+    }
+}
+
+fn least<T: Ord>(so_far: &mut Option<T>, other: Option<T>) {
+    *so_far = match (so_far.take(), other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+}
+
+fn greatest<T: Ord>(so_far: &mut Option<T>, other: Option<T>) {
+    *so_far = so_far.take().max(other);
 }
 
 /// The beginnings of both bodies, with the size of each in bytes; `None` where the body is not stored.
