@@ -4,8 +4,8 @@
 //! they may, `weir_filter` is what is asked for as types, `sql` turns that into statements, `store` gets the answers and `view`
 //! shows them. `api` then puts them into the dialect's envelope. A dialect's quirks stay in its folder.
 //!
-//! It answers no question with less than was asked: a parameter that is not
-//! understood is an error, never "no filter".
+//! Of what was logged it changes nothing: what callers say of a log stands beside it. It answers no question with less
+//! than was asked: a parameter that is not understood is an error, never "no filter".
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;

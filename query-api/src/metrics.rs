@@ -25,6 +25,8 @@ pub enum Route {
     CloudflareList,
     /// Cloudflare: get.
     CloudflareGet,
+    /// Cloudflare: patch.
+    CloudflarePatch,
     /// Cloudflare: request body.
     CloudflareRequest,
     /// Cloudflare: response body.

@@ -11,19 +11,19 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use weir_event::wire::WireEvent;
-use weir_event::{EventId, Scope, Source, Timestamp};
+use weir_event::{EventId, Metadata, Scope, Source, Timestamp};
 use weir_filter::Filter;
 use weir_filter::testing::{NAMES, NUMBERS, TEXTS, TIMES, filters};
 use weir_local::{ClickHouse, Installation, Weir, random_secret};
 use weir_pricing::{PriceBook, PricedEvent};
 use weir_query_api::auth::Principal;
 use weir_query_api::sql::{Column, Direction, Order, Page};
-use weir_query_api::store::LogStore;
+use weir_query_api::store::{Annotations, Change, LogEntry, LogStore, LogSummary};
 use weir_service::config::{ClickHouseConfig, Secret};
 use weir_store::LogRow;
 
 const EVENTS: usize = 300;
-const FILTERS: usize = 500;
+const FILTERS: usize = 300;
 const FEEDBACK: [&str; 6] = ["-1", "0", "1", "0.5", "0.01", "0.010000000000000001"];
 const SCORES: [&str; 7] = ["0", "1", "2", "0.5", "1.5", "0.01", "99.999999999999999"];
 /// Rows on a page, which has to have all.
@@ -37,17 +37,42 @@ async fn a_filter_lets_the_same_rows_through_in_sql_and_in_memory() {
     let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() });
 
     let strategy = event();
-    let events: Vec<_> = (0..EVENTS).map(|n| priced(&sample(&strategy, &mut runner), n)).collect();
+    let mut wires: Vec<_> = (0..EVENTS).map(|_| sample(&strategy, &mut runner)).collect();
+    let mut events: Vec<_> = wires.iter().enumerate().map(|(n, wire)| priced(wire, n)).collect();
     let mut insert = client.insert::<LogRow<'_>>("logs").await.unwrap();
     for event in &events {
         insert.write(&LogRow::from_event(event, Timestamp::MIN, 2)).await.unwrap();
     }
     insert.end().await.unwrap();
+    the_same_pass(store, &events, &mut runner).await;
 
+    // What is said of an event is as if it had been logged so.
+    let strategy = (0..EVENTS / 2, said());
+    let scope = Principal::operator("tests").may_write(scope()).unwrap();
+    for _ in 0..EVENTS / 2 {
+        let (n, said) = sample(&strategy, &mut runner);
+        assert!(store.annotate(&scope, &events[n].event().id, &annotations(&said)).await.unwrap());
+        for (name, value) in said {
+            let within = if name == "metadata" { &mut wires[n] } else { &mut wires[n]["attributes"] };
+            within[name] = value;
+        }
+        events[n] = priced(&wires[n], n);
+    }
+    the_same_pass(store, &events, &mut runner).await;
+
+    for event in events.iter().take(20) {
+        let id = event.event().id;
+        let text = format!("id = \"{id}\" or id in (\"{id}\", \"no id\", \"{id}\\u0000\")");
+        assert_eq!(ids(store, &text.parse().unwrap()).await, [id.to_string()]);
+    }
+}
+
+/// Holds filters at random against the events in memory, and what is shown of them.
+async fn the_same_pass(store: &LogStore, events: &[PricedEvent], runner: &mut TestRunner) {
     let strategy = filters();
     let mut met = 0;
     for _ in 0..FILTERS {
-        let filter = sample(&strategy, &mut runner);
+        let filter = sample(&strategy, runner);
         let mut expected: Vec<_> = events
             .iter()
             .filter(|event| filter.matches(*event))
@@ -63,11 +88,12 @@ async fn a_filter_lets_the_same_rows_through_in_sql_and_in_memory() {
         assert!(wrong.is_none(), "{filter}: {} rows for {}: {wrong:?}", found.len(), expected.len());
     }
     assert!(met > FILTERS / 3, "only {met} filters told rows apart");
-
-    for event in events.iter().take(20) {
-        let id = event.event().id;
-        let text = format!("id = \"{id}\" or id in (\"{id}\", \"no id\", \"{id}\\u0000\")");
-        assert_eq!(ids(store, &text.parse().unwrap()).await, [id.to_string()]);
+    for entry in list(store, &Filter::default()).await.0 {
+        let event = events.iter().map(PricedEvent::event).find(|event| event.id == entry.id).unwrap();
+        let attributes = event.attributes.as_deref().cloned().unwrap_or_default();
+        assert_eq!(entry.attributes.feedback, attributes.feedback);
+        assert_eq!(entry.attributes.score, attributes.score);
+        assert_eq!(entry.metadata, event.metadata.as_ref().map(Metadata::to_json).unwrap_or_default());
     }
 }
 
@@ -118,13 +144,17 @@ async fn letters_are_found_in_either_case_as_in_memory() {
     }
 }
 
-async fn ids(store: &LogStore, filter: &Filter) -> Vec<String> {
+async fn list(store: &LogStore, filter: &Filter) -> (Vec<LogEntry>, LogSummary) {
     let order = Order { column: Column::CreatedAt, direction: Direction::Descending };
     let page = Page { number: 1, per_page: PER_PAGE };
-    let (entries, summary) = store
+    store
         .list(&Principal::operator("tests").may_read(scope()).unwrap(), filter, order, page)
         .await
-        .unwrap_or_else(|error| panic!("{filter}: {error} {:?}", std::error::Error::source(&error)));
+        .unwrap_or_else(|error| panic!("{filter}: {error} {:?}", std::error::Error::source(&error)))
+}
+
+async fn ids(store: &LogStore, filter: &Filter) -> Vec<String> {
+    let (entries, summary) = list(store, filter).await;
     let mut ids: Vec<_> = entries.iter().map(|entry| entry.id.to_string()).collect();
     assert_eq!(summary.total_count, ids.len() as u64, "{filter}");
     ids.sort();
@@ -257,6 +287,36 @@ fn attributes() -> impl Strategy<Value = Value> {
         })
     });
     prop_oneof![1 => Just(Value::Null), 2 => all]
+}
+
+/// What an API is told to say of an event.
+fn said() -> impl Strategy<Value = Map<String, Value>> {
+    let number = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let feedback = proptest::option::of(select(&FEEDBACK[..])).prop_map(move |text| json!(text.map(number)));
+    let score = proptest::option::of(select(&SCORES[..])).prop_map(move |text| json!(text.map(number)));
+    let entries = proptest::collection::btree_map(select(&NAMES[..]), scalar(), 0..4);
+    let metadata = prop_oneof![1 => Just(Value::Null), 3 => entries.prop_map(|entries| json!(entries))];
+    let some = |of: BoxedStrategy<Value>| proptest::option::weighted(0.6, of);
+    let all = (some(feedback.boxed()), some(score.boxed()), some(metadata.boxed()));
+    all.prop_map(|(feedback, score, metadata)| {
+        let all = [("feedback", feedback), ("score", score), ("metadata", metadata)];
+        all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    })
+}
+
+fn annotations(said: &Map<String, Value>) -> Annotations {
+    fn change<T: serde::de::DeserializeOwned>(value: Option<&Value>) -> Change<T> {
+        match value {
+            None => Change::Keep,
+            Some(Value::Null) => Change::Clear,
+            Some(value) => Change::Set(serde_json::from_value(value.clone()).unwrap()),
+        }
+    }
+    Annotations {
+        feedback: change(said.get("feedback")),
+        score: change(said.get("score")),
+        metadata: change(said.get("metadata")),
+    }
 }
 
 /// A value of metadata: also a number that ClickHouse prints in another way than JSON does.

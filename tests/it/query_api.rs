@@ -1,6 +1,7 @@
 //! The query API as a process, in front of the real engine and a real NATS. Answers are compared as text, since that
 //! is where a cost loses its digits.
 
+mod annotations;
 mod rows;
 mod sdk;
 mod summary;

@@ -49,5 +49,5 @@ async fn unmatched(rejection: Rejection) -> Result<Result<Response, Unmatched>, 
 /// Answers in the dialect that the path belongs to.
 fn refuse(path: &FullPath, unmatched: Unmatched) -> Response {
     let weir = path.as_str().strip_prefix("/v1").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if weir { weir::refuse(unmatched) } else { cloudflare::refuse(unmatched) }
+    if weir { weir::refuse(unmatched) } else { cloudflare::refuse(path, unmatched) }
 }

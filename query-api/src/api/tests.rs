@@ -187,6 +187,49 @@ async fn a_clickhouse_in_trouble_is_503_and_a_mistake_of_ours_is_500() {
 }
 
 #[tokio::test]
+async fn a_user_of_clickhouse_that_may_only_read_is_told_without_a_secret_and_need_not_be_asked_again() {
+    for refusal in [
+        "Code: 164. DB::Exception: secret_user: Cannot execute query in readonly mode. (READONLY)",
+        "Code: 497. DB::Exception: secret_user: Not enough privileges on secret_database.annotations",
+    ] {
+        let fixture = Fixture::new(clickhouse_that_fails(403, refusal, Duration::ZERO).await).await;
+        let entry = format!("{LOGS}/{ID}");
+        let patch = request().method("PATCH").path(&entry).header("authorization", "Bearer right");
+        let response = patch.body(r#"{"feedback":1}"#).reply(&routes(&fixture.app)).await;
+        assert_eq!(
+            (response.status().as_u16(), text(&response)),
+            (
+                500,
+                r#"{"success":false,"errors":[{"code":10013,"message":"Logs cannot be changed here: the server is not set up for it"}],"messages":[],"result":null}"#
+            )
+        );
+        assert_eq!(response.headers()["x-should-retry"], "false");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_looked_at_only_where_its_sender_may_write_and_before_any_service_is_asked() {
+    let fixture = Fixture::new(nobody().await).await;
+    let entry = format!("{LOGS}/{ID}");
+    let patch = async |token: &str, body: &str| {
+        let request =
+            request().method("PATCH").path(&entry).header("authorization", format!("Bearer {token}"));
+        request.body(body).reply(&routes(&fixture.app)).await
+    };
+    assert_eq!(text(&patch("wrong", "{").await), UNAUTHENTICATED);
+    let response = patch("right", r#"{"feedback":"up"}"#).await;
+    assert_eq!(
+        (response.status().as_u16(), text(&response)),
+        (
+            400,
+            r#"{"success":false,"errors":[{"code":7001,"message":"Expected number, received string","path":["body","feedback"]}],"result":{}}"#
+        )
+    );
+    let response = patch("right", "{}").await;
+    assert_eq!((response.status().as_u16(), text(&response)), (503, UNAVAILABLE));
+}
+
+#[tokio::test]
 async fn a_clickhouse_that_hangs_costs_the_request_timeout_and_no_more() {
     let fixture = Fixture::new(clickhouse_that_fails(200, "", Duration::from_mins(1)).await).await;
     let response = tokio::time::timeout(Duration::from_secs(10), fixture.get(LOGS)).await.unwrap();
@@ -239,10 +282,14 @@ async fn what_cannot_be_an_id_is_404_and_clickhouse_is_not_asked() {
 async fn other_methods_are_405_and_other_paths_are_404() {
     let fixture = Fixture::new(nobody().await).await;
     for path in operations() {
+        let is_entry = path.ends_with(ID);
         for method in ["POST", "PUT", "PATCH", "DELETE", "HEAD"] {
+            if method == "PATCH" && is_entry {
+                continue;
+            }
             let response = fixture.send(method, &path, Some("right")).await;
             assert_eq!(response.status(), 405, "{method} {path}");
-            assert_eq!(response.headers()["allow"], "GET");
+            assert_eq!(response.headers()["allow"], if is_entry { "GET, PATCH" } else { "GET" });
         }
     }
     for path in ["/", "/client/v4", "/client/v4/accounts/acc", &format!("{LOGS}/{ID}/usage"), "/v2/live"] {

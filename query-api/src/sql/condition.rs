@@ -11,6 +11,7 @@ use weir_filter::{
     variants,
 };
 
+use super::annotations::Annotated;
 use super::number::number;
 use super::statement::{Bind, Select};
 
@@ -19,11 +20,22 @@ pub(super) const NEVER: &str = "false";
 /// What every row meets.
 pub(super) const ALWAYS: &str = "true";
 
+/// The column of both sides.
 const ENTRIES: &str = "metadata_text";
 
+/// Where a value is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// In the row of `logs`.
+    Row,
+    /// In an annotation, of the field that is asked for.
+    Annotation,
+}
+
 impl Select {
-    /// Keeps the rows that the filter lets through.
-    pub(super) fn filter(mut self, filter: &Filter) -> Self {
+    /// Keeps the rows that the filter lets through, of a tenant that has annotations of these fields.
+    pub(super) fn filter(mut self, filter: &Filter, annotated: Annotated) -> Self {
+        self.annotated = annotated;
         let all = match filter.root() {
             None => &[][..],
             Some(Node::And(nodes)) => nodes,
@@ -50,7 +62,8 @@ impl Select {
         format!("({})", texts.join(between))
     }
 
-    fn condition(&mut self, condition: &Condition) -> String {
+    /// A condition on what one of the two sides has.
+    pub(super) fn condition_on(&mut self, side: Side, condition: &Condition) -> String {
         match condition {
             Condition::Text(Texts::Of(TextField::Id), test) => self.id(test),
             Condition::Text(Texts::Of(field), test) => self.text(&column(*field), test),
@@ -61,7 +74,7 @@ impl Select {
                 self.texts(&format!("mapValues({ENTRIES})"), test)
             }
             Condition::Text(Texts::Entry(name), test) => self.entry(name, test),
-            Condition::Number(field, test) => number(self, *field, test),
+            Condition::Number(field, test) => number(self, side, *field, test),
             Condition::Time(field, comparison, instant) => self.time(*field, *comparison, *instant),
             Condition::Flag(FlagField::CustomCost, is_custom) => {
                 format!("(cost_source = 'custom') = {is_custom}")

@@ -5,6 +5,7 @@
 //! be made without a scope, so that none can read another tenant's rows. Rows of `logs` are read
 //! without `FINAL`: ids are made unique when they are written.
 
+mod annotations;
 mod body;
 mod column;
 mod condition;
@@ -18,6 +19,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+pub use annotations::{Annotated, AnnotatedField, annotated, annotations, asks_for_annotated, exists};
 pub use body::{BodyPart, HEAD_CHARS_MAX, body, heads};
 pub use column::Column;
 pub use entry::{ENTRY_COLUMNS, entry};

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use weir_event::Usd;
 use weir_filter::{Comparison, NumberField, NumberTest};
 
-use super::condition::{ALWAYS, NEVER, attribute};
+use super::condition::{ALWAYS, NEVER, Side, attribute};
 use super::statement::{Bind, Select};
 
 /// Input and output together; unknown only where both are. Embeddings have no output, and it is not reported.
@@ -34,8 +34,8 @@ enum Bound {
 }
 
 /// A test of a number.
-pub(super) fn number(select: &mut Select, field: NumberField, test: &NumberTest) -> String {
-    let column = Column::of(field);
+pub(super) fn number(select: &mut Select, side: Side, field: NumberField, test: &NumberTest) -> String {
+    let column = Column::of(side, field);
     let expression = &column.expression;
     match test {
         NumberTest::Exists => format!("({expression} IS NOT NULL)"),
@@ -71,7 +71,7 @@ pub(super) fn number(select: &mut Select, field: NumberField, test: &NumberTest)
 }
 
 impl Column {
-    fn of(field: NumberField) -> Self {
+    fn of(side: Side, field: NumberField) -> Self {
         const UNSIGNED: (i128, i128) = (0, u64::MAX as i128);
         const SIGNED: (i128, i128) = (i64::MIN as i128, i64::MAX as i128);
         // Every amount that there is, see `Usd`, and what is held by a `Decimal`. Ratings are of the same scale.
@@ -86,7 +86,11 @@ impl Column {
         let expression = match field {
             NumberField::Tokens => TOTAL_TOKENS.into(),
             NumberField::Feedback | NumberField::Score => {
-                format!("toDecimal128OrNull({}, {})", attribute(field.name()), Usd::SCALE).into()
+                let text = match side {
+                    Side::Row => attribute(field.name()),
+                    Side::Annotation => "value".to_owned(),
+                };
+                format!("toDecimal128OrNull({text}, {})", Usd::SCALE).into()
             }
             _ => field.name().into(),
         };

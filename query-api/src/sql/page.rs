@@ -5,6 +5,7 @@ use std::fmt;
 use weir_event::Scope;
 use weir_filter::Filter;
 
+use super::annotations::Annotated;
 use super::column::Column;
 use super::entry::columns;
 use super::statement::{LOGS, Select, Statement};
@@ -56,13 +57,13 @@ impl fmt::Display for Direction {
 
 /// A page of entries: rows of [`super::ENTRY_COLUMNS`], none past the end.
 #[must_use]
-pub fn page(scope: &Scope, filter: &Filter, order: Order, page: Page) -> Statement {
+pub fn page(scope: &Scope, filter: &Filter, annotated: Annotated, order: Order, page: Page) -> Statement {
     let Order { column, direction } = order;
     let by_time = format!("{} {direction}, {} {direction}", Column::CreatedAt, Column::Id);
     let by = if column == Column::CreatedAt { by_time } else { format!("{column} {direction}, {by_time}") };
     let (limit, offset) = (page.per_page, page.offset());
     Select::new(&columns(), LOGS, scope)
-        .filter(filter)
+        .filter(filter, annotated)
         .push(format_args!(" ORDER BY {by} LIMIT {limit} OFFSET {offset}"))
         .finish()
 }

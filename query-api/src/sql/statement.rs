@@ -4,6 +4,8 @@ use std::fmt::{Arguments, Write};
 
 use weir_event::{EventId, Scope};
 
+use super::annotations::Annotated;
+
 /// A statement with the values of its placeholders, `{name:Type}` in the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Statement {
@@ -29,6 +31,8 @@ pub enum Bind {
 /// Builds a `SELECT` of one tenant's rows.
 pub(super) struct Select {
     statement: Statement,
+    /// What of its tenant has annotations.
+    pub(super) annotated: Annotated,
 }
 
 /// The table of events, ordered by `account_id, gateway_id, created_at, id`.
@@ -37,7 +41,8 @@ pub(super) const LOGS: &str = "logs";
 /// whole key, `FINAL` looks at one granule of each part.
 pub(super) const PAYLOADS_FINAL: &str = "payloads FINAL";
 
-const OF_TENANT: &str = "account_id = {account_id:String} AND gateway_id = {gateway_id:String}";
+/// The condition of every statement.
+pub(super) const OF_TENANT: &str = "account_id = {account_id:String} AND gateway_id = {gateway_id:String}";
 const STARTED_AT: &str = "fromUnixTimestamp64Milli({started_at:Int64}, 'UTC')";
 const OF_ID: &str = "id = {id:String}";
 
@@ -85,7 +90,7 @@ impl Select {
             ("account_id".to_owned(), Bind::Text(scope.account_id.to_string())),
             ("gateway_id".to_owned(), Bind::Text(scope.gateway_id.to_string())),
         ];
-        Self { statement: Statement { text, binds } }
+        Self { statement: Statement { text, binds }, annotated: Annotated::default() }
     }
 
     /// Keeps the row of an event in `logs`, found by the time in its id: the table is ordered by `created_at`, which

@@ -3,6 +3,7 @@
 use weir_event::Scope;
 use weir_filter::Filter;
 
+use super::annotations::Annotated;
 use super::number::TOTAL_TOKENS;
 use super::statement::{Bind, LOGS, Select, Statement};
 
@@ -22,13 +23,14 @@ pub const PARTS: &str = "SELECT toString(serverUUID()) AS server, name, \
     WHERE active AND database = currentDatabase() AND table = 'logs'";
 
 /// The count, and the least and the greatest known value of each amount; the extremes are `NULL` where none is known.
+/// Where the filter asks for what is annotated, it is no function of the rows of `logs` alone, nor of their parts.
 #[must_use]
-pub fn summary(scope: &Scope, filter: &Filter) -> Statement {
-    Select::new(&aggregates(), LOGS, scope).filter(filter).finish()
+pub fn summary(scope: &Scope, filter: &Filter, annotated: Annotated) -> Statement {
+    Select::new(&aggregates(), LOGS, scope).filter(filter, annotated).finish()
 }
 
 /// The same of each of these parts by itself: a row for every part in which there is any row, and one without a part that
-/// names the server that was asked.
+/// names the server that was asked. It is for filters that ask for nothing that is annotated.
 #[must_use]
 pub fn summary_by_part(scope: &Scope, filter: &Filter, parts: Vec<String>) -> Statement {
     const SERVER: &str = "toString(serverUUID()) AS server";
@@ -38,7 +40,7 @@ pub fn summary_by_part(scope: &Scope, filter: &Filter, parts: Vec<String>) -> St
     let parts = select.bind(Bind::Texts(parts));
     select
         .push(format_args!(" AND _part IN {parts}"))
-        .filter(filter)
+        .filter(filter, Annotated::NONE)
         .push(format_args!(" GROUP BY part UNION ALL SELECT {SERVER}, '', toUInt64(0), {nothing}"))
         .finish()
 }

@@ -8,6 +8,9 @@ use super::*;
 const HOSTILE: &str = "' OR 1=1 -- \\ `x` \0 \n\t {p2:String} ? ?? é 名";
 const TENANT: &str = "account_id = {account_id:String} AND gateway_id = {gateway_id:String}";
 
+/// A tenant without annotations.
+const NOTHING: Annotated = Annotated::NONE;
+
 fn scope() -> Scope {
     Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() }
 }
@@ -37,7 +40,7 @@ const COLUMNS: &str = "id, created_at, event_id, duration_ms, provider, model, m
 fn the_newest_page_follows_the_order_of_the_table() {
     let newest = Order { column: Column::CreatedAt, direction: Direction::Descending };
     check(
-        &page(&scope(), &Filter::default(), newest, Page { number: 1, per_page: 20 }),
+        &page(&scope(), &Filter::default(), NOTHING, newest, Page { number: 1, per_page: 20 }),
         &format!(
             "SELECT {COLUMNS} FROM logs WHERE {TENANT} ORDER BY created_at DESC, id DESC LIMIT 20 OFFSET 0"
         ),
@@ -48,7 +51,7 @@ fn the_newest_page_follows_the_order_of_the_table() {
 #[test]
 fn another_order_is_made_total_by_time_and_id() {
     let order = Order { column: Column::Provider, direction: Direction::Ascending };
-    let statement = page(&scope(), &Filter::default(), order, Page { number: 3, per_page: 50 });
+    let statement = page(&scope(), &Filter::default(), NOTHING, order, Page { number: 3, per_page: 50 });
     let tail = " ORDER BY provider ASC, created_at ASC, id ASC LIMIT 50 OFFSET 100";
     assert!(statement.text().ends_with(tail), "{}", statement.text());
 }
@@ -56,7 +59,8 @@ fn another_order_is_made_total_by_time_and_id() {
 #[test]
 fn a_page_past_every_end_stays_within_what_the_engine_takes() {
     let order = Order { column: Column::CreatedAt, direction: Direction::Descending };
-    let statement = page(&scope(), &Filter::default(), order, Page { number: u64::MAX, per_page: 50 });
+    let statement =
+        page(&scope(), &Filter::default(), NOTHING, order, Page { number: u64::MAX, per_page: 50 });
     assert!(statement.text().ends_with(" OFFSET 9223372036854775807"), "{}", statement.text());
 }
 
@@ -68,7 +72,7 @@ fn a_filter_is_binds_and_never_text() {
         and metadata[{quoted}] = {quoted} and (provider in ({quoted}, "") or not path contains "^é.名B")"#
     );
     check(
-        &summary(&scope(), &filter.parse().unwrap()),
+        &summary(&scope(), &filter.parse().unwrap(), NOTHING),
         &format!(
             "SELECT count() AS total_count, min(cost) AS min_cost, max(cost) AS max_cost, \
              min(duration_ms) AS min_duration, max(duration_ms) AS max_duration, \
@@ -100,7 +104,7 @@ fn a_filter_is_binds_and_never_text() {
 #[test]
 fn a_statement_knows_whether_it_reads_other_tables() {
     let filter = r#"model = " FROM annotations" and id contains "FROM " and metadata["FROM "] exists"#;
-    assert!(summary(&scope(), &filter.parse().unwrap()).reads_one_table());
+    assert!(summary(&scope(), &filter.parse().unwrap(), NOTHING).reads_one_table());
     assert!(!body(&scope(), &id(), BodyPart::Request).reads_one_table());
 }
 
@@ -144,5 +148,55 @@ fn bodies_are_read_by_key_and_only_with_their_row() {
              substringUTF8(response, 1, 1000) AS response_head, length(response) AS response_bytes {rest}"
         ),
         &binds,
+    );
+}
+
+#[test]
+fn what_can_be_annotated_is_looked_for_on_both_sides_only_where_there_is_any() {
+    let filter: Filter = r#"feedback > 0 and not metadata.value = "x" and model = "m""#.parse().unwrap();
+    assert!(asks_for_annotated(&filter) && !asks_for_annotated(&Filter::default()));
+    let conditions = |annotated: &[AnnotatedField]| {
+        let statement = summary(&scope(), &filter, annotated.iter().copied().collect());
+        let (_, conditions) = statement.text().split_once(TENANT).unwrap();
+        assert_eq!(statement.reads_one_table(), annotated == [AnnotatedField::Score]);
+        conditions.to_owned()
+    };
+    let feedback = "ifNull(toDecimal128OrNull(attributes['feedback'], 18) > {p2:Decimal(38, 18)}, false)";
+    assert_eq!(
+        conditions(&[AnnotatedField::Score]),
+        format!(
+            " AND {feedback} AND (NOT has(mapValues(metadata_text), {{p3:String}})) AND model = {{p4:String}}"
+        )
+    );
+    let of_metadata = format!("{TENANT} AND field = 'metadata'");
+    assert_eq!(
+        conditions(&[AnnotatedField::Metadata]),
+        format!(
+            " AND {feedback} AND (NOT ((has(mapValues(metadata_text), {{p3:String}}) \
+             AND id NOT IN (SELECT id FROM annotations WHERE {of_metadata})) \
+             OR id IN (SELECT id FROM annotations FINAL WHERE {of_metadata} \
+             AND has(mapValues(metadata_text), {{p4:String}})))) AND model = {{p5:String}}"
+        )
+    );
+}
+
+#[test]
+fn annotations_are_read_by_their_key() {
+    let of =
+        |field: &str| format!("SELECT field FROM annotations WHERE {TENANT} AND field = '{field}' LIMIT 1");
+    let all = ["feedback", "score", "metadata"].map(of).join(" UNION ALL ");
+    check(&annotated(&scope()), &all, &[]);
+    check(
+        &annotations(&scope(), &[id()]),
+        &format!(
+            "SELECT id, field, value FROM annotations FINAL WHERE {TENANT} \
+             AND field IN ('feedback', 'score', 'metadata') AND id IN {{p2:Array(String)}}"
+        ),
+        &[("p2", Bind::Texts(vec![id().to_string()]))],
+    );
+    check(
+        &exists(&scope(), &id()),
+        &format!("SELECT 1 AS found FROM logs WHERE {TENANT} AND {LOG_OF_ID} LIMIT 1"),
+        &[("started_at", Bind::Millis(1_727_689_534_741)), ("id", text("01J9154B8N555TAWY8E5RWHFRS"))],
     );
 }

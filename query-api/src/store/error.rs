@@ -22,7 +22,18 @@ impl StoreError {
             Self::Misunderstanding(_) => false,
         }
     }
+
+    /// Whether ClickHouse's user is one that may not do this.
+    #[must_use]
+    pub fn is_lack_of_rights(&self) -> bool {
+        let (Self::Unavailable(error) | Self::Misunderstanding(error)) = self;
+        matches!(error, ClickHouseError::BadResponse(text)
+            if matches!(exception_code(text), Some(READONLY | ACCESS_DENIED)))
+    }
 }
+
+const READONLY: u32 = 164;
+const ACCESS_DENIED: u32 = 497;
 
 impl From<ClickHouseError> for StoreError {
     fn from(error: ClickHouseError) -> Self {
@@ -56,7 +67,6 @@ fn is_condition_of_the_server(code: u32) -> bool {
     const TABLE_IS_READ_ONLY: u32 = 242;
     const ALL_CONNECTION_TRIES_FAILED: u32 = 279;
     const QUERY_WAS_CANCELLED: u32 = 394;
-    const ACCESS_DENIED: u32 = 497;
     const AUTHENTICATION_FAILED: u32 = 516;
     matches!(
         code,
@@ -97,5 +107,16 @@ mod tests {
         check("Code: 47. DB::Exception: Unknown expression identifier `secret`", false);
         assert!(!StoreError::from(ClickHouseError::NotEnoughData).is_retryable());
         assert!(StoreError::from(ClickHouseError::TimedOut).is_retryable());
+    }
+
+    #[test]
+    fn a_user_without_rights_is_known() {
+        let of = |answer: &str| StoreError::from(ClickHouseError::BadResponse(answer.to_owned()));
+        assert!(of("Code: 497. DB::Exception: secret: Not enough privileges").is_lack_of_rights());
+        assert!(
+            of("Code: 164. DB::Exception: secret: Cannot execute query in readonly mode").is_lack_of_rights()
+        );
+        assert!(!of("Code: 241. DB::Exception: Memory limit exceeded").is_lack_of_rights());
+        assert!(!StoreError::from(ClickHouseError::TimedOut).is_lack_of_rights());
     }
 }

@@ -16,9 +16,9 @@ use super::error::StoreError;
 use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, Part, PartSummary, StoredBody};
 use super::summaries::{Parts, Summaries};
 use crate::auth::Readable;
-use crate::sql::{self, Bind, BodyPart, Order, Page, Statement};
+use crate::sql::{self, Annotated, Bind, BodyPart, Order, Page, Statement};
 
-/// The logs in ClickHouse. Clones share connections.
+/// The logs in ClickHouse, and what is said of them. Clones share connections.
 #[derive(Clone)]
 pub struct LogStore {
     client: Client,
@@ -30,7 +30,8 @@ const LOOKS_MAX: usize = 5;
 
 impl LogStore {
     /// Prepares a client; nothing is connected yet. No statement runs longer than `timeout`, not even when nobody
-    /// waits for it any more. The user may be a read-only one, if it is allowed to set that limit (`readonly = 2`).
+    /// waits for it any more. The user may be a read-only one, if it is allowed to set that limit (`readonly = 2`):
+    /// what cannot be done then is to annotate.
     #[must_use]
     pub fn new(config: &ClickHouseConfig, timeout: Duration) -> Self {
         let password = config.password.expose();
@@ -42,7 +43,8 @@ impl LogStore {
     }
 
     /// A page of entries, and what is to be said of all entries that the filter lets through. Two statements at
-    /// once: a row that is written between them may be in one answer and not yet in the other.
+    /// once: a row that is written between them may be in one answer and not yet in the other. A third one asks whether the
+    /// tenant has annotations; before them where the filter asks for what can be annotated, else at the same time.
     pub async fn list(
         &self,
         scope: &Readable<Scope>,
@@ -50,14 +52,33 @@ impl LogStore {
         order: Order,
         page: Page,
     ) -> Result<(Vec<LogEntry>, LogSummary), StoreError> {
-        let entries = async { Ok(self.query(&sql::page(scope, filter, order, page)).fetch_all().await?) };
-        tokio::try_join!(entries, self.summary(scope, filter))
+        let listed = async |annotated| -> Result<_, StoreError> {
+            let question = sql::page(scope, filter, annotated, order, page);
+            let entries = async { Ok(self.query(&question).fetch_all::<LogEntry>().await?) };
+            tokio::try_join!(entries, self.summary(scope, filter, annotated))
+        };
+        let (annotated, (mut entries, summary)) = if sql::asks_for_annotated(filter) {
+            let annotated = self.annotated(scope).await?;
+            (annotated, listed(annotated).await?)
+        } else {
+            tokio::try_join!(self.annotated(scope), listed(Annotated::NONE))?
+        };
+        if annotated.any() && !entries.is_empty() {
+            let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+            self.said_of(scope, &ids).await?.apply(&mut entries);
+        }
+        Ok((entries, summary))
     }
 
     /// What is to be said of all entries that the filter lets through: of those that were there at one moment. Only parts
     /// of the table are read that are new to this process or were not asked for by this filter lately.
-    async fn summary(&self, scope: &Readable<Scope>, filter: &Filter) -> Result<LogSummary, StoreError> {
-        let question = sql::summary(scope, filter);
+    async fn summary(
+        &self,
+        scope: &Readable<Scope>,
+        filter: &Filter,
+        annotated: Annotated,
+    ) -> Result<LogSummary, StoreError> {
+        let question = sql::summary(scope, filter, annotated);
         // What other tables say is not known by the parts of this one.
         let looks = if question.reads_one_table() { LOOKS_MAX } else { 0 };
         let answers = self.summaries.answers(&question);
@@ -97,10 +118,14 @@ impl LogStore {
         scope: &Readable<Scope>,
         id: &EventId,
     ) -> Result<Option<(LogEntry, BodyHeads)>, StoreError> {
-        let entry = self.query(&sql::entry(scope, id)).fetch_optional::<LogEntry>();
-        let heads = self.query(&sql::heads(scope, id)).fetch_optional::<BodyHeads>();
-        let (entry, heads) = tokio::try_join!(entry, heads)?;
-        Ok(entry.map(|entry| (entry, heads.unwrap_or_default())))
+        let entry = async { Ok(self.query(&sql::entry(scope, id)).fetch_optional::<LogEntry>().await?) };
+        let heads = async { Ok(self.query(&sql::heads(scope, id)).fetch_optional::<BodyHeads>().await?) };
+        let ids = [*id];
+        let (entry, heads, said) = tokio::try_join!(entry, heads, self.said_of(scope, &ids))?;
+        Ok(entry.map(|mut entry| {
+            said.apply(std::slice::from_mut(&mut entry));
+            (entry, heads.unwrap_or_default())
+        }))
     }
 
     /// A body of an entry, if it is stored.
@@ -129,8 +154,13 @@ impl LogStore {
         Ok(self.client.query_raw(sql::PROBE).execute().await?)
     }
 
+    /// What statements are sent with.
+    pub(super) const fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The text goes as it is (`query_raw`: no `?` in it means anything) and the values go beside it.
-    fn query(&self, statement: &Statement) -> Query {
+    pub(super) fn query(&self, statement: &Statement) -> Query {
         statement.binds().fold(self.client.query_raw(statement.text()), |query, (name, bind)| match bind {
             Bind::Text(text) => query.param(name, text),
             Bind::Flag(value) => query.param(name, value),

@@ -5,6 +5,7 @@
 //! service behind is to blame and a retry may help, or whether we are.
 
 mod aggregators;
+mod annotations;
 mod error;
 mod ingests;
 mod log_store;
@@ -14,6 +15,7 @@ mod summaries;
 mod token_table;
 
 pub use aggregators::{Aggregators, LiveError};
+pub use annotations::{Annotations, Change};
 pub use error::StoreError;
 pub use ingests::{InFlight, Ingests, OnItsWay};
 pub use log_store::LogStore;

@@ -164,7 +164,7 @@ pub(super) struct StoredBody {
     pub(super) body: Option<String>,
 }
 
-fn event_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventId, D::Error> {
+pub(super) fn event_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EventId, D::Error> {
     let bytes = <[u8; 26]>::deserialize(deserializer)?;
     bytes.try_into().map_err(D::Error::custom)
 }

@@ -47,7 +47,8 @@ escapes of JSON. The text of no condition is every row.
 A row meets a condition or it does not. A text that the source did not give is the empty text. A number that is not known is
 equal to none, different from all, and neither below nor above any; `exists` asks whether it is known. Metadata values are
 compared as texts, numbers among them as the APIs print them; `metadata.key` and `metadata.value` each ask whether any entry
-has it, and need not be met by the same one. `=`, `!=` and `in` take texts to the letter; `contains` and `starts_with` find
+has it, and need not be met by the same one. Feedback, score and metadata that were set after a row was stored stand for the
+row's own. `=`, `!=` and `in` take texts to the letter; `contains` and `starts_with` find
 letters of any alphabet in either case.
 
 ## Operators

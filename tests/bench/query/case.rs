@@ -4,7 +4,7 @@ use harness::{System, Volume};
 use serde_json::Value;
 use weir_event::{EventId, Scope};
 use weir_filter::Filter;
-use weir_query_api::sql::{self, Column, Direction, Order, Page, Statement};
+use weir_query_api::sql::{self, Annotated, Column, Direction, Order, Page, Statement};
 
 use super::sides::Sides;
 
@@ -85,7 +85,11 @@ impl Case {
         let list = |filter: &str, order, number| {
             let filter = if filter.is_empty() { Filter::default() } else { filter.parse().unwrap() };
             let page = Page { number, per_page: PER_PAGE };
-            [sql::page(&self.scope, &filter, order, page), sql::summary(&self.scope, &filter)]
+            let annotated = Annotated::NONE;
+            [
+                sql::page(&self.scope, &filter, annotated, order, page),
+                sql::summary(&self.scope, &filter, annotated),
+            ]
         };
         match &self.what {
             What::Page { number, order, filter, .. } => list(filter, *order, *number),

@@ -96,9 +96,19 @@ impl World {
 
     pub(super) async fn get(&self, path: &str) -> Answer {
         let request = reqwest::Client::new().get(format!("{}{path}", self.url)).bearer_auth(TOKEN);
-        let response = request.send().await.unwrap();
-        let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
-        Answer { status: response.status(), content_type, text: response.text().await.unwrap() }
+        read(request).await
+    }
+
+    /// Sends a body to a log of the gateway.
+    pub(super) async fn patch(&self, id: &str, body: &str) -> Answer {
+        self.patch_of(&format!("accounts/{ACCOUNT}/ai-gateway/gateways/{GATEWAY}"), id, body).await
+    }
+
+    pub(super) async fn patch_of(&self, tenant: &str, id: &str, body: &str) -> Answer {
+        let url = format!("{}/client/v4/{tenant}/logs/{id}", self.url);
+        let request = reqwest::Client::new().patch(url).bearer_auth(TOKEN);
+        let request = request.header("content-type", "application/json").body(body.to_owned());
+        read(request).await
     }
 
     /// Sends a request with these headers and no others of ours.
@@ -106,9 +116,7 @@ impl World {
         let method: Method = method.parse().unwrap();
         let request = reqwest::Client::new().request(method, format!("{}{path}", self.url));
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let response = request.send().await.unwrap();
-        let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
-        Answer { status: response.status(), content_type, text: response.text().await.unwrap() }
+        read(request).await
     }
 
     /// Runs `query-api` with these arguments to its end.
@@ -141,6 +149,12 @@ impl World {
         let entries = page["result"].as_array().unwrap();
         entries.iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
     }
+}
+
+async fn read(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+    Answer { status: response.status(), content_type, text: response.text().await.unwrap() }
 }
 
 impl Drop for World {

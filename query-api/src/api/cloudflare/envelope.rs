@@ -19,6 +19,13 @@ pub(super) struct EntryEnvelope {
     pub(super) result: EntryDetailView,
 }
 
+/// What was asked for is done, and there is nothing to show.
+#[derive(Debug, Serialize)]
+pub(super) struct PatchedEnvelope {
+    pub(super) success: bool,
+    pub(super) result: EmptyResult,
+}
+
 /// A failure. `result` is `{}` on 400, absent on 404 and null elsewhere; `messages` goes with the null.
 #[derive(Debug, Serialize)]
 pub(super) struct ErrorEnvelope {
@@ -56,9 +63,10 @@ impl From<&str> for Step {
     }
 }
 
+/// No result, in the two forms that there are of it.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(untagged)]
-enum EmptyResult {
+pub(super) enum EmptyResult {
     Object {},
     Null,
 }

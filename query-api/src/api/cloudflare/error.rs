@@ -3,6 +3,7 @@
 use tokio::time::error::Elapsed;
 use warp::http::StatusCode;
 use warp::http::header::{ALLOW, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use warp::path::FullPath;
 use warp::reply::Response;
 
 use super::envelope::{ErrorEnvelope, Issue, Step};
@@ -30,6 +31,9 @@ pub(super) enum Error {
     /// 503, or 500 where we are to blame.
     #[error("logs cannot be read")]
     Store(#[from] StoreError),
+    /// 500: the server's ClickHouse user may not write. A repetition does not help, and it says so.
+    #[error("the clickhouse user may not annotate: it needs INSERT on annotations")]
+    NoRights(#[source] StoreError),
     /// 503.
     #[error("time is up")]
     TimedOut(#[from] Elapsed),
@@ -55,6 +59,12 @@ impl Issue {
         Self { code: INVALID, message: message.into(), path: path.chain(part.map(Step::from)).collect() }
     }
 
+    /// What is wrong with the body, or with a member of it.
+    pub(super) fn of_body(members: &[&str], message: impl Into<String>) -> Self {
+        let path = std::iter::once("body").chain(members.iter().copied()).map(Step::from);
+        Self { code: INVALID, message: message.into(), path: path.collect() }
+    }
+
     /// What is wrong with a part of the path.
     pub(super) fn of_path(parameter: &str, message: impl Into<String>) -> Self {
         Self { code: INVALID, message: message.into(), path: vec!["params".into(), parameter.into()] }
@@ -73,7 +83,7 @@ impl DialectError for Error {
                 Blame::Client
             }
             Self::Store(error) if error.is_retryable() => Blame::Surroundings,
-            Self::Store(_) => Blame::Program,
+            Self::Store(_) | Self::NoRights(_) => Blame::Program,
         }
     }
 
@@ -93,6 +103,11 @@ impl DialectError for Error {
             Self::NotFound => {
                 json(StatusCode::NOT_FOUND, &ErrorEnvelope::not_found(Issue::plain(NOT_FOUND, "Not Found")))
             }
+            Self::NoRights(_) => {
+                let message = "Logs cannot be changed here: the server is not set up for it";
+                let refused = ErrorEnvelope::refused(Issue::plain(FAILURE, message));
+                not_again(json(StatusCode::INTERNAL_SERVER_ERROR, &refused))
+            }
             Self::Store(error) if !error.is_retryable() => {
                 let issue = Issue::plain(FAILURE, "Internal Server Error");
                 json(StatusCode::INTERNAL_SERVER_ERROR, &ErrorEnvelope::refused(issue))
@@ -103,7 +118,7 @@ impl DialectError for Error {
 }
 
 /// Answers where no route matched.
-pub(in crate::api) fn refuse(unmatched: Unmatched) -> Response {
+pub(in crate::api) fn refuse(path: &FullPath, unmatched: Unmatched) -> Response {
     match unmatched {
         Unmatched::Path => {
             let issue = Issue::plain(NO_ROUTE, "No route for that URI");
@@ -112,7 +127,7 @@ pub(in crate::api) fn refuse(unmatched: Unmatched) -> Response {
         Unmatched::Method => {
             let issue = Issue::plain(METHOD, "Method not available for that URI");
             let response = json(StatusCode::METHOD_NOT_ALLOWED, &ErrorEnvelope::refused(issue));
-            with_header(response, ALLOW, "GET")
+            with_header(response, ALLOW, methods(path.as_str()))
         }
     }
 }
@@ -120,6 +135,18 @@ pub(in crate::api) fn refuse(unmatched: Unmatched) -> Response {
 fn unavailable() -> Response {
     let issue = Issue::plain(FAILURE, "Service Unavailable");
     with_retry_after(json(StatusCode::SERVICE_UNAVAILABLE, &ErrorEnvelope::refused(issue)))
+}
+
+/// The methods of a path that there is, told by its length.
+fn methods(path: &str) -> &'static str {
+    const ENTRY: usize = 10;
+    let segments = path.trim_end_matches('/').split('/').count();
+    if segments == ENTRY { "GET, PATCH" } else { "GET" }
+}
+
+/// Tells the SDKs not to repeat the request by themselves, as they do after every 5xx.
+fn not_again(response: Response) -> Response {
+    with_header(response, HeaderName::from_static("x-should-retry"), "false")
 }
 
 fn with_header(mut response: Response, name: HeaderName, value: &'static str) -> Response {

@@ -1,17 +1,22 @@
 //! The handlers.
 
+use std::pin::pin;
+
+use bytes::Buf;
+use futures_util::{Stream, StreamExt};
 use warp::http::StatusCode;
 use warp::reply::Response;
 use weir_event::{EventId, Scope};
 
-use super::envelope::{EntryEnvelope, ListEnvelope};
+use super::envelope::{EmptyResult, EntryEnvelope, Issue, ListEnvelope, PatchedEnvelope};
 use super::error::Error;
 use super::list_query::ListQuery;
+use super::patch_body;
 use super::tenant::TenantPath;
 use crate::api::app::Admitted;
 use crate::api::query_string::decode_segment;
 use crate::api::reply::{json, json_text};
-use crate::auth::Readable;
+use crate::auth::Forbidden;
 use crate::sql::BodyPart;
 use crate::view::{EntryDetailView, EntryView, ResultInfo, to_json};
 
@@ -36,10 +41,30 @@ pub(super) async fn list(call: &Admitted, tenant: &TenantPath) -> Result<Respons
 /// `GET /logs/{id}`.
 pub(super) async fn get(call: &Admitted, tenant: &TenantPath, id: &str) -> Result<Response, Error> {
     let app = &call.app;
-    let (scope, id) = locate(call, tenant, id)?;
+    let (scope, id) = locate(tenant, id, |scope| call.principal.may_read(scope))?;
     let (entry, heads) = app.store.entry(&scope, &id).await?.ok_or(Error::NotFound)?;
     let result = EntryDetailView::from_record(entry, heads, app.metadata_form);
     Ok(json(StatusCode::OK, &EntryEnvelope { success: true, result }))
+}
+
+/// `PATCH /logs/{id}`. The body is read when its sender is known.
+pub(super) async fn patch<B: Buf>(
+    call: &Admitted,
+    tenant: &TenantPath,
+    id: &str,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, Error> {
+    let (scope, id) = locate(tenant, id, |scope| call.principal.may_write(scope))?;
+    let annotations = patch_body::read(&whole(body).await?).map_err(Error::Invalid)?;
+    let annotated = call.app.store.annotate(&scope, &id, &annotations).await;
+    let is_there = annotated.map_err(|error| match error {
+        error if error.is_lack_of_rights() => Error::NoRights(error),
+        error => error.into(),
+    })?;
+    if !is_there {
+        return Err(Error::NotFound);
+    }
+    Ok(json(StatusCode::OK, &PatchedEnvelope { success: true, result: EmptyResult::Object {} }))
 }
 
 /// `GET /logs/{id}/request` and `/response`: the body itself, without an envelope.
@@ -49,15 +74,39 @@ pub(super) async fn body(
     id: &str,
     part: BodyPart,
 ) -> Result<Response, Error> {
-    let (scope, id) = locate(call, tenant, id)?;
+    let (scope, id) = locate(tenant, id, |scope| call.principal.may_read(scope))?;
     let body = call.app.store.body(&scope, &id, part).await?.ok_or(Error::NotFound)?;
     Ok(json_text(StatusCode::OK, to_json(body)))
 }
 
 /// What cannot be the id of an event, or the name of a tenant, names nothing that is here. Ids are opaque to clients,
 /// so none of them is malformed. Query parameters are not looked at: these operations have none.
-fn locate(call: &Admitted, tenant: &TenantPath, id: &str) -> Result<(Readable<Scope>, EventId), Error> {
-    let scope = tenant.granted(|scope| call.principal.may_read(scope))?.map_err(|_| Error::NotFound)?;
+fn locate<P>(
+    tenant: &TenantPath,
+    id: &str,
+    grant: impl FnOnce(Scope) -> Result<P, Forbidden>,
+) -> Result<(P, EventId), Error> {
+    let scope = tenant.granted(grant)?.map_err(|_| Error::NotFound)?;
     let id = decode_segment(id).map_err(|_| Error::NotFound)?;
     Ok((scope, id.parse().map_err(|_| Error::NotFound)?))
+}
+
+/// A body that is no longer than it may be, whatever its sender said of its length.
+async fn whole<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>, Error> {
+    let refused = |message: String| Error::Invalid(vec![Issue::of_body(&[], message)]);
+    let mut body = pin!(body);
+    let mut read = Vec::new();
+    while let Some(part) = body.next().await {
+        let mut part = part.map_err(|_| refused("It was not received in full".to_owned()))?;
+        if read.len() + part.remaining() > patch_body::BYTES_MAX {
+            return Err(refused(format!("It must contain at most {} bytes", patch_body::BYTES_MAX)));
+        }
+        while part.has_remaining() {
+            let chunk = part.chunk();
+            let length = chunk.len();
+            read.extend_from_slice(chunk);
+            part.advance(length);
+        }
+    }
+    Ok(read)
 }

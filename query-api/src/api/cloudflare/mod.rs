@@ -1,4 +1,4 @@
-//! The AI Gateway Logs API as Cloudflare's clients speak it: list, get, request body, response body.
+//! The AI Gateway Logs API as Cloudflare's clients speak it: list, get, patch, request body, response body.
 //!
 //! In: paths under `/client/v4/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/logs`. Out: Cloudflare's
 //! envelopes and codes. SDKs read 4xx and 5xx as errors and retry some of them on their own, so statuses are chosen
@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod instant;
 mod list_query;
 mod logs;
+mod patch_body;
 mod routes;
 mod tenant;
 

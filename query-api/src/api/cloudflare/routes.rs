@@ -12,7 +12,7 @@ use crate::api::app::{App, Call};
 use crate::metrics::Route;
 use crate::sql::BodyPart;
 
-/// The four operations that read. The path comes before the method, so that a method that is not offered is told
+/// The operations. The path comes before the method, so that a method that is not offered is told
 /// from a path that is not there.
 pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let logs =
@@ -26,6 +26,16 @@ pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let get =
         logs.and(warp::path!(String)).and(call.clone()).then(|tenant: TenantPath, id: String, call: Call| {
             call.answer(Route::CloudflareGet, async move |call| logs::get(&call, &tenant, &id).await)
+        });
+    let patch = logs
+        .and(warp::path!(String))
+        .and(warp::patch())
+        .and(Call::filter(app))
+        .and(warp::body::stream())
+        .then(|tenant: TenantPath, id: String, call: Call, body| {
+            call.answer(Route::CloudflarePatch, async move |call| {
+                logs::patch(&call, &tenant, &id, body).await
+            })
         });
     let request = logs.and(warp::path!(String / "request")).and(call.clone()).then(
         |tenant: TenantPath, id: String, call: Call| {
@@ -41,5 +51,5 @@ pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
             })
         },
     );
-    list.or(get).unify().or(request).unify().or(response).unify().boxed()
+    list.or(get).unify().or(patch).unify().or(request).unify().or(response).unify().boxed()
 }

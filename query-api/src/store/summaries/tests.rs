@@ -96,7 +96,7 @@ fn the_question_that_was_not_asked_for_longest_is_forgotten() {
             account_id: format!("acc-{n}").parse().unwrap(),
             gateway_id: "gw".parse().unwrap(),
         };
-        crate::sql::summary(&scope, &weir_filter::Filter::default())
+        crate::sql::summary(&scope, &weir_filter::Filter::default(), crate::sql::Annotated::NONE)
     };
     let first = summaries.answers(&question(0));
     let second = summaries.answers(&question(1));
