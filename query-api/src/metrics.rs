@@ -18,9 +18,21 @@ pub struct QueryMetrics {
     in_flight: Gauge,
 }
 
-/// The routes, as metrics and spans name them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub enum Route {
+/// Declares the routes, and a list of all.
+macro_rules! routes {
+    ($($(#[$meta:meta])* $route:ident,)+) => {
+        /// The routes, as metrics and spans name them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+        pub enum Route { $($(#[$meta])* $route,)+ }
+
+        impl Route {
+            /// Every route, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$route,)+];
+        }
+    };
+}
+
+routes! {
     /// Cloudflare: list.
     CloudflareList,
     /// Cloudflare: get.

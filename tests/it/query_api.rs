@@ -2,6 +2,8 @@
 //! is where a cost loses its digits.
 
 mod annotations;
+mod hostile;
+mod matrix;
 mod rows;
 mod sdk;
 mod summary;
