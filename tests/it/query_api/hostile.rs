@@ -289,7 +289,7 @@ async fn a_hostile_text_that_is_said_of_a_log_is_kept_to_the_letter_or_refused()
         let metadata = read["result"]["metadata"].as_str().unwrap();
         assert_eq!(serde_json::from_str::<Value>(metadata).unwrap(), said, "{text:?}");
         let [query, ..] = forms("metadata.value", "eq", &format!("{text}{text}"));
-        assert_eq!(hostile.ids(&query).await, [id.clone()], "{text:?}");
+        assert_eq!(hostile.ids(&query).await, vec![id.clone()], "{text:?}");
         // As a body, a value of another field, and an id.
         let quoted = json!(text).to_string();
         let field = |name: &str| format!("{{\"{name}\":{quoted}}}");
