@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 use weir_store::LogRow;
 
-use super::rows::{GATEWAY, STARTED_AT, id_of, id_text, seed_row};
+use super::rows::{ACCOUNT, GATEWAY, STARTED_AT, id_of, id_text, seed_row};
+use super::tokens::make;
 use super::world::World;
 
 const DONE: &str = r#"{"success":true,"result":{}}"#;
@@ -180,6 +181,14 @@ async fn what_cannot_be_said_changes_nothing() {
     for id in [unknown.as_str(), "x", "a%2Fb"] {
         let answer = world.patch(id, r#"{"feedback":-1}"#).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (404, NOT_FOUND), "{id}");
+    }
+    // Who may only read is told so before anything else; there is no body here, which is what the other one is told.
+    for (permission, expected) in [("read", 403), ("write", 400)] {
+        let made = make(&world, &["--permission", permission, "--account", ACCOUNT]).await;
+        let entry = format!("/client/v4/accounts/{ACCOUNT}/ai-gateway/gateways/{GATEWAY}/logs/{said}");
+        let header = format!("Bearer {}", made.token);
+        let answer = world.ask("PATCH", &entry, &[("authorization", &header)]).await;
+        assert_eq!(answer.status, expected, "{}", answer.text);
     }
     assert_eq!(shown(&world, &said).await, before);
     assert_eq!(count(&world, "?feedback=1").await, 1);

@@ -5,6 +5,7 @@
 
 mod case;
 mod curl;
+mod edits;
 mod entries;
 mod filters;
 mod lists;
@@ -101,6 +102,7 @@ fn cases(rows: &[Row]) -> Vec<Case> {
     let mut cases = lists::cases(&lists);
     cases.extend(filters::cases(&lists));
     cases.extend(entries::cases(rows));
+    cases.extend(edits::cases(rows, &lists));
     cases
 }
 

@@ -16,6 +16,12 @@ pub(super) fn outcome(base_url: &str, gateway: &str, call: &Call) -> Value {
     match call.operation {
         "list" => every_page(&logs, call, parameters),
         "page" => get(&logs, call, &parameters).map_or_else(|error| error, |page| json!({"ids": ids(&page)})),
+        "edit" => {
+            let url = format!("{logs}/{}", escaped(call.id.as_deref().unwrap()));
+            let body = call.parameters.as_ref().map_or("{}", |text| text.get());
+            let args = ["--request", "PATCH", "--json", body].map(str::to_owned);
+            send(&url, call, &args).map_or_else(|error| error, |_| json!({}))
+        }
         operation => {
             let path = if operation == "get" { String::new() } else { format!("/{operation}") };
             let id = escaped(call.id.as_deref().unwrap());
@@ -46,14 +52,19 @@ fn every_page(logs: &str, call: &Call, mut parameters: Map<String, Value>) -> Va
 }
 
 fn get(url: &str, call: &Call, parameters: &Map<String, Value>) -> Result<Value, Value> {
-    let token = call.auth.as_ref().map_or(TOKEN, |auth| auth["token"].as_str().unwrap());
-    let mut curl = Command::new("curl");
-    curl.args(["--silent", "--show-error", "--get", "--write-out", "\n%{http_code}", url]);
-    curl.args(["--header", &format!("Authorization: Bearer {token}")]);
+    let mut args = vec!["--get".to_owned()];
     for (name, value) in parameters {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        curl.args(["--data-urlencode", &format!("{name}={text}")]);
+        args.extend(["--data-urlencode".to_owned(), format!("{name}={text}")]);
     }
+    send(url, call, &args)
+}
+
+fn send(url: &str, call: &Call, args: &[String]) -> Result<Value, Value> {
+    let token = call.auth.as_ref().map_or(TOKEN, |auth| auth["token"].as_str().unwrap());
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--write-out", "\n%{http_code}", url]);
+    curl.args(["--header", &format!("Authorization: Bearer {token}")]).args(args);
     let output = curl.output().expect("curl is on PATH");
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{url}: {said}{}", String::from_utf8_lossy(&output.stderr));
