@@ -24,7 +24,7 @@ pub use body::{BodyPart, HEAD_CHARS_MAX, body, heads};
 pub use column::Column;
 pub use entry::{ENTRY_COLUMNS, entry};
 pub use ledger::ledger;
-pub use page::{Direction, Order, Page, page};
+pub use page::{Direction, Order, Page, Run, page, page_of_value, values};
 pub use probe::PROBE;
 pub use statement::{Bind, Statement};
 pub use summary::{PARTS, summary, summary_by_part};

@@ -57,6 +57,39 @@ fn another_order_is_made_total_by_time_and_id() {
 }
 
 #[test]
+fn a_page_of_one_value_follows_the_order_of_the_table() {
+    let filter = "cached = true".parse().unwrap();
+    let order = Order { column: Column::Model, direction: Direction::Descending };
+    check(
+        &values(&scope(), &filter, Annotated::NONE, order),
+        &format!(
+            "SELECT toString(model) AS value, count() AS entries FROM logs WHERE {TENANT} AND cached = {{p2:Bool}} \
+             GROUP BY model ORDER BY model DESC"
+        ),
+        &[("p2", Bind::Flag(true))],
+    );
+    check(
+        &page_of_value(
+            &scope(),
+            &filter,
+            Annotated::NONE,
+            order,
+            Run { value: HOSTILE, before: 40, per_page: 20 },
+        ),
+        &format!(
+            "SELECT {COLUMNS} FROM logs WHERE {TENANT} AND model = {{p2:String}} AND cached = {{p3:Bool}} \
+             ORDER BY created_at DESC, id DESC LIMIT 20 OFFSET 40"
+        ),
+        &[("p2", text(HOSTILE)), ("p3", Bind::Flag(true))],
+    );
+    let order = Order { column: Column::Success, direction: Direction::Ascending };
+    let run = Run { value: "false", before: 0, per_page: 20 };
+    let statement = page_of_value(&scope(), &Filter::default(), Annotated::NONE, order, run);
+    assert!(statement.text().contains(" AND success = {p2:Bool} ORDER BY created_at ASC"));
+    assert_eq!(statement.binds().last(), Some(("p2", &Bind::Flag(false))));
+}
+
+#[test]
 fn a_page_past_every_end_stays_within_what_the_engine_takes() {
     let order = Order { column: Column::CreatedAt, direction: Direction::Descending };
     let statement =

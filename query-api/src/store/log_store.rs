@@ -13,16 +13,24 @@ use weir_service::config::ClickHouseConfig;
 use weir_service::telemetry::chain;
 
 use super::error::StoreError;
-use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, Part, PartSummary, StoredBody};
+use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, Part, PartSummary, StoredBody, ValueCount};
 use super::summaries::{Parts, Summaries};
 use crate::auth::Readable;
-use crate::sql::{self, Annotated, Bind, BodyPart, Order, Page, Statement};
+use crate::sql::{self, Annotated, Bind, BodyPart, Column, Order, Page, Run, Statement};
 
 /// The logs in ClickHouse, and what is said of them. Clones share connections.
 #[derive(Clone)]
 pub struct LogStore {
     client: Client,
     summaries: Arc<Summaries>,
+}
+
+/// The entries of a tenant that are to be listed, and how.
+struct List<'l> {
+    scope: &'l Readable<Scope>,
+    filter: &'l Filter,
+    annotated: Annotated,
+    order: Order,
 }
 
 /// How often the parts of the table are looked at before the table is read as a whole: they change while they are read.
@@ -53,9 +61,8 @@ impl LogStore {
         page: Page,
     ) -> Result<(Vec<LogEntry>, LogSummary), StoreError> {
         let listed = async |annotated| -> Result<_, StoreError> {
-            let question = sql::page(scope, filter, annotated, order, page);
-            let entries = async { Ok(self.query(&question).fetch_all::<LogEntry>().await?) };
-            tokio::try_join!(entries, self.summary(scope, filter, annotated))
+            let list = List { scope, filter, annotated, order };
+            tokio::try_join!(self.page(&list, page), self.summary(scope, filter, annotated))
         };
         let (annotated, (mut entries, summary)) = if sql::asks_for_annotated(filter) {
             let annotated = self.annotated(scope).await?;
@@ -68,6 +75,25 @@ impl LogStore {
             self.said_of(scope, &ids).await?.apply(&mut entries);
         }
         Ok((entries, summary))
+    }
+
+    /// A page. The table is ordered by time: in another order most pages lie within the entries of one value, which are
+    /// counted first, and are then read in the table's order.
+    async fn page(&self, list: &List<'_>, page: Page) -> Result<Vec<LogEntry>, StoreError> {
+        let List { scope, filter, annotated, order } = *list;
+        if order.column != Column::CreatedAt {
+            let values = sql::values(scope, filter, annotated, order);
+            let values = self.query(&values).fetch_all::<ValueCount>().await?;
+            if let Some(run) = run_of(&values, page) {
+                let statement = sql::page_of_value(scope, filter, annotated, order, run);
+                let entries: Vec<_> = self.query(&statement).fetch_all().await?;
+                // There are fewer where some were deleted meanwhile, and others follow then.
+                if entries.len() == page.per_page as usize {
+                    return Ok(entries);
+                }
+            }
+        }
+        Ok(self.query(&sql::page(scope, filter, annotated, order, page)).fetch_all().await?)
     }
 
     /// What is to be said of all entries that the filter lets through: of those that were there at one moment. Only parts
@@ -168,5 +194,41 @@ impl LogStore {
             Bind::Texts(texts) => query.param(name, texts),
             Bind::Number(_, digits) => query.param(name, digits),
         })
+    }
+}
+
+/// The run of entries with one value that a full page lies in.
+fn run_of(values: &[ValueCount], page: Page) -> Option<Run<'_>> {
+    let mut before = page.before();
+    for ValueCount { value, entries } in values {
+        if before < *entries {
+            let is_full = entries - before >= page.per_page.into();
+            return is_full.then_some(Run { value, before, per_page: page.per_page });
+        }
+        before -= entries;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_within_one_value_is_known_by_the_counts() {
+        let count = |(value, entries): (&str, u64)| ValueCount { value: value.to_owned(), entries };
+        let values: Vec<_> = [("", 25), ("a", 5), ("b", 60)].into_iter().map(count).collect();
+        let check = |number, expected: Option<(&str, u64)>| {
+            let expected = expected.map(|(value, before)| Run { value, before, per_page: 10 });
+            assert_eq!(run_of(&values, Page { number, per_page: 10 }), expected, "page {number}");
+        };
+        check(1, Some(("", 0)));
+        check(2, Some(("", 10)));
+        // Five of one value and five of the next.
+        check(3, None);
+        check(4, Some(("b", 0)));
+        check(9, Some(("b", 50)));
+        check(10, None);
+        check(u64::MAX, None);
     }
 }

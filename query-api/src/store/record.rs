@@ -63,6 +63,13 @@ pub struct LogSummary {
     pub max_total_tokens: Option<u64>,
 }
 
+/// A value of the column that a list is ordered by, and how many entries have it.
+#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
+pub(super) struct ValueCount {
+    pub(super) value: String,
+    pub(super) entries: u64,
+}
+
 /// A part of the table of logs, as one server has it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Row, Deserialize)]
 pub(super) struct Part {
