@@ -109,10 +109,13 @@ impl LogStore {
         let looks = if question.reads_one_table() { LOOKS_MAX } else { 0 };
         let answers = self.summaries.answers(&question);
         for _ in 0..looks {
-            let Some(parts) = self.parts().await else { break };
+            let Some(mut parts) = self.parts().await else { break };
             let mut answers = answers.lock().await;
             if !answers.confirm(&parts) {
-                continue;
+                // Somebody has read parts since these were listed; now nobody does.
+                let Some(again) = self.parts().await else { break };
+                answers.confirm(&again);
+                parts = again;
             }
             let unknown = answers.unknown(&parts);
             if unknown.is_empty() {
