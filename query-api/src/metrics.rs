@@ -47,6 +47,8 @@ routes! {
     Live,
     /// Weir: the ledger.
     Ledger,
+    /// The document of all that is served.
+    OpenApi,
     /// No route of ours.
     Unmatched,
 }

@@ -4,6 +4,7 @@
 mod annotations;
 mod hostile;
 mod matrix;
+mod openapi;
 mod rows;
 mod sdk;
 mod summary;

@@ -7,6 +7,7 @@
 mod app;
 mod cloudflare;
 mod observer;
+mod openapi;
 mod query_string;
 mod reply;
 mod routes;

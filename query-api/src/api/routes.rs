@@ -9,7 +9,7 @@ use warp::reply::Response;
 use warp::{Filter, Rejection};
 
 use super::app::App;
-use super::{cloudflare, weir};
+use super::{cloudflare, openapi, weir};
 use crate::metrics::Route;
 
 /// Why no route matched.
@@ -26,7 +26,7 @@ pub fn routes(
     app: &Arc<App>,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
     let app = app.clone();
-    let matched = cloudflare::routes(&app).or(weir::routes(&app)).unify();
+    let matched = cloudflare::routes(&app).or(weir::routes(&app)).unify().or(openapi::routes(&app)).unify();
     let tried = matched.map(Ok).recover(unmatched).unify();
     warp::path::full().and(tried).then(move |path: FullPath, tried: Result<Response, Unmatched>| {
         let app = app.clone();

@@ -230,5 +230,12 @@ where
     }
 }
 
+/// What is wrong with the query string of a list.
+#[cfg(test)]
+pub(in crate::api) fn problems(raw: &str) -> Vec<String> {
+    let issues = ListQuery::parse(raw).err().unwrap_or_default();
+    issues.into_iter().map(|issue| issue.message).collect()
+}
+
 #[cfg(test)]
 mod tests;

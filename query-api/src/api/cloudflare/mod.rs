@@ -17,4 +17,6 @@ mod routes;
 mod tenant;
 
 pub(super) use error::refuse;
+#[cfg(test)]
+pub(super) use list_query::problems as list_problems;
 pub(super) use routes::routes;
