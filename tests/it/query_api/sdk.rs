@@ -3,6 +3,7 @@
 //! The programs in `tests/conformance/cloudflare` only make the calls, as their users would, and say what came of them.
 //! curl goes without a program: it sends the form that Cloudflare documents.
 
+mod callers;
 mod case;
 mod curl;
 mod edits;
@@ -17,7 +18,9 @@ use harness::{Client, run_client};
 use serde_json::{Value, json};
 
 use super::rows::{ACCOUNT, payload_of};
+use super::tokens::make;
 use super::world::{TOKEN, World};
+use callers::Callers;
 use case::{Case, Habit};
 use lists::Lists;
 use rows::Row;
@@ -74,7 +77,7 @@ async fn query_api_is_understood_by_cloudflares_sdks_and_by_curl() {
         world.insert_payloads(&payloads).await;
         world.insert_logs(&rows).await;
     }
-    let cases = cases(&rows);
+    let cases = cases(&rows, &callers(&world).await);
     assert!(cases.len() > 250, "there are {} cases", cases.len());
     let base_url = format!("{}/client/v4", world.url);
     let objections: Vec<_> = thread::scope(|scope| {
@@ -97,13 +100,27 @@ async fn query_api_is_understood_by_cloudflares_sdks_and_by_curl() {
 }
 
 /// In the order in which they are made: the last ones change what is there.
-fn cases(rows: &[Row]) -> Vec<Case> {
+fn cases(rows: &[Row], callers: &Callers) -> Vec<Case> {
     let lists = Lists::new(rows);
     let mut cases = lists::cases(&lists);
     cases.extend(filters::cases(&lists));
     cases.extend(entries::cases(rows));
+    cases.extend(callers::cases(rows, callers));
     cases.extend(edits::cases(rows, &lists));
     cases
+}
+
+async fn callers(world: &World) -> Callers {
+    let of_account = ["--account", ACCOUNT];
+    let made = async |args: &[&str]| make(world, args).await.token;
+    Callers {
+        reader: made(&[&["--permission", "read"], &of_account[..]].concat()).await,
+        writer_elsewhere: made(&["--permission", "write", "--account", "other"]).await,
+        with_address: made(
+            &[&["--permission", "write", "--email", "me@example.com"], &of_account[..]].concat(),
+        )
+        .await,
+    }
 }
 
 impl Sdk {

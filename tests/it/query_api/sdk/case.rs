@@ -89,6 +89,7 @@ impl Case {
         let habitually = self.refused_with.iter().any(|habit| habits.contains(habit));
         let expected = if habitually { &Outcome::Refused(400, 7001) } else { &self.outcome };
         let good = match expected {
+            Outcome::Done(_) if found.get("error").is_some() => false,
             Outcome::Done(members) => meets(members, found, habits.contains(&Habit::NullIsZero)),
             Outcome::Refused(status, code) => is_refusal(*status, *code, &found["error"]),
         };

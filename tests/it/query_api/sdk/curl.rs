@@ -61,10 +61,9 @@ fn get(url: &str, call: &Call, parameters: &Map<String, Value>) -> Result<Value,
 }
 
 fn send(url: &str, call: &Call, args: &[String]) -> Result<Value, Value> {
-    let token = call.auth.as_ref().map_or(TOKEN, |auth| auth["token"].as_str().unwrap());
     let mut curl = Command::new("curl");
     curl.args(["--silent", "--show-error", "--write-out", "\n%{http_code}", url]);
-    curl.args(["--header", &format!("Authorization: Bearer {token}")]).args(args);
+    curl.args(headers(call).iter().flat_map(|header| ["--header", header])).args(args);
     let output = curl.output().expect("curl is on PATH");
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{url}: {said}{}", String::from_utf8_lossy(&output.stderr));
@@ -72,6 +71,14 @@ fn send(url: &str, call: &Call, args: &[String]) -> Result<Value, Value> {
     let body: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{url}: {error}: {body}"));
     let status: u16 = status.parse().unwrap();
     if status == 200 { Ok(body) } else { Err(json!({"error": {"status": status, "codes": codes(&body)}})) }
+}
+
+fn headers(call: &Call) -> Vec<String> {
+    let shown = |name: &str| call.auth.as_ref().and_then(|auth| auth[name].as_str());
+    match (shown("email"), shown("key")) {
+        (Some(email), Some(key)) => vec![format!("X-Auth-Email: {email}"), format!("X-Auth-Key: {key}")],
+        (_, _) => vec![format!("Authorization: Bearer {}", shown("token").unwrap_or(TOKEN))],
+    }
 }
 
 fn codes(body: &Value) -> Vec<&Value> {

@@ -1,4 +1,4 @@
-//! One entry, its bodies, and who may see them.
+//! One entry and its bodies.
 
 use serde_json::{Value, json};
 
@@ -57,11 +57,6 @@ pub(super) fn cases(rows: &[Row]) -> Vec<Case> {
         for id in ["01J90000000000000000000000", "none", "a b;c", "ü%41?x=1#y"] {
             cases.push(Call::new(operation).of(id).refused(404, 7002));
         }
-    }
-    for auth in [json!({"token": "wrong"}), json!({"token": "Bearer query-token"})] {
-        let call = |operation| Call::new(operation).of(rows[0].id()).authorized(auth.clone());
-        cases.push(Call::new("list").authorized(auth.clone()).refused(401, 10000));
-        cases.extend(["get", "request", "response"].map(|operation| call(operation).refused(401, 10000)));
     }
     cases
 }

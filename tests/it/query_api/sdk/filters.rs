@@ -62,7 +62,7 @@ pub(super) fn cases(lists: &Lists<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut ask = |key: &str, operator: &str, values: Value, keep: &dyn Fn(&Row) -> bool| {
         let values_of = values.as_array().unwrap();
-        let case = lists.list(&filters(&[filter(key, operator, &values)]), keep);
+        let case = lists.page(&filters(&[filter(key, operator, &values)]), keep);
         cases.push(match values_of.as_slice() {
             [Value::Null] => case.refused_with(&[Habit::DropsNull]),
             [Value::String(text)] if text.is_empty() => case.refused_with(&[Habit::DropsEmpty]),
@@ -127,7 +127,7 @@ pub(super) fn cases(lists: &Lists<'_>) -> Vec<Case> {
 fn times(lists: &Lists<'_>) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut ask = |operator: &str, text: &str, keep: &dyn Fn(&Row) -> bool| {
-        cases.push(lists.list(&filters(&[filter("created_at", operator, &json!([text]))]), keep));
+        cases.push(lists.page(&filters(&[filter("created_at", operator, &json!([text]))]), keep));
     };
     for (text, millis) in [
         ("2024-09-30T09:45:40Z", 5_000),
@@ -213,7 +213,7 @@ fn shapes(lists: &Lists<'_>) -> Vec<Case> {
 /// What no SDK may get an answer to.
 fn refusals() -> Vec<Case> {
     let mut refused = Vec::new();
-    let mut refuse = |parameters: &str| refused.push(Call::new("list").with(parameters).refused(400, 7001));
+    let mut refuse = |parameters: &str| refused.push(Call::new("page").with(parameters).refused(400, 7001));
     let value = |key: &str| match key {
         _ if FLAGS.iter().any(|(flag, _)| *flag == key) => json!([true]),
         "created_at" => json!(["2024-09-30T09:45:40Z"]),

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::case::{Call, Case};
 use super::rows::{FIRST_END, Row, SECOND};
@@ -21,10 +21,17 @@ impl<'r> Lists<'r> {
 
     /// Every row that is meant, newest first.
     pub(super) fn list(&self, parameters: &str, is_meant: &dyn Fn(&Row) -> bool) -> Case {
+        Call::new("list").with(parameters).gives(self.meant(is_meant))
+    }
+
+    /// The same where it is one page, without the question for the next one.
+    pub(super) fn page(&self, parameters: &str, is_meant: &dyn Fn(&Row) -> bool) -> Case {
+        Call::new("page").with(parameters).gives(self.meant(is_meant))
+    }
+
+    fn meant(&self, is_meant: &dyn Fn(&Row) -> bool) -> Value {
         let meant = self.newest.iter().filter(|row| is_meant(row));
-        Call::new("list")
-            .with(parameters)
-            .gives(json!({"ids": meant.map(|row| row.id()).collect::<Vec<_>>()}))
+        json!({"ids": meant.map(|row| row.id()).collect::<Vec<_>>()})
     }
 
     pub(super) fn ids(&self) -> Vec<&str> {
