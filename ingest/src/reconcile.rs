@@ -1,10 +1,11 @@
 //! Puts right what a process left that was killed in the middle of a write, and watches the ledger.
 //!
 //! In: what is in ClickHouse, looked at when the process starts and every minute. Out: rows that two processes stored are
-//! one again ([`doubles`]), minutes whose rows were taken out are told of, writes that the ledger lacks are entered, the
+//! one again ([`doubles`]), minutes whose rows were taken out are told of, deletions are finished ([`deletions`]), writes that the ledger lacks are entered, the
 //! metrics say whether it balances ([`ledger`]), and minutes are told of whose rollup is not what their rows come to
 //! ([`rollups`]). Every step may be taken by several processes at once, and may be taken again.
 
+mod deletions;
 mod doubles;
 mod ledger;
 mod rollups;
@@ -78,11 +79,12 @@ impl Reconciler {
         let now_ms = self.clock.now_ms();
         let doubles = self.repair_doubles(now_ms).await;
         let told = self.tell_again().await;
+        let finished = self.finish_deletions().await;
         let entered = self.enter_what_is_missing(now_ms).await;
         self.has_looked_back_for_writes |= entered.is_ok();
         let weighed = self.weigh(now_ms).await;
         let compared = self.compare_rollups(now_ms).await;
         self.has_looked_back_for_rollups |= compared.is_ok();
-        [doubles, told, entered, weighed, compared].into_iter().collect()
+        [doubles, told, finished, entered, weighed, compared].into_iter().collect()
     }
 }

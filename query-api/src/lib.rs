@@ -23,7 +23,7 @@ use crate::api::{App, Observer};
 use crate::auth::{Authenticator, Directory};
 use crate::config::Config;
 use crate::metrics::QueryMetrics;
-use crate::store::{Aggregators, Ingests, LogStore, TokenTable};
+use crate::store::{Aggregators, Deletions, Ingests, LogStore, TokenTable};
 
 pub mod api;
 pub mod auth;
@@ -61,11 +61,14 @@ async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartErro
     let aggregators = Aggregators::connect(&config.nats, config.live_timeout).await?;
     let (directory, keeper) = Directory::new(config.tokens_currency, clock);
     let tokens = TokenTable::new(&config.clickhouse);
+    let (clickhouse, bus) = (&config.clickhouse, aggregators.client());
+    let deletions = Deletions::new(store.clone(), clickhouse, bus, config.live_timeout);
     let readiness = Readiness::new(shutdown.soft_stop().clone());
     let mut metrics = Metrics::new("query-api", env!("CARGO_PKG_VERSION"));
     let app = Arc::new(App {
         authenticator: Authenticator::new(config.tokens, directory),
         store: store.clone(),
+        deletions: deletions.clone(),
         ingests: Ingests::new(aggregators.client(), config.live_timeout),
         aggregators: aggregators.clone(),
         // The standard library's hasher is seeded by the system, which is all that request ids need.
@@ -76,7 +79,8 @@ async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartErro
     let reading = keeper.keep(async move || tokens.good().await, shutdown.clone());
     lifecycle.spawn_background("tokens", reading);
     ops::spawn(&lifecycle, ops_listener, metrics, readiness.clone());
-    lifecycle.spawn_background("probe", store::watch(store, aggregators, readiness, shutdown));
+    lifecycle.spawn_background("probe", store::watch(store, aggregators, readiness, shutdown.clone()));
+    lifecycle.spawn("deletions", deletions.drain(shutdown));
     http::spawn(&lifecycle, "http", listener, api::routes(&app));
     Ok(lifecycle.run().await)
 }

@@ -39,6 +39,8 @@ routes! {
     CloudflareGet,
     /// Cloudflare: patch.
     CloudflarePatch,
+    /// Cloudflare: delete by filter.
+    CloudflareDelete,
     /// Cloudflare: request body.
     CloudflareRequest,
     /// Cloudflare: response body.

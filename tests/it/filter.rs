@@ -192,11 +192,11 @@ fn scope() -> Scope {
     Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() }
 }
 
-fn sample<S: Strategy>(strategy: &S, runner: &mut TestRunner) -> S::Value {
+pub(crate) fn sample<S: Strategy>(strategy: &S, runner: &mut TestRunner) -> S::Value {
     strategy.new_tree(runner).unwrap().current()
 }
 
-fn priced(wire: &Value, n: usize) -> PricedEvent {
+pub(crate) fn priced(wire: &Value, n: usize) -> PricedEvent {
     let mut wire = wire.clone();
     wire["event_id"] = format!("{}-{n}", wire["event_id"].as_str().unwrap_or_default()).into();
     let event: WireEvent = serde_json::from_value(wire).unwrap();
@@ -204,7 +204,7 @@ fn priced(wire: &Value, n: usize) -> PricedEvent {
 }
 
 /// An event as a producer writes it, of the values that filters ask for.
-fn event() -> impl Strategy<Value = Value> {
+pub(crate) fn event() -> impl Strategy<Value = Value> {
     const TEXT_FIELDS: [&str; 18] = [
         "event_id",
         "request_id",

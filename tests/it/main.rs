@@ -6,6 +6,7 @@ mod aggregator;
 mod ai_gateway;
 mod alerts;
 mod dead_letters;
+mod deletion;
 mod filter;
 mod forms;
 mod import;

@@ -54,7 +54,7 @@ impl Reconciler {
     /// Tells the aggregator of minutes that whoever changed them did not come to tell of.
     pub(super) async fn tell_again(&self) -> Result<(), SinkError> {
         const UNTOLD: &str = "SELECT ?fields FROM ledger FINAL \
-            WHERE hour >= now() - INTERVAL 1 DAY AND gateway_id != '' AND version < ? \
+            WHERE hour >= now() - INTERVAL 1 DAY AND gateway_id != '' AND deleted = 0 AND version < ? \
                 AND entered_at < now64(3) - INTERVAL 30 SECOND";
         let query = self.store.client.query(UNTOLD).bind(TOLD).fetch_all();
         let untold: Vec<UntoldRow> = self.store.within("look for corrections", query).await?;

@@ -15,7 +15,7 @@ use weir_store::LedgerRow;
 
 use super::Reconciler;
 use super::slices::MINUTE_MS;
-use crate::sink::{REPLAYED, SinkError};
+use crate::sink::{REPLAYED, SinkError, TOLD};
 
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
@@ -45,6 +45,8 @@ struct HourRow {
     /// Received, without what became of it.
     unaccounted: i64,
     entered: i64,
+    /// Rows that are being deleted, or were just now: of these some may have been there when rows were counted.
+    deleting: i64,
 }
 
 #[derive(Row, Deserialize)]
@@ -95,7 +97,8 @@ impl Reconciler {
     pub(super) async fn weigh(&self, now_ms: i64) -> Result<(), SinkError> {
         const LEDGER: &str = "SELECT toUInt32(toUnixTimestamp(hour)) AS hour_s, source, \
                 sum(received - stored - duplicates - dead_lettered - ignored - deleted) AS unaccounted, \
-                sum(stored) AS entered \
+                sum(stored) AS entered, \
+                sumIf(deleted, deleted > 0 AND (version < ? OR entered_at > now64(3) - INTERVAL 5 MINUTE)) AS deleting \
             FROM ledger FINAL WHERE hour >= fromUnixTimestamp64Milli(?) AND hour < fromUnixTimestamp64Milli(?) \
             GROUP BY hour_s, source";
         const ROWS: &str = "SELECT toUInt32(toUnixTimestamp(toStartOfHour(ingested_at))) AS hour_s, source, count() AS rows \
@@ -103,10 +106,11 @@ impl Reconciler {
             GROUP BY hour_s, source";
         let to = (now_ms - 2 * UNDER_WAY_MS).div_euclid(HOUR_MS) * HOUR_MS;
         let from = to - HOURS_WEIGHED * HOUR_MS;
-        let query = self.store.client.query(LEDGER).bind(from).bind(to).fetch_all();
-        let hours: Vec<HourRow> = self.store.within("weigh the ledger", query).await?;
+        // The rows first: what is deleted after they were counted is in the ledger by then, as what is being deleted.
         let query = self.store.client.query(ROWS).bind(from).bind(to).fetch_all();
         let rows: Vec<RowsRow> = self.store.within("count what was stored", query).await?;
+        let query = self.store.client.query(LEDGER).bind(TOLD).bind(from).bind(to).fetch_all();
+        let hours: Vec<HourRow> = self.store.within("weigh the ledger", query).await?;
         let imbalance = imbalance(&hours, &rows);
         for source in Source::ALL {
             let of_source = imbalance.get(source.as_str()).copied().unwrap_or_default();
@@ -152,19 +156,21 @@ fn entries<'r>(stored: &'r [LeftRow], letters: &'r [LeftRow]) -> Vec<LedgerRow<'
 }
 
 /// By how many records each source is off: what was received and is nothing, and what is stored and is not there, or the
-/// other way round, in each hour.
+/// other way round, in each hour. What is being deleted may be there or not.
 fn imbalance<'r>(hours: &'r [HourRow], rows: &'r [RowsRow]) -> BTreeMap<&'r str, u64> {
-    let mut stored: BTreeMap<(&str, u32), i64> = BTreeMap::new();
+    let mut stored: BTreeMap<(&str, u32), (i64, i64)> = BTreeMap::new();
     let mut sources: BTreeMap<&str, u64> = BTreeMap::new();
     for hour in hours {
-        *stored.entry((&hour.source, hour.hour_s)).or_default() += hour.entered;
+        let (entered, deleting) = stored.entry((&hour.source, hour.hour_s)).or_default();
+        (*entered, *deleting) = (*entered + hour.entered, *deleting + hour.deleting);
         *sources.entry(&hour.source).or_default() += hour.unaccounted.unsigned_abs();
     }
     for row in rows {
-        *stored.entry((&row.source, row.hour_s)).or_default() -= signed(row.rows);
+        stored.entry((&row.source, row.hour_s)).or_default().0 -= signed(row.rows);
     }
-    for ((source, _), difference) in stored {
-        *sources.entry(source).or_default() += difference.unsigned_abs();
+    for ((source, _), (difference, deleting)) in stored {
+        let off = if difference < 0 { (difference + deleting).min(0) } else { difference };
+        *sources.entry(source).or_default() += off.unsigned_abs();
     }
     sources
 }
@@ -218,6 +224,7 @@ mod tests {
             source: "http".to_owned(),
             unaccounted,
             entered,
+            deleting: 0,
         };
         let rows = |hour_s, rows| RowsRow { hour_s, source: "http".to_owned(), rows };
         let check = |hours: &[HourRow], rows: &[RowsRow], expected: u64| {
@@ -228,5 +235,10 @@ mod tests {
         check(&[hour(1, 0, 5), hour(2, 0, 6)], &[rows(1, 6), rows(2, 5)], 2);
         check(&[hour(1, 2, 5), hour(2, -2, 0)], &[rows(1, 5)], 4);
         check(&[], &[rows(1, 3)], 3);
+        // Two of seven are being deleted: entered, and perhaps there.
+        let being_deleted = || HourRow { deleting: 2, ..hour(1, 0, 5) };
+        for (count, expected) in [(4, 1), (5, 0), (6, 0), (7, 0), (8, 1)] {
+            check(&[being_deleted()], &[rows(1, count)], expected);
+        }
     }
 }

@@ -105,6 +105,20 @@ impl Announcer {
         }
     }
 
+    /// Tells of minutes whose rows were changed, and gives whether NATS has it all before `limit`. Where NATS is known to be
+    /// away nothing waits for it: the caller comes again.
+    pub(crate) async fn tell_changed_for_certain(
+        &self,
+        minutes: impl Iterator<Item = (Scope, Timestamp)>,
+        limit: Duration,
+    ) -> bool {
+        if !*self.healthy.borrow() {
+            return false;
+        }
+        let Some(mut all_gone) = self.hand_on_held(dirty_messages(minutes)) else { return false };
+        matches!(timeout(limit, all_gone.recv()).await, Ok(None))
+    }
+
     /// Tells of rows as [`Self::announce`] does, and of minutes whose rows were changed. Gives whether NATS has it all before
     /// `limit`.
     pub(crate) async fn deliver(

@@ -17,13 +17,11 @@ use clickhouse::Row;
 use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 use weir_store::LedgerRow;
+pub(crate) use weir_store::deletion::TOLD;
 
 use super::store::{IDS_PER_QUERY_MAX, IdRow};
 use super::{Announcer, EventRef, SinkError, Store};
 use crate::metrics::IngestMetrics;
-
-/// The version of a correction whose minute the aggregator was told of; before that it is 1.
-pub(crate) const TOLD: u64 = 2;
 
 /// Of so many rows that others wrote since the id check, ids are asked for instead.
 const FOREIGN_MAX: usize = 100_000;

@@ -15,7 +15,7 @@ use warp::reply::Response;
 use super::observer::Observer;
 use crate::auth::{AuthError, Authenticator, Forbidden, Principal};
 use crate::metrics::Route;
-use crate::store::{Aggregators, Ingests, LogStore};
+use crate::store::{Aggregators, Deletions, Ingests, LogStore};
 use crate::view::MetadataForm;
 
 /// What the handlers share.
@@ -24,6 +24,8 @@ pub struct App {
     pub authenticator: Authenticator,
     /// What was logged.
     pub store: LogStore,
+    /// What is no longer to be logged.
+    pub deletions: Deletions,
     /// What happens now.
     pub aggregators: Aggregators,
     /// What is on its way.

@@ -19,7 +19,7 @@ use weir_service::metrics::Metrics;
 use super::*;
 use crate::auth::{Access, Authenticator, Currency, Directory, KnownToken, NewToken, Principal, Reach};
 use crate::metrics::QueryMetrics;
-use crate::store::{Aggregators, Ingests, LogStore};
+use crate::store::{Aggregators, Deletions, Ingests, LogStore};
 use crate::view::MetadataForm;
 
 const LOGS: &str = "/client/v4/accounts/acc/ai-gateway/gateways/gw/logs";
@@ -45,9 +45,12 @@ impl Fixture {
         let nats = NatsConfig { url: format!("nats://{}", nobody().await).parse().unwrap(), token: None };
         let mut metrics = Metrics::new("query-api", "0.0.0");
         let aggregators = Aggregators::connect(&nats, Duration::from_millis(50)).await.unwrap();
+        let store = LogStore::new(&clickhouse, Duration::from_secs(1));
+        let tell_timeout = Duration::from_millis(50);
         let app = App {
             authenticator: Authenticator::new(BearerTokens::from_entries(["right"]).unwrap(), directory()),
-            store: LogStore::new(&clickhouse, Duration::from_secs(1)),
+            deletions: Deletions::new(store.clone(), &clickhouse, aggregators.client(), tell_timeout),
+            store,
             ingests: Ingests::new(aggregators.client(), Duration::from_millis(50)),
             aggregators,
             observer: Observer::new(QueryMetrics::register(&mut metrics), 7),
@@ -282,14 +285,19 @@ async fn what_cannot_be_an_id_is_404_and_clickhouse_is_not_asked() {
 async fn other_methods_are_405_and_other_paths_are_404() {
     let fixture = Fixture::new(nobody().await).await;
     for path in operations() {
-        let is_entry = path.ends_with(ID);
+        let (is_list, is_entry) = (path == LOGS, path.ends_with(ID));
         for method in ["POST", "PUT", "PATCH", "DELETE", "HEAD"] {
-            if method == "PATCH" && is_entry {
+            if method == "PATCH" && is_entry || method == "DELETE" && is_list {
                 continue;
             }
             let response = fixture.send(method, &path, Some("right")).await;
             assert_eq!(response.status(), 405, "{method} {path}");
-            assert_eq!(response.headers()["allow"], if is_entry { "GET, PATCH" } else { "GET" });
+            let allowed = match (is_list, is_entry) {
+                (true, _) => "GET, DELETE",
+                (_, true) => "GET, PATCH",
+                (false, false) => "GET",
+            };
+            assert_eq!(response.headers()["allow"], allowed);
         }
     }
     for path in ["/", "/client/v4", "/client/v4/accounts/acc", &format!("{LOGS}/{ID}/usage"), "/v2/live"] {
@@ -306,6 +314,45 @@ async fn other_methods_are_405_and_other_paths_are_404() {
         (404, r#"{"error":{"code":"not_found","message":"there is nothing under this path"}}"#)
     );
     assert_eq!(fixture.send("POST", "/v1/live", Some("right")).await.status(), 405);
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_not_understood_is_400_and_clickhouse_is_not_asked() {
+    let fixture = Fixture::new(nobody().await).await;
+    let delete = async |query: &str| fixture.send("DELETE", &format!("{LOGS}{query}"), Some("right")).await;
+    for query in [
+        "?search=x",
+        "?page=1",
+        "?start_date=2026-01-01T00:00:00Z",
+        "?filters=[]",
+        "?filters[0][key]=model",
+        "?x",
+    ] {
+        let response = delete(query).await;
+        assert_eq!(response.status(), 400, "{query}: {}", text(&response));
+        assert!(text(&response).contains(r#""code":7001"#), "{}", text(&response));
+    }
+    let token = ("authorization", "Bearer right");
+    let with_body = request().method("DELETE").path(LOGS).header(token.0, token.1).body(r#"{"filters":[]}"#);
+    let response = with_body.reply(&routes(&fixture.app)).await;
+    assert_eq!(response.status(), 400);
+    assert!(text(&response).contains(r#""path":["body"]"#), "{}", text(&response));
+    let response = delete("?limit=1").await;
+    assert_eq!((response.status().as_u16(), text(&response)), (503, UNAVAILABLE), "this one is asked for");
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert_eq!(fixture.send("DELETE", LOGS, None).await.status(), 401);
+    assert_eq!(fixture.send("DELETE", &format!("{LOGS}?page=1"), Some("wrong")).await.status(), 401);
+}
+
+#[tokio::test]
+async fn where_clickhouse_lets_nobody_delete_nothing_is_begun_and_nobody_asks_twice() {
+    // One column, `result`, of one row: 0.
+    let not_granted = "\u{1}\u{6}result\u{5}UInt8\0";
+    let fixture = Fixture::new(clickhouse_that_fails(200, not_granted, Duration::ZERO).await).await;
+    let response = fixture.send("DELETE", LOGS, Some("right")).await;
+    assert_eq!(response.status(), 500, "{}", text(&response));
+    assert!(text(&response).contains("not set up for it"), "{}", text(&response));
+    assert_eq!(response.headers()["x-should-retry"], "false");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub struct Annotated([bool; AnnotatedField::ALL.len()]);
 
 /// The table of annotations, ordered by `account_id, gateway_id, field, id`. It has a row of each change until they are
 /// merged; `FINAL` reads the last one.
-const ANNOTATIONS: &str = "annotations";
+pub(super) const ANNOTATIONS: &str = "annotations";
 
 impl AnnotatedField {
     /// All of them.
@@ -73,7 +73,7 @@ impl Annotated {
         self.0.contains(&true)
     }
 
-    const fn has(self, field: AnnotatedField) -> bool {
+    pub(super) const fn has(self, field: AnnotatedField) -> bool {
         self.0[field as usize]
     }
 }

@@ -11,12 +11,13 @@ use super::statement::{Bind, Statement};
 pub fn ledger(account_id: &AccountId, hours: &Range<Timestamp>, source: Option<Source>) -> Statement {
     const SUMS: &str = "SELECT hour_ms, source, sum(received) AS received, sum(stored) AS stored, \
         sum(duplicates) AS duplicates, sum(dead_lettered) AS dead_lettered, sum(ignored) AS ignored, \
-        sum(deleted) AS deleted, sum(rows) AS rows";
+        sum(deleted) AS deleted, sum(deleting) AS deleting, sum(rows) AS rows";
     // FINAL: the ledger has a row per write, and those of a month are few.
     const ENTERED: &str = "SELECT toInt64(toUnixTimestamp(hour)) * 1000 AS hour_ms, source, received, stored, \
-        duplicates, dead_lettered, ignored, deleted, toInt64(0) AS rows FROM ledger FINAL";
+        duplicates, dead_lettered, ignored, deleted, \
+        if(deleted > 0 AND version < 2, deleted, toInt64(0)) AS deleting, toInt64(0) AS rows FROM ledger FINAL";
     const COUNTED: &str = "SELECT toInt64(toUnixTimestamp(toStartOfHour(ingested_at))) * 1000 AS hour_ms, source, \
-        toInt64(0), toInt64(0), toInt64(0), toInt64(0), toInt64(0), toInt64(0), toInt64(count()) FROM logs";
+        toInt64(0), toInt64(0), toInt64(0), toInt64(0), toInt64(0), toInt64(0), toInt64(0), toInt64(count()) FROM logs";
     let bounds = |column: &str| {
         let of_source = if source.is_some() { " AND source = {source:String}" } else { "" };
         format!(

@@ -7,6 +7,7 @@
 
 mod annotations;
 mod body;
+mod chosen;
 mod column;
 mod condition;
 mod entry;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use annotations::{Annotated, AnnotatedField, annotated, annotations, asks_for_annotated, exists};
 pub use body::{BodyPart, HEAD_CHARS_MAX, body, heads};
+pub use chosen::{OrderBy, chosen};
 pub use column::Column;
 pub use entry::{ENTRY_COLUMNS, entry};
 pub use ledger::ledger;

@@ -70,6 +70,11 @@ pub(super) fn number(select: &mut Select, side: Side, field: NumberField, test: 
     }
 }
 
+/// What a field is in a statement: `NULL` where it is not known.
+pub(super) fn expression(side: Side, field: NumberField) -> Cow<'static, str> {
+    Column::of(side, field).expression
+}
+
 impl Column {
     fn of(side: Side, field: NumberField) -> Self {
         const UNSIGNED: (i128, i128) = (0, u64::MAX as i128);

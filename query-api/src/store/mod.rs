@@ -6,6 +6,7 @@
 
 mod aggregators;
 mod annotations;
+mod deletion;
 mod error;
 mod ingests;
 mod log_store;
@@ -16,6 +17,7 @@ mod token_table;
 
 pub use aggregators::{Aggregators, LiveError};
 pub use annotations::{Annotations, Change};
+pub use deletion::{Choice, Deleted, DeletionError, Deletions};
 pub use error::StoreError;
 pub use ingests::{InFlight, Ingests, OnItsWay};
 pub use log_store::LogStore;

@@ -208,6 +208,8 @@ pub struct LedgerHour {
     pub ignored: i64,
     /// Stored, and deleted since.
     pub deleted: i64,
+    /// Of these, what may be there still.
+    pub deleting: i64,
     /// Rows of logs that were ingested within the hour.
     pub rows: i64,
 }

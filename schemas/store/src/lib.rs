@@ -4,6 +4,7 @@
 //! else. No I/O: `ingest` runs the migrations and writes the rows.
 
 mod client;
+pub mod deletion;
 pub mod migrations;
 mod money;
 mod row_binary;

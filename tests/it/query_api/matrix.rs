@@ -79,6 +79,10 @@ fn operation(route: Route) -> Operation {
         Route::CloudflareList => reads(Path::Logs(""), 200),
         Route::CloudflareGet => reads(Path::Logs("/ID"), 200),
         Route::CloudflarePatch => writes("PATCH", Path::Logs("/ID"), r#"{"metadata":{"by":"CALLER"}}"#),
+        // Of no log, so that the others find theirs.
+        Route::CloudflareDelete => {
+            writes("DELETE", Path::Logs("?filters.key=model&filters.operator=eq&filters.value=nobody"), "")
+        }
         Route::CloudflareRequest => reads(Path::Logs("/ID/request"), 200),
         Route::CloudflareResponse => reads(Path::Logs("/ID/response"), 200),
         // There is no aggregator.

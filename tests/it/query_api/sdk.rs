@@ -6,6 +6,7 @@
 mod callers;
 mod case;
 mod curl;
+mod deletes;
 mod edits;
 mod entries;
 mod filters;
@@ -107,6 +108,7 @@ fn cases(rows: &[Row], callers: &Callers) -> Vec<Case> {
     cases.extend(entries::cases(rows));
     cases.extend(callers::cases(rows, callers));
     cases.extend(edits::cases(rows, &lists));
+    cases.extend(deletes::cases(rows));
     cases
 }
 

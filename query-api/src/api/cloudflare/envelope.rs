@@ -26,6 +26,12 @@ pub(super) struct PatchedEnvelope {
     pub(super) result: EmptyResult,
 }
 
+/// The same, where there is no place for anything either.
+#[derive(Debug, Serialize)]
+pub(super) struct DoneEnvelope {
+    pub(super) success: bool,
+}
+
 /// A failure. `result` is `{}` on 400, absent on 404 and null elsewhere; `messages` goes with the null.
 #[derive(Debug, Serialize)]
 pub(super) struct ErrorEnvelope {

@@ -11,7 +11,7 @@ use crate::api::app::{Blame, DialectError};
 use crate::api::reply::{json, with_retry_after};
 use crate::api::routes::Unmatched;
 use crate::auth::{AuthError, Forbidden};
-use crate::store::StoreError;
+use crate::store::{DeletionError, StoreError};
 
 /// A request cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,9 @@ pub(super) enum Error {
     /// 500: the server's ClickHouse user may not write. A repetition does not help, and it says so.
     #[error("the clickhouse user may not annotate: it needs INSERT on annotations")]
     NoRights(#[source] StoreError),
+    /// 503, or 500 where we are to blame. Where a repetition does not help, or may delete more than was asked for, it says so.
+    #[error("logs cannot be deleted")]
+    Deletion(#[from] DeletionError),
     /// 503.
     #[error("time is up")]
     TimedOut(#[from] Elapsed),
@@ -78,12 +81,17 @@ impl Issue {
 impl DialectError for Error {
     fn blame(&self) -> Blame {
         match self {
-            Self::Unauthenticated(AuthError::Unavailable) | Self::TimedOut(_) => Blame::Surroundings,
+            Self::Unauthenticated(AuthError::Unavailable)
+            | Self::Deletion(DeletionError::Busy | DeletionError::Unknown(_))
+            | Self::TimedOut(_) => Blame::Surroundings,
             Self::Unauthenticated(_) | Self::Forbidden(_) | Self::Invalid(_) | Self::NotFound => {
                 Blame::Client
             }
             Self::Store(error) if error.is_retryable() => Blame::Surroundings,
-            Self::Store(_) | Self::NoRights(_) => Blame::Program,
+            Self::Deletion(DeletionError::Store(error)) if error.is_retryable() => Blame::Surroundings,
+            Self::Store(_)
+            | Self::NoRights(_)
+            | Self::Deletion(DeletionError::Store(_) | DeletionError::NoRights(_)) => Blame::Program,
         }
     }
 
@@ -103,16 +111,23 @@ impl DialectError for Error {
             Self::NotFound => {
                 json(StatusCode::NOT_FOUND, &ErrorEnvelope::not_found(Issue::plain(NOT_FOUND, "Not Found")))
             }
-            Self::NoRights(_) => {
+            Self::NoRights(_) | Self::Deletion(DeletionError::NoRights(_)) => {
                 let message = "Logs cannot be changed here: the server is not set up for it";
                 let refused = ErrorEnvelope::refused(Issue::plain(FAILURE, message));
                 not_again(json(StatusCode::INTERNAL_SERVER_ERROR, &refused))
             }
-            Self::Store(error) if !error.is_retryable() => {
+            Self::Deletion(DeletionError::Unknown(_)) => {
+                let message = "It is not known whether the logs will be deleted: look before you repeat it";
+                not_again(json(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    &ErrorEnvelope::refused(Issue::plain(FAILURE, message)),
+                ))
+            }
+            Self::Store(error) | Self::Deletion(DeletionError::Store(error)) if !error.is_retryable() => {
                 let issue = Issue::plain(FAILURE, "Internal Server Error");
                 json(StatusCode::INTERNAL_SERVER_ERROR, &ErrorEnvelope::refused(issue))
             }
-            Self::Store(_) | Self::TimedOut(_) => unavailable(),
+            Self::Store(_) | Self::Deletion(_) | Self::TimedOut(_) => unavailable(),
         }
     }
 }
@@ -139,9 +154,13 @@ fn unavailable() -> Response {
 
 /// The methods of a path that there is, told by its length.
 fn methods(path: &str) -> &'static str {
+    const LIST: usize = 9;
     const ENTRY: usize = 10;
-    let segments = path.trim_end_matches('/').split('/').count();
-    if segments == ENTRY { "GET, PATCH" } else { "GET" }
+    match path.trim_end_matches('/').split('/').count() {
+        LIST => "GET, DELETE",
+        ENTRY => "GET, PATCH",
+        _ => "GET",
+    }
 }
 
 /// Tells the SDKs not to repeat the request by themselves, as they do after every 5xx.

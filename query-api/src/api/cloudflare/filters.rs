@@ -63,13 +63,22 @@ enum Form {
     Brackets,
 }
 
+/// What hangs on a filter that is not read as it was meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caution {
+    /// What is shown: others see what they asked for.
+    Lists,
+    /// What is gone. A filter that may have lost a value on its way is refused where the lost one would have kept logs.
+    Deletes,
+}
+
 /// Whether a parameter is a part of `filters`.
 pub(super) fn is_part(name: &str) -> bool {
     form(name).is_some()
 }
 
 /// The conditions that the parameters ask for, all of which have to hold.
-pub(super) fn read(parameters: &QueryString) -> Result<Vec<Node>, Vec<Issue>> {
+pub(super) fn read(parameters: &QueryString, caution: Caution) -> Result<Vec<Node>, Vec<Issue>> {
     let parts: Vec<_> =
         parameters.iter().filter_map(|(name, value)| Some((form(name)?, name, value))).collect();
     let Some((first, _, _)) = parts.first() else { return Ok(Vec::new()) };
@@ -80,7 +89,7 @@ pub(super) fn read(parameters: &QueryString) -> Result<Vec<Node>, Vec<Issue>> {
     let parts = parts.iter().map(|(_, name, value)| (*name, *value));
     let filters = match first {
         Form::Json => json::read(parts.map(|(_, value)| value)),
-        Form::Dotted => dotted::read(parts),
+        Form::Dotted => dotted::read(parts, caution),
         Form::Brackets => brackets::read(parts),
     };
     let (mut nodes, mut issues) = (Vec::new(), Vec::new());

@@ -13,7 +13,7 @@ use weir_filter::{
 };
 
 use super::envelope::Issue;
-use super::filters::{self, shortened};
+use super::filters::{self, Caution, shortened};
 use super::instant::instant;
 use crate::api::query_string::QueryString;
 use crate::sql::{Column, Direction, Order, Page};
@@ -70,7 +70,7 @@ impl ListQuery {
             };
             issues.extend(read.err().map(|message| Issue::of_query(&shortened(name), message)));
         }
-        match filters::read(&parameters) {
+        match filters::read(&parameters, Caution::Lists) {
             Ok(nodes) => draft.conditions.extend(nodes),
             Err(of_filters) => issues.extend(of_filters),
         }
@@ -181,19 +181,20 @@ fn column(value: &str) -> Result<Column, String> {
         Column::Success,
         Column::Cached,
     ];
-    columns.into_iter().find(|column| column.name() == value).ok_or_else(|| {
-        let names: Vec<_> = columns.iter().map(|column| format!("'{column}'")).collect();
-        format!("Invalid enum value. Expected {}", names.join(" | "))
-    })
+    one_of(&columns.map(|column| (column.name(), column)), value)
 }
 
-fn direction(value: &str) -> Result<Direction, String> {
-    match value {
-        "asc" => Ok(Direction::Ascending),
-        "desc" => Ok(Direction::Descending),
-        // Any other word is the client's, not ours.
-        _ => Err("Invalid enum value. Expected 'asc' | 'desc'".to_owned()),
-    }
+pub(super) fn direction(value: &str) -> Result<Direction, String> {
+    one_of(&[("asc", Direction::Ascending), ("desc", Direction::Descending)], value)
+}
+
+/// What `value` names.
+pub(super) fn one_of<T: Copy>(choices: &[(&str, T)], value: &str) -> Result<T, String> {
+    let found = choices.iter().find(|(name, _)| *name == value);
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| format!("'{name}'")).collect();
+        format!("Invalid enum value. Expected {}", names.join(" | "))
+    })
 }
 
 /// A thumb. 0 is neither of the two, whether or not that was said.
@@ -212,7 +213,7 @@ fn flag(value: &str) -> Result<bool, String> {
 }
 
 /// A number from 1 to `max`, in Cloudflare's words where it is not.
-fn whole_number<T>(value: &str, max: T) -> Result<T, String>
+pub(super) fn whole_number<T>(value: &str, max: T) -> Result<T, String>
 where
     T: TryFrom<u64> + Into<u64> + Copy,
 {

@@ -4,11 +4,13 @@ use std::pin::pin;
 
 use bytes::Buf;
 use futures_util::{Stream, StreamExt};
+use tokio::time::Instant;
 use warp::http::StatusCode;
 use warp::reply::Response;
 use weir_event::{EventId, Scope};
 
-use super::envelope::{EmptyResult, EntryEnvelope, Issue, ListEnvelope, PatchedEnvelope};
+use super::delete_query;
+use super::envelope::{DoneEnvelope, EmptyResult, EntryEnvelope, Issue, ListEnvelope, PatchedEnvelope};
 use super::error::Error;
 use super::list_query::ListQuery;
 use super::patch_body;
@@ -18,6 +20,7 @@ use crate::api::query_string::decode_segment;
 use crate::api::reply::{json, json_text};
 use crate::auth::Forbidden;
 use crate::sql::BodyPart;
+use crate::store::Deleted;
 use crate::view::{EntryDetailView, EntryView, ResultInfo, to_json};
 
 /// `GET /logs`. A page past the end is empty: SDKs ask for the next page until they get one that is.
@@ -36,6 +39,29 @@ pub(super) async fn list(call: &Admitted, tenant: &TenantPath) -> Result<Respons
     let result_info = ResultInfo::new(query.page, entries.len(), &summary);
     let result = entries.into_iter().map(|entry| EntryView::from_record(entry, app.metadata_form)).collect();
     Ok(json(StatusCode::OK, &ListEnvelope { success: true, result, result_info }))
+}
+
+/// `DELETE /logs`. A 200 says that none of it can be read any more; a 202 that all of it will be gone.
+pub(super) async fn delete<B: Buf>(
+    call: &Admitted,
+    tenant: &TenantPath,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Response, Error> {
+    let app = &call.app;
+    // The answer has to be on its way before the frame around this says that time is up.
+    let until = Instant::now() + app.request_timeout * 9 / 10;
+    let scope = tenant.granted(|scope| call.principal.may_write(scope))?;
+    let body = is_empty(body).await;
+    let choice = delete_query::parse(&call.query);
+    let (Ok(scope), Ok(choice), Ok(())) = (&scope, &choice, &body) else {
+        let issues = scope.err().into_iter().chain(choice.err()).flatten().chain(body.err()).collect();
+        return Err(Error::Invalid(issues));
+    };
+    let status = match app.deletions.delete(scope, choice, until).await? {
+        Deleted::Gone => StatusCode::OK,
+        Deleted::Entered => StatusCode::ACCEPTED,
+    };
+    Ok(json(status, &DoneEnvelope { success: true }))
 }
 
 /// `GET /logs/{id}`.
@@ -77,6 +103,17 @@ pub(super) async fn body(
     let (scope, id) = locate(tenant, id, |scope| call.principal.may_read(scope))?;
     let body = call.app.store.body(&scope, &id, part).await?.ok_or(Error::NotFound)?;
     Ok(json_text(StatusCode::OK, to_json(body)))
+}
+
+/// Whoever sends filters in a body would have all logs deleted if it were not looked at.
+async fn is_empty<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<(), Issue> {
+    let mut body = pin!(body);
+    while let Some(piece) = body.next().await {
+        if piece.map_or(true, |piece| piece.has_remaining()) {
+            return Err(Issue::of_body(&[], "Unexpected body: filters are a parameter of the query"));
+        }
+    }
+    Ok(())
 }
 
 /// What cannot be the id of an event, or the name of a tenant, names nothing that is here. Ids are opaque to clients,

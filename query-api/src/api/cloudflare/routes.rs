@@ -23,6 +23,14 @@ pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let list = logs.and(warp::path::end()).and(call.clone()).then(|tenant: TenantPath, call: Call| {
         call.answer(Route::CloudflareList, async move |call| logs::list(&call, &tenant).await)
     });
+    let delete = logs
+        .and(warp::path::end())
+        .and(warp::delete())
+        .and(Call::filter(app))
+        .and(warp::body::stream())
+        .then(|tenant: TenantPath, call: Call, body| {
+            call.answer(Route::CloudflareDelete, async move |call| logs::delete(&call, &tenant, body).await)
+        });
     let get =
         logs.and(warp::path!(String)).and(call.clone()).then(|tenant: TenantPath, id: String, call: Call| {
             call.answer(Route::CloudflareGet, async move |call| logs::get(&call, &tenant, &id).await)
@@ -51,5 +59,6 @@ pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
             })
         },
     );
-    list.or(get).unify().or(patch).unify().or(request).unify().or(response).unify().boxed()
+    let of_one = get.or(patch).unify().or(request).unify().or(response).unify();
+    list.or(delete).unify().or(of_one).unify().boxed()
 }

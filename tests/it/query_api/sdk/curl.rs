@@ -22,6 +22,10 @@ pub(super) fn outcome(base_url: &str, gateway: &str, call: &Call) -> Value {
             let args = ["--request", "PATCH", "--json", body].map(str::to_owned);
             send(&url, call, &args).map_or_else(|error| error, |_| json!({}))
         }
+        "delete" => match get(&logs, call, &parameters) {
+            Ok(answer) => json!({"success": answer["success"]}),
+            Err(error) => error,
+        },
         operation => {
             let path = if operation == "get" { String::new() } else { format!("/{operation}") };
             let id = escaped(call.id.as_deref().unwrap());
@@ -53,6 +57,9 @@ fn every_page(logs: &str, call: &Call, mut parameters: Map<String, Value>) -> Va
 
 fn get(url: &str, call: &Call, parameters: &Map<String, Value>) -> Result<Value, Value> {
     let mut args = vec!["--get".to_owned()];
+    if call.operation == "delete" {
+        args.extend(["--request", "DELETE"].map(str::to_owned));
+    }
     for (name, value) in parameters {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         args.extend(["--data-urlencode".to_owned(), format!("{name}={text}")]);

@@ -2,10 +2,14 @@
 //!
 //! JavaScript's sends filter after filter. Python's and Go's send all keys, all operators, then all values, and do not say
 //! which value is whose: where there are more values than filters, the kinds of the fields have to leave one way only.
+//!
+//! Python's also leaves out `null` and empty texts, and nothing shows it. For a list a filter is taken to have a value where
+//! it may. For a deletion the values have to leave one way also if filters may have lost all of theirs, and a filter is
+//! refused that would let more through without a value that it may have lost.
 
-use weir_filter::Filter;
+use weir_filter::{Filter, Node, Operator, Value};
 
-use super::{Raw, RawValue, field};
+use super::{Caution, OPERATORS, Raw, RawValue, field};
 use crate::api::cloudflare::envelope::Issue;
 use crate::api::cloudflare::filters::shortened;
 
@@ -29,7 +33,10 @@ struct Group<'v> {
 }
 
 /// The filters, in order.
-pub(super) fn read<'v>(parts: impl Iterator<Item = (&'v str, &'v str)>) -> Result<Vec<Raw>, Vec<Issue>> {
+pub(super) fn read<'v>(
+    parts: impl Iterator<Item = (&'v str, &'v str)>,
+    caution: Caution,
+) -> Result<Vec<Raw>, Vec<Issue>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let (mut first, mut previous) = (None, None);
     for (name, value) in parts {
@@ -51,7 +58,9 @@ pub(super) fn read<'v>(parts: impl Iterator<Item = (&'v str, &'v str)>) -> Resul
             }
         }
     }
-    let filters = groups.iter().map(Group::filters).collect::<Result<Vec<_>, _>>();
+    // Who sends filter after filter leaves nothing out.
+    let caution = if groups.len() > 1 { Caution::Lists } else { caution };
+    let filters = groups.iter().map(|group| group.filters(caution)).collect::<Result<Vec<_>, _>>();
     filters.map(|filters| filters.concat()).map_err(|message| vec![Issue::of_query("filters", message)])
 }
 
@@ -68,7 +77,7 @@ impl Part {
 }
 
 impl Group<'_> {
-    fn filters(&self) -> Result<Vec<Raw>, String> {
+    fn filters(&self, caution: Caution) -> Result<Vec<Raw>, String> {
         let (keys, values) = (self.keys.len(), self.values.len());
         if keys > Filter::CONDITIONS_MAX || values > Filter::VALUES_MAX {
             return Err(format!("There are {keys} keys and {values} values, more than are supported"));
@@ -79,10 +88,20 @@ impl Group<'_> {
         if values < keys {
             return Err(format!("There are {keys} keys and {values} values: every filter takes one"));
         }
-        let mut ways = self.ways(keys, values);
+        if caution == Caution::Deletes
+            && let Some(key) = self.keys.iter().zip(&self.operators).find_map(|(key, operator)| {
+                (*operator == "neq" && may_lose_values(key, operator)).then_some(key)
+            })
+        {
+            return Err(format!(
+                "An empty value of '{key}' with 'neq' may have been left out, and more would be deleted; send filters as one \
+                 JSON array"
+            ));
+        }
+        let mut ways = self.ways(keys, values, caution);
         match (ways.pop(), ways.pop()) {
-            (Some(lengths), None) => Ok(self.split(&lengths)),
-            (Some(_), Some(_)) => {
+            (Some(lengths), None) if !lengths.contains(&0) => Ok(self.split(&lengths)),
+            (Some(_), _) => {
                 Err("It cannot be told which value is of which filter; send filters as one JSON array"
                     .to_owned())
             }
@@ -91,11 +110,11 @@ impl Group<'_> {
     }
 
     /// How many values each filter may have, up to two ways.
-    fn ways(&self, keys: usize, values: usize) -> Vec<Vec<usize>> {
+    fn ways(&self, keys: usize, values: usize, caution: Caution) -> Vec<Vec<usize>> {
         if keys == 1 {
             return vec![vec![values]];
         }
-        if keys == values {
+        if keys == values && caution == Caution::Lists {
             return vec![vec![1; keys]];
         }
         // By the number of values that are given out: the ways to do that among the filters so far.
@@ -103,10 +122,11 @@ impl Group<'_> {
         ways[0].push(Vec::new());
         for (key, operator) in self.keys.iter().zip(&self.operators) {
             let runs = self.runs(key);
+            let least = usize::from(caution == Caution::Lists || !may_lose_values(key, operator));
             let mut next: Vec<Vec<Vec<usize>>> = vec![Vec::new(); values + 1];
             for (given, lengths) in ways.iter().enumerate().filter(|(_, lengths)| !lengths.is_empty()) {
                 let most = if matches!(*operator, "lt" | "gt") { runs[given].min(1) } else { runs[given] };
-                for length in 1..=most {
+                for length in least..=most {
                     let ends = &mut next[given + length];
                     let room = WAYS_MAX.saturating_sub(ends.len());
                     ends.extend(
@@ -145,4 +165,13 @@ impl Group<'_> {
         });
         filters.collect()
     }
+}
+
+/// Whether a filter can have a value that an SDK leaves out.
+fn may_lose_values(key: &str, operator: &str) -> bool {
+    let operator: Option<Operator> =
+        OPERATORS.iter().find_map(|(name, one)| (*name == operator).then_some(*one));
+    let (Ok(field), Some(operator)) = (field(key), operator) else { return false };
+    let left_out = [Value::Null, Value::Text(String::new())];
+    left_out.into_iter().any(|value| Node::condition(&field, operator, &[value]).is_ok())
 }

@@ -7,7 +7,7 @@ use super::*;
 
 /// The conditions as text, or what is wrong.
 fn read_text(raw: &str) -> Result<String, Vec<(String, String)>> {
-    let nodes = read(&QueryString::parse(raw).unwrap()).map_err(|issues| {
+    let nodes = read(&QueryString::parse(raw).unwrap(), Caution::Lists).map_err(|issues| {
         let said = |issue: Issue| (serde_json::to_string(&issue.path).unwrap(), issue.message);
         issues.into_iter().map(said).collect::<Vec<_>>()
     })?;
@@ -159,6 +159,58 @@ fn what_cannot_be_told_apart_is_refused() {
     }
 }
 
+/// The conditions of a deletion as text, or the first that is wrong.
+fn read_deletion(raw: &str) -> Result<String, String> {
+    let nodes = read(&QueryString::parse(raw).unwrap(), Caution::Deletes);
+    let nodes = nodes.map_err(|issues| issues[0].message.clone())?;
+    Ok(Filter::new(Node::And(nodes)).unwrap().to_string())
+}
+
+#[test]
+fn a_deletion_is_read_if_no_value_that_was_left_out_could_make_it_another_one() {
+    let grouped = |filters: &[(&str, &str, &[&str])]| {
+        let keys = filters.iter().map(|(key, _, _)| format!("filters.key={key}"));
+        let operators = filters.iter().map(|(_, operator, _)| format!("filters.operator={operator}"));
+        let values = filters
+            .iter()
+            .flat_map(|(_, _, values)| values.iter().map(|value| format!("filters.value={value}")));
+        keys.chain(operators).chain(values).collect::<Vec<_>>().join("&")
+    };
+    let taken = |filters: &[(&str, &str, &[&str])], expected: &str| {
+        assert_eq!(read_deletion(&grouped(filters)).as_deref(), Ok(expected), "{filters:?}");
+    };
+    // `lt` and `gt` have one value for certain, flags are never null, and what is left is the text's.
+    taken(
+        &[("provider", "eq", &["openai"]), ("cost", "gt", &["0.01"])],
+        r#"provider = "openai" and cost > 0.01"#,
+    );
+    taken(
+        &[("created_at", "lt", &["2026-01-01T00:00:00Z"]), ("model", "eq", &["a", "b"])],
+        r#"created_at < "2026-01-01T00:00:00Z" and model in ("a", "b")"#,
+    );
+    taken(&[("tokens", "gt", &["1"]), ("tokens", "lt", &["9"])], "tokens > 1 and tokens < 9");
+    taken(&[("success", "eq", &["true"]), ("cost", "gt", &["0.01"])], "success = true and cost > 0.01");
+    taken(&[("success", "neq", &["true"])], "success = false");
+    taken(&[("id", "eq", &["a", "b", "c"])], r#"id in ("a", "b", "c")"#);
+    let doubtful = |filters: &[(&str, &str, &[&str])]| {
+        assert!(read_text(&grouped(filters)).is_ok(), "a list takes it: {filters:?}");
+        let refusal = read_deletion(&grouped(filters)).unwrap_err();
+        assert!(refusal.contains("send filters as one JSON array"), "{filters:?}: {refusal}");
+    };
+    // Either may have lost an empty text, and both values be the other's.
+    doubtful(&[("provider", "eq", &["openai"]), ("model", "eq", &["gpt"])]);
+    doubtful(&[("metadata.key", "eq", &["team"]), ("metadata.value", "eq", &["search"])]);
+    // Null may have been among them, or the empty text, and what has it would be deleted.
+    doubtful(&[("model", "neq", &["a"])]);
+    doubtful(&[("cost", "neq", &["0"])]);
+    doubtful(&[("cost", "gt", &["1"]), ("metadata.value", "neq", &["a"])]);
+    // JavaScript leaves out nothing.
+    let interleaved = "filters.key=model&filters.operator=neq&filters.value=a&filters.value=\
+        &filters.key=provider&filters.operator=eq&filters.value=x";
+    assert_eq!(read_deletion(interleaved).as_deref(), Ok(r#"not model in ("a", "") and provider = "x""#));
+    assert!(read_deletion("filters.key=model&filters.operator=eq").is_err());
+}
+
 #[test]
 fn the_keys_of_rare_facts_are_fields_like_all_others() {
     let json = |key: &str, operator: &str, value: &str| {
@@ -306,12 +358,16 @@ proptest! {
         let values = filters.iter().flat_map(|(_, _, values)| values.iter().map(|value| pair("value", value)));
         let grouped: Vec<_> = keys.chain(operators).chain(values).collect();
         if let Ok(read) = read_text(&grouped.join("&")) {
+            prop_assert_eq!(read, meant.clone());
+        }
+        // Whatever one of them has lost: what is deleted is what was meant, or nothing.
+        if let Ok(read) = read_deletion(&grouped.join("&")) {
             prop_assert_eq!(read, meant);
         }
     }
 
     #[test]
     fn no_query_string_panics(raw in "(filters(\\.key|\\.operator|\\.value|\\[0\\]\\[key\\]|\\[|)=(eq|gt|cost|[\\[\\]{}\":a0,]{0,8})&){0,9}") {
-        let _ = read(&QueryString::parse(&raw).unwrap());
+        let _ = read(&QueryString::parse(&raw).unwrap(), Caution::Deletes);
     }
 }

@@ -1,0 +1,132 @@
+//! Deletions that somebody began and did not bring to their end: because of a process that was killed, of ClickHouse or
+//! NATS that was away, or because word of a row may have been on its way to the aggregator when it was deleted.
+//!
+//! What is deleted has a correction in the ledger, which is in version 1 until everything is done. So whatever is in that
+//! version and nobody is likely to be at work on goes through the same steps once more, see [`weir_store::deletion`].
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use clickhouse::Row;
+use clickhouse::query::Query;
+use serde::Deserialize;
+use weir_event::{EventId, Scope, Timestamp};
+use weir_store::LedgerRow;
+use weir_store::deletion::{self, DoomedRow, ROWS_PER_STATEMENT_MAX, Removal, STATEMENT_BYTES_MAX};
+
+use super::Reconciler;
+use crate::sink::{SinkError, Store, TOLD};
+
+/// Of how many rows a look takes on the rest of the work.
+const ROWS_PER_LOOK_MAX: usize = 50_000;
+/// How long NATS may take for the word of some minutes.
+const TELL_LIMIT: Duration = Duration::from_secs(10);
+
+/// A skip index leads to what is not told, however long ago it was entered and whatever hour its row is of. Some of it is
+/// told since, in a row that is not merged with it yet.
+const UNTOLD: &str = "SELECT ?fields FROM ledger FINAL \
+    WHERE (hour, source, account_id, write_id, subject) IN ( \
+            SELECT hour, source, account_id, write_id, subject FROM ledger \
+            WHERE version - deleted - deleted < 0 \
+        ) \
+        AND deleted > 0 AND version < ? AND entered_at < now64(3) - INTERVAL 30 SECOND \
+    ORDER BY account_id, gateway_id, hour, subject LIMIT ?";
+
+#[derive(Row, Deserialize)]
+struct UntoldRow {
+    hour: u32,
+    source: String,
+    account_id: String,
+    write_id: u64,
+    subject: String,
+    gateway_id: String,
+    minute: u32,
+}
+
+#[derive(Row, Deserialize)]
+struct NameRow {
+    name: String,
+}
+
+impl Reconciler {
+    /// Brings deletions to their end.
+    pub(super) async fn finish_deletions(&self) -> Result<(), SinkError> {
+        let query = self.store.client.query(UNTOLD).bind(TOLD).bind(ROWS_PER_LOOK_MAX).fetch_all();
+        let untold: Vec<UntoldRow> = self.store.within("look for deletions", query).await?;
+        let mut doomed: BTreeMap<Scope, Vec<DoomedRow>> = BTreeMap::new();
+        for (scope, row) in untold.into_iter().filter_map(UntoldRow::doomed) {
+            doomed.entry(scope).or_default().push(row);
+        }
+        for (scope, rows) in doomed {
+            for rows in rows.chunks(ROWS_PER_STATEMENT_MAX) {
+                self.finish_deletion(&scope, rows).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish_deletion(&self, scope: &Scope, rows: &[DoomedRow]) -> Result<(), SinkError> {
+        // What hangs on a row that is gone went before it did: what hangs there now came with another one.
+        let left = self.store.left_of(scope, rows).await?;
+        if !left.is_empty() {
+            let (account, gateway) = (scope.account_id.as_str(), scope.gateway_id.as_str());
+            tracing::warn!(
+                rows = left.len(),
+                account,
+                gateway,
+                "a deletion that was not finished is finished"
+            );
+            self.store.remove(scope, &deletion::attachments(&left)).await?;
+            self.store.remove(scope, &deletion::rows(&left)).await?;
+        }
+        let minutes = rows.iter().map(|row| (scope.clone(), row.minute));
+        if self.races.announcer().tell_changed_for_certain(minutes, TELL_LIMIT).await {
+            let told: Vec<LedgerRow<'_>> = rows.iter().map(|row| row.correction(scope, TOLD)).collect();
+            self.store.enter(&told).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Those of `rows` that are there.
+    async fn left_of(&self, scope: &Scope, rows: &[DoomedRow]) -> Result<Vec<DoomedRow>, SinkError> {
+        let Some(names) = deletion::names(rows) else { return Ok(Vec::new()) };
+        let query = self.bounded(self.of_tenant(&names, scope)).fetch_all();
+        let found: Vec<NameRow> = self.within("look for deleted rows", query).await?;
+        let found: HashSet<_> = found.into_iter().map(|row| row.name).collect();
+        Ok(rows.iter().filter(|row| found.contains(&deletion::name(row))).cloned().collect())
+    }
+
+    async fn remove(&self, scope: &Scope, removals: &[Removal]) -> Result<(), SinkError> {
+        for removal in removals {
+            let count = self.bounded(self.of_tenant(&removal.count, scope)).fetch_one::<u64>();
+            if self.within("count what is deleted", count).await? > 0 {
+                let delete =
+                    self.of_tenant(&removal.delete, scope).with_setting("lightweight_deletes_sync", "2");
+                self.within("delete", delete.execute()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn of_tenant(&self, statement: &str, scope: &Scope) -> Query {
+        let query = self.client.query_raw(statement).param("account_id", scope.account_id.as_str());
+        let query = query.param("gateway_id", scope.gateway_id.as_str());
+        query.with_setting("max_query_size", STATEMENT_BYTES_MAX.to_string())
+    }
+}
+
+impl UntoldRow {
+    fn doomed(self) -> Option<(Scope, DoomedRow)> {
+        let scope = Scope::parse(&self.account_id, &self.gateway_id).ok()?;
+        let row = DoomedRow {
+            id: self.subject.parse::<EventId>().ok()?,
+            write_id: self.write_id,
+            source: self.source,
+            hour: self.hour,
+            minute: Timestamp::from_millis(i64::from(self.minute) * 1_000).ok()?,
+        };
+        Some((scope, row))
+    }
+}
