@@ -12,6 +12,10 @@ use serde_json::value::RawValue;
 /// A value of any type, of which only a `T` is taken.
 pub(crate) struct Lenient<T>(pub(crate) Option<T>);
 
+/// True or false, as 1 or 0 perhaps: some databases have nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Switch(pub(crate) bool);
+
 /// The first `MAX` elements of a list.
 pub(crate) struct Bounded<T, const MAX: usize>(pub(crate) Vec<T>);
 
@@ -19,6 +23,16 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&'de RawValue>::deserialize(deserializer)?;
         Ok(Self(serde_json::from_str(raw.get()).ok()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Switch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match <&'de RawValue>::deserialize(deserializer)?.get() {
+            "true" | "1" => Ok(Self(true)),
+            "false" | "0" => Ok(Self(false)),
+            _ => Err(serde::de::Error::custom("neither true nor false")),
+        }
     }
 }
 
@@ -77,6 +91,13 @@ mod tests {
 
     #[test]
     fn another_type_is_as_good_as_missing() {
+        let switch =
+            |json| serde_json::from_str::<Lenient<Switch>>(json).unwrap().0.map(|Switch(is_on)| is_on);
+        assert_eq!(
+            ["true", "1", "false", "0"].map(switch),
+            [Some(true), Some(true), Some(false), Some(false)]
+        );
+        assert_eq!(["2", "\"true\"", "null", "[]"].map(switch), [None; 4]);
         let Lenient(number) = serde_json::from_str::<Lenient<u64>>("\"12\"").unwrap();
         assert_eq!(number, None);
         assert!(serde_json::from_str::<Lenient<u64>>("{broken").is_err(), "but it has to be JSON");

@@ -10,7 +10,7 @@ use weir_event::Timestamp;
 use super::cloudflare_log::{short, text_or_json};
 use super::error::DecodeError;
 use super::figure::Whole;
-use super::lenient::{Lenient, taken};
+use super::lenient::{Lenient, Switch, taken};
 use super::record::read;
 use crate::text::{LINE_MAX, NAME_MAX};
 
@@ -83,7 +83,7 @@ struct WireRow<'a> {
     #[serde(rename = "type")]
     row_type: Option<Whole>,
     created_at: Option<Whole>,
-    use_time: Option<Lenient<Whole>>,
+    use_time: Option<Whole>,
     #[serde(borrow)]
     content: Option<&'a RawValue>,
     user_id: Option<Lenient<Whole>>,
@@ -105,7 +105,7 @@ struct WireRow<'a> {
     quota: Option<Whole>,
     prompt_tokens: Option<Whole>,
     completion_tokens: Option<Whole>,
-    is_stream: Option<Lenient<bool>>,
+    is_stream: Option<Lenient<Switch>>,
     request_id: Option<String>,
     #[serde(borrow)]
     upstream_request_id: Option<&'a RawValue>,
@@ -135,7 +135,7 @@ impl NewApiLog {
             },
             row_type,
             ended_at: of_seconds(seconds)?,
-            use_time_s: taken(wire.use_time).and_then(|Whole(seconds)| u64::try_from(seconds).ok()),
+            use_time_s: wire.use_time.and_then(|Whole(seconds)| u64::try_from(seconds).ok()),
             content: short(wire.content, LINE_MAX),
             user_id: number(wire.user_id),
             user_name: short(wire.username, NAME_MAX),
@@ -149,11 +149,16 @@ impl NewApiLog {
             quota: wire.quota.map(|Whole(units)| units),
             prompt_tokens: count(wire.prompt_tokens),
             completion_tokens: count(wire.completion_tokens),
-            is_stream: taken(wire.is_stream).unwrap_or(false),
+            is_stream: matches!(taken(wire.is_stream), Some(Switch(true))),
             request_id,
             upstream_request_id: short(wire.upstream_request_id, NAME_MAX),
             other: wire.other.and_then(text_or_json),
         })
+    }
+
+    /// Whether it has a name that no other row has: what it says may be said twice.
+    pub(crate) const fn is_named(&self) -> bool {
+        !matches!(self.identity, RowIdentity::Digest(_))
     }
 
     /// A row that is known by its bytes, and is the record `kept`, was other bytes when it came.

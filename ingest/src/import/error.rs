@@ -25,7 +25,7 @@ pub(crate) enum ImportError {
         problem: String,
     },
     /// The file cannot be read on.
-    #[error("cannot read the file behind row {row}")]
+    #[error("cannot read the file behind row {row}; what is before it is imported")]
     Read {
         /// The last row that was read, from 1; 0 is none.
         row: u64,
@@ -33,7 +33,7 @@ pub(crate) enum ImportError {
         source: io::Error,
     },
     /// The database cannot be read on.
-    #[error("cannot read the database behind row {row}")]
+    #[error("cannot read the database behind row {row}; what is before it is imported")]
     Database {
         /// The last row that was read, from 1; 0 is none.
         row: u64,

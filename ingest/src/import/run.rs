@@ -54,7 +54,12 @@ impl Importer {
         let mut tally = Tally::default();
         let mut on_their_way = VecDeque::new();
         let mut told_at = Instant::now();
-        while let Some(chunk) = dump.next_chunk()? {
+        let end = loop {
+            let chunk = match dump.next_chunk() {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            };
             let Some(chunk) = chunk.from_position(self.from_row) else { continue };
             let pending = self.submit(&chunk);
             on_their_way.push_back(OnTheirWay { chunk, pending });
@@ -66,11 +71,12 @@ impl Importer {
                 let Tally { rows, stored, duplicates, dead_lettered, last_row, .. } = tally;
                 tracing::info!(rows, stored, duplicates, dead_lettered, last_row, "importing");
             }
-        }
+        };
+        // Where the file cannot be read on, what was read of it is stored all the same.
         while !on_their_way.is_empty() {
             self.settle(on_their_way.pop_front(), &mut tally)?;
         }
-        Ok(tally)
+        end.map(|()| tally)
     }
 
     fn submit(&self, chunk: &Chunk) -> Result<Pending, SinkError> {

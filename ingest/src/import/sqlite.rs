@@ -50,7 +50,13 @@ impl SqliteDump {
         let mut statement = self.connection.prepare(NEXT).map_err(failed)?;
         let mut rows = statement.query([self.last_place]).map_err(failed)?;
         while chunk.has_room(&self.limits) {
-            let Some(row) = rows.next().map_err(failed)? else { break };
+            let row = match rows.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => break,
+                // The rows before it first; it is met again behind them.
+                Err(_) if !chunk.is_empty() => break,
+                Err(error) => return Err(failed(error)),
+            };
             self.last_place = row.get(0).map_err(failed)?;
             self.row += 1;
             write(row, &self.columns, &mut self.json).map_err(failed)?;

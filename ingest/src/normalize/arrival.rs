@@ -16,6 +16,8 @@ pub struct Arrival<'a> {
     /// Where in a topic it is: the same in every delivery. A push has no such place.
     place: Option<String>,
     pub(super) new_api_types: NewApiTypes,
+    /// Whether it is a row of a table, in which two rows that say the same are two rows.
+    is_of_table: bool,
 }
 
 impl<'a> Arrival<'a> {
@@ -26,13 +28,15 @@ impl<'a> Arrival<'a> {
             Source::Kafka => Some(format!("{}-{}", origin.batch, record.position)),
             Source::Logpush | Source::Http | Source::Import => None,
         };
-        Self { scope, source: origin.source, place, new_api_types: NewApiTypes::Documented }
+        let is_of_table = origin.source == Source::Import;
+        Self { scope, source: origin.source, place, new_api_types: NewApiTypes::Documented, is_of_table }
     }
 
     /// Of an event that came from nowhere but a file.
     #[must_use]
     pub const fn of_import(scope: &'a Scope) -> Self {
-        Self { scope, source: Source::Import, place: None, new_api_types: NewApiTypes::Documented }
+        let new_api_types = NewApiTypes::Documented;
+        Self { scope, source: Source::Import, place: None, new_api_types, is_of_table: false }
     }
 
     /// The same, where rows of new-api number their types so.
@@ -54,6 +58,9 @@ pub fn normalize_event(record: EventRecord, arrival: &Arrival<'_>) -> Result<Usa
             let missing = || DecodeError::MissingField { field: "id".to_owned() };
             let id = log.id.take().or(place).ok_or_else(missing)?;
             of_cloudflare_log(*log, id, arrival)
+        }
+        EventRecord::NewApiLog(log) if arrival.is_of_table && !log.is_named() => {
+            return Err(DecodeError::MissingField { field: "id".to_owned() });
         }
         // It always knows itself: a name by its place would be another than over HTTP.
         EventRecord::NewApiLog(log) => of_new_api_log(*log, arrival),
