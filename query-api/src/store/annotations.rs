@@ -1,6 +1,7 @@
 //! What is said of logs after they were stored, and how it is read back.
 
 use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
 
 use clickhouse::Row;
 use serde::Deserialize;
@@ -70,7 +71,11 @@ impl LogStore {
         }
         let columns = columns::<AnnotationRow<'static>>();
         let statement = format!("INSERT INTO annotations ({columns}) FORMAT RowBinary");
-        let mut insert = self.client().insert_formatted_with(statement);
+        // On a replicated table ClickHouse drops a block that it had lately: to say the same again is no repetition, since
+        // something else may have been said in between. The standard library's hasher is seeded by the system.
+        let token = format!("{:016x}", RandomState::new().hash_one(id.bytes()));
+        let insert = self.client().insert_formatted_with(statement);
+        let mut insert = insert.with_setting("insert_deduplication_token", token);
         insert.send(encoded.into()).await?;
         insert.end().await?;
         Ok(true)

@@ -193,3 +193,17 @@ async fn what_cannot_be_said_changes_nothing() {
     assert_eq!(shown(&world, &said).await, before);
     assert_eq!(count(&world, "?feedback=1").await, 1);
 }
+
+/// Replicated tables drop a block that they had lately; on a single server it has to be asked for.
+#[tokio::test]
+async fn what_is_said_again_after_something_else_is_no_repetition() {
+    let world = World::start().await;
+    let [row, ..] = rows();
+    let id = id_text(&row);
+    world.insert_logs(&[row]).await;
+    world.sql("ALTER TABLE annotations MODIFY SETTING non_replicated_deduplication_window = 100").await;
+    for feedback in [1, -1, 1, -1, -1, 1] {
+        done(&world, &id, &json!({ "feedback": feedback }).to_string()).await;
+        assert_eq!(shown(&world, &id).await[0], feedback);
+    }
+}

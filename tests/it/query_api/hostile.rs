@@ -78,6 +78,9 @@ const OTHER_PARAMETERS: [&str; 19] = [
 const OTHER_KEYS: [&str; 9] =
     ["id", "created_at", "success", "cached", "cost", "tokens", "duration", "feedback", "wholesale"];
 
+/// A request line of more than this may be hung up on before it is read.
+const LONG_BYTES: usize = 60_000;
+
 /// What a request may be answered with that is not understood.
 const REFUSED: [u16; 7] = [400, 401, 403, 404, 405, 414, 431];
 
@@ -152,7 +155,7 @@ impl Hostile {
         let _ = socket.write_all(head.as_bytes()).await;
         let mut answer = Vec::new();
         let _ = socket.read_to_end(&mut answer).await;
-        if answer.is_empty() {
+        if answer.is_empty() && path.len() > LONG_BYTES {
             return (414, String::new());
         }
         let answer = String::from_utf8(answer).unwrap();
