@@ -57,14 +57,15 @@ async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartErro
     let shutdown = lifecycle.shutdown();
     let listener = Listener::bind(config.listen).await?;
     let ops_listener = Listener::bind(config.ops_listen).await?;
-    let store = LogStore::new(&config.clickhouse, config.request_timeout);
+    let mut metrics = Metrics::new("query-api", env!("CARGO_PKG_VERSION"));
+    let query_metrics = QueryMetrics::register(&mut metrics);
+    let store = LogStore::new(&config.clickhouse, config.request_timeout, query_metrics.clone());
     let aggregators = Aggregators::connect(&config.nats, config.live_timeout).await?;
     let (directory, keeper) = Directory::new(config.tokens_currency, clock);
     let tokens = TokenTable::new(&config.clickhouse);
     let (clickhouse, bus) = (&config.clickhouse, aggregators.client());
     let deletions = Deletions::new(store.clone(), clickhouse, bus, config.live_timeout);
     let readiness = Readiness::new(shutdown.soft_stop().clone());
-    let mut metrics = Metrics::new("query-api", env!("CARGO_PKG_VERSION"));
     let app = Arc::new(App {
         authenticator: Authenticator::new(config.tokens, directory),
         store: store.clone(),
@@ -72,7 +73,7 @@ async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartErro
         ingests: Ingests::new(aggregators.client(), config.live_timeout),
         aggregators: aggregators.clone(),
         // The standard library's hasher is seeded by the system, which is all that request ids need.
-        observer: Observer::new(QueryMetrics::register(&mut metrics), RandomState::new().hash_one(())),
+        observer: Observer::new(query_metrics, RandomState::new().hash_one(())),
         metadata_form: config.metadata_form,
         request_timeout: config.request_timeout,
     });

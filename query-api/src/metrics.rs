@@ -16,6 +16,18 @@ pub struct QueryMetrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
+    summaries: Family<SummaryLabels, Counter>,
+}
+
+/// Where the summary of a list was taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum SummaryFrom {
+    /// From what was known: no row was read.
+    Memory,
+    /// From parts of the table that were not known, and from what was.
+    Parts,
+    /// From all rows that the filter lets through.
+    Table,
 }
 
 /// Declares the routes, and a list of all.
@@ -60,6 +72,7 @@ enum QueryMetric {
     Requests,
     RequestSeconds,
     RequestsInFlight,
+    Summaries,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,6 +84,11 @@ struct RequestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabels {
     route: Route,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SummaryLabels {
+    from: SummaryFrom,
 }
 
 /// A request that is being answered. Dropped without an answer (its client went away), it is counted out only.
@@ -92,7 +110,13 @@ impl QueryMetrics {
             requests: metrics.register(QueryMetric::Requests, Family::default()),
             durations: metrics.register(QueryMetric::RequestSeconds, durations),
             in_flight: metrics.register(QueryMetric::RequestsInFlight, Gauge::default()),
+            summaries: metrics.register(QueryMetric::Summaries, Family::default()),
         }
+    }
+
+    /// Counts the summary of a list.
+    pub fn summed_up(&self, from: SummaryFrom) {
+        self.summaries.get_or_create(&SummaryLabels { from }).inc();
     }
 
     /// Counts a request in.
@@ -124,6 +148,7 @@ impl MetricName for QueryMetric {
             Self::Requests => "query_requests",
             Self::RequestSeconds => "query_request_seconds",
             Self::RequestsInFlight => "query_requests_in_flight",
+            Self::Summaries => "query_summaries",
         }
     }
 
@@ -132,6 +157,9 @@ impl MetricName for QueryMetric {
             Self::Requests => "answered requests, by route and status",
             Self::RequestSeconds => "time from the head of a request to its answer, by route",
             Self::RequestsInFlight => "requests that are being answered",
+            Self::Summaries => {
+                "totals of lists, by what had to be read for them: nothing, new parts, the table"
+            }
         }
     }
 }

@@ -17,9 +17,11 @@ use weir_filter::testing::{NAMES, NUMBERS, TEXTS, TIMES, filters};
 use weir_local::{ClickHouse, Installation, Weir, random_secret};
 use weir_pricing::{PriceBook, PricedEvent};
 use weir_query_api::auth::Principal;
+use weir_query_api::metrics::QueryMetrics;
 use weir_query_api::sql::{Column, Direction, Order, Page};
 use weir_query_api::store::{Annotations, Change, LogEntry, LogStore, LogSummary};
 use weir_service::config::{ClickHouseConfig, Secret};
+use weir_service::metrics::Metrics;
 use weir_store::LogRow;
 
 const EVENTS: usize = 300;
@@ -183,7 +185,8 @@ impl Engine {
             user: clickhouse.user.clone(),
             password: Secret::new(clickhouse.password.clone()),
         };
-        let store = LogStore::new(&config, Duration::from_mins(1));
+        let metrics = QueryMetrics::register(&mut Metrics::new("query-api", "0"));
+        let store = LogStore::new(&config, Duration::from_mins(1), metrics);
         Self { client, store, _clickhouse: clickhouse, _dir: dir }
     }
 }

@@ -44,8 +44,9 @@ impl Fixture {
         };
         let nats = NatsConfig { url: format!("nats://{}", nobody().await).parse().unwrap(), token: None };
         let mut metrics = Metrics::new("query-api", "0.0.0");
+        let query_metrics = QueryMetrics::register(&mut metrics);
         let aggregators = Aggregators::connect(&nats, Duration::from_millis(50)).await.unwrap();
-        let store = LogStore::new(&clickhouse, Duration::from_secs(1));
+        let store = LogStore::new(&clickhouse, Duration::from_secs(1), query_metrics.clone());
         let tell_timeout = Duration::from_millis(50);
         let app = App {
             authenticator: Authenticator::new(BearerTokens::from_entries(["right"]).unwrap(), directory()),
@@ -53,7 +54,7 @@ impl Fixture {
             store,
             ingests: Ingests::new(aggregators.client(), Duration::from_millis(50)),
             aggregators,
-            observer: Observer::new(QueryMetrics::register(&mut metrics), 7),
+            observer: Observer::new(query_metrics, 7),
             metadata_form: MetadataForm::String,
             request_timeout: Duration::from_secs(1),
         };

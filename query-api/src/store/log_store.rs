@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clickhouse::query::Query;
@@ -16,6 +17,7 @@ use super::error::StoreError;
 use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, Part, PartSummary, StoredBody, ValueCount};
 use super::summaries::{Parts, Summaries};
 use crate::auth::Readable;
+use crate::metrics::{QueryMetrics, SummaryFrom};
 use crate::sql::{self, Annotated, Bind, BodyPart, Column, Order, Page, Run, Statement};
 
 /// The logs in ClickHouse, and what is said of them. Clones share connections.
@@ -23,6 +25,9 @@ use crate::sql::{self, Annotated, Bind, BodyPart, Column, Order, Page, Run, Stat
 pub struct LogStore {
     client: Client,
     summaries: Arc<Summaries>,
+    metrics: QueryMetrics,
+    /// Whether the log says that parts cannot be listed.
+    is_told: Arc<AtomicBool>,
 }
 
 /// The entries of a tenant that are to be listed, and how.
@@ -41,13 +46,13 @@ impl LogStore {
     /// waits for it any more. The user may be a read-only one, if it is allowed to set that limit (`readonly = 2`):
     /// what cannot be done then is to annotate.
     #[must_use]
-    pub fn new(config: &ClickHouseConfig, timeout: Duration) -> Self {
+    pub fn new(config: &ClickHouseConfig, timeout: Duration, metrics: QueryMetrics) -> Self {
         let password = config.password.expose();
         let client = weir_store::client(config.url.as_str(), &config.database, &config.user, password)
             // Pages are small, and bodies mostly arrive from the same network.
             .with_compression(Compression::None)
             .with_setting("max_execution_time", timeout.as_secs().max(1).to_string());
-        Self { client, summaries: Arc::default() }
+        Self { client, summaries: Arc::default(), metrics, is_told: Arc::default() }
     }
 
     /// A page of entries, and what is to be said of all entries that the filter lets through. Two statements at
@@ -108,6 +113,7 @@ impl LogStore {
         // What other tables say is not known by the parts of this one.
         let looks = if question.reads_one_table() { LOOKS_MAX } else { 0 };
         let answers = self.summaries.answers(&question);
+        let mut from = SummaryFrom::Memory;
         for _ in 0..looks {
             let Some(mut parts) = self.parts().await else { break };
             let mut answers = answers.lock().await;
@@ -119,13 +125,16 @@ impl LogStore {
             }
             let unknown = answers.unknown(&parts);
             if unknown.is_empty() {
+                self.metrics.summed_up(from);
                 return Ok(answers.total(&parts));
             }
+            from = SummaryFrom::Parts;
             let names = unknown.iter().map(|part| part.name.clone()).collect();
             let rows = self.query(&sql::summary_by_part(scope, filter, names)).fetch_all::<PartSummary>();
             let rows = rows.await?;
             answers.read(unknown, rows, Instant::now());
         }
+        self.metrics.summed_up(SummaryFrom::Table);
         Ok(self.query(&question).fetch_one().await?)
     }
 
@@ -133,9 +142,18 @@ impl LogStore {
     async fn parts(&self) -> Option<Parts> {
         let asked_at = Instant::now();
         match self.client.query_raw(sql::PARTS).fetch_all::<Part>().await {
-            Ok(parts) => Parts::new(asked_at, parts),
+            Ok(parts) => {
+                self.is_told.store(false, Ordering::Relaxed);
+                Parts::new(asked_at, parts)
+            }
             Err(error) => {
-                tracing::debug!(error = chain(&error), "the parts of the table cannot be listed");
+                if !self.is_told.swap(true, Ordering::Relaxed) {
+                    let error = chain(&error);
+                    tracing::warn!(
+                        error,
+                        "the parts of logs cannot be listed: the totals of lists are counted anew"
+                    );
+                }
                 None
             }
         }

@@ -56,6 +56,37 @@ async fn a_summary_follows_whatever_happens_to_the_rows() {
     }
 }
 
+/// A change that had every list counted anew would be seen by nobody but its users.
+#[tokio::test]
+async fn a_summary_reads_no_row_of_a_part_that_is_known() {
+    let world = World::start().await;
+    let client = client(&world);
+    client.query_raw("SYSTEM STOP MERGES logs").execute().await.unwrap();
+    world.insert_logs(&many_rows()[..40]).await;
+    let counts = async || {
+        let metrics = reqwest::get(format!("{}/metrics", world.ops_url)).await.unwrap().text().await.unwrap();
+        ["Memory", "Parts", "Table"].map(|from| {
+            let name = format!("weir_query_summaries_total{{from=\"{from}\"}} ");
+            let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
+            line.map_or(0, |count| count.parse::<u64>().unwrap())
+        })
+    };
+    world.logs("").await;
+    assert_eq!(counts().await, [0, 1, 0]);
+    for query in ["", "?page=2&per_page=7", "?order_by=provider"] {
+        world.logs(query).await;
+    }
+    assert_eq!(counts().await, [3, 1, 0]);
+    world.logs("?cached=true").await;
+    world.insert_logs(&many_rows()[40..50]).await;
+    world.logs("").await;
+    assert_eq!(counts().await, [3, 3, 0]);
+    client.query_raw("DELETE FROM logs WHERE cached").execute().await.unwrap();
+    world.logs("").await;
+    world.logs("").await;
+    assert_eq!(counts().await, [4, 4, 0]);
+}
+
 #[tokio::test]
 async fn a_summary_is_of_one_moment_while_rows_come_in_and_parts_are_merged() {
     const ROWS: usize = 7;
