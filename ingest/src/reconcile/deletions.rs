@@ -57,12 +57,14 @@ impl Reconciler {
         for (scope, row) in untold.into_iter().filter_map(UntoldRow::doomed) {
             doomed.entry(scope).or_default().push(row);
         }
+        // One that cannot be finished holds up no other tenant's.
+        let mut finished = Ok(());
         for (scope, rows) in doomed {
             for rows in rows.chunks(ROWS_PER_STATEMENT_MAX) {
-                self.finish_deletion(&scope, rows).await?;
+                finished = finished.and(self.finish_deletion(&scope, rows).await);
             }
         }
-        Ok(())
+        finished
     }
 
     async fn finish_deletion(&self, scope: &Scope, rows: &[DoomedRow]) -> Result<(), SinkError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::Span;
 use warp::Filter;
 use warp::http::HeaderMap;
@@ -50,6 +50,8 @@ pub(super) struct Admitted {
     pub(super) app: Arc<App>,
     /// The query string as it was sent; `""` where there is none.
     pub(super) query: String,
+    /// When its time began.
+    pub(super) begun: Instant,
     /// Who is asking. What it may read or write is what the stores are asked with.
     pub(super) principal: Principal,
 }
@@ -97,10 +99,11 @@ impl Call {
         W: Future<Output = Result<Response, E>> + Send,
     {
         let Self { app, query, headers } = self;
+        let begun = Instant::now();
         let admitted = async {
             let principal = app.authenticator.authenticate(&headers).await?;
             Span::current().record("caller", principal.label());
-            work(Admitted { app: app.clone(), query, principal }).await
+            work(Admitted { app: app.clone(), query, begun, principal }).await
         };
         let answer = async {
             let result = timeout(app.request_timeout, admitted).await;

@@ -10,7 +10,7 @@ use super::number::expression;
 use super::page::Direction;
 use super::statement::{LOGS, OF_TENANT, Select, Statement};
 
-/// What a deletion goes by. Entries without a value come last either way.
+/// What a deletion goes by. Entries without a value come last either way; a text that is not there is the empty one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderBy {
     /// A column.

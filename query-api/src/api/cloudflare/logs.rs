@@ -1,10 +1,10 @@
 //! The handlers.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Buf;
 use futures_util::{Stream, StreamExt};
-use tokio::time::Instant;
 use warp::http::StatusCode;
 use warp::reply::Response;
 use weir_event::{EventId, Scope};
@@ -22,6 +22,9 @@ use crate::auth::Forbidden;
 use crate::sql::BodyPart;
 use crate::store::Deleted;
 use crate::view::{EntryDetailView, EntryView, ResultInfo, to_json};
+
+/// How long a client waits for a deletion at most, until it is told that it goes on without it.
+const DELETE_WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// `GET /logs`. A page past the end is empty: SDKs ask for the next page until they get one that is.
 pub(super) async fn list(call: &Admitted, tenant: &TenantPath) -> Result<Response, Error> {
@@ -48,8 +51,9 @@ pub(super) async fn delete<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Error> {
     let app = &call.app;
-    // The answer has to be on its way before the frame around this says that time is up.
-    let until = Instant::now() + app.request_timeout * 9 / 10;
+    // The answer has to be on its way before the frame around this says that time is up, a stop hangs up, or a client does:
+    // most of them would repeat it by themselves.
+    let until = call.begun + DELETE_WAIT_MAX.min(app.request_timeout * 9 / 10);
     let scope = tenant.granted(|scope| call.principal.may_write(scope))?;
     let body = is_empty(body).await;
     let choice = delete_query::parse(&call.query);

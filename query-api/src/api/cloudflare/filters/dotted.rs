@@ -58,6 +58,11 @@ pub(super) fn read<'v>(
             }
         }
     }
+    // Who writes the parts of each filter in an order of its own has them run into one another.
+    if caution == Caution::Deletes && groups.len() > 1 && groups.iter().any(|group| group.keys.len() > 1) {
+        let message = "It cannot be told where one filter ends; send filters as one JSON array";
+        return Err(vec![Issue::of_query("filters", message.to_owned())]);
+    }
     // Who sends filter after filter leaves nothing out.
     let caution = if groups.len() > 1 { Caution::Lists } else { caution };
     let filters = groups.iter().map(|group| group.filters(caution)).collect::<Result<Vec<_>, _>>();
@@ -122,7 +127,10 @@ impl Group<'_> {
         ways[0].push(Vec::new());
         for (key, operator) in self.keys.iter().zip(&self.operators) {
             let runs = self.runs(key);
-            let least = usize::from(caution == Caution::Lists || !may_lose_values(key, operator));
+            // Of two filters a value that is taken for the other's lets less through. Of more of them it may let through what
+            // nobody asked for, whatever their operators: what is no value to us is left out before we can say so.
+            let is_there = caution == Caution::Lists || (keys == 2 && !may_lose_values(key, operator));
+            let least = usize::from(is_there);
             let mut next: Vec<Vec<Vec<usize>>> = vec![Vec::new(); values + 1];
             for (given, lengths) in ways.iter().enumerate().filter(|(_, lengths)| !lengths.is_empty()) {
                 let most = if matches!(*operator, "lt" | "gt") { runs[given].min(1) } else { runs[given] };

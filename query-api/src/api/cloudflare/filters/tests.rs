@@ -366,6 +366,35 @@ proptest! {
         }
     }
 
+    /// An SDK that leaves values out has a deletion refused, or lets it do less.
+    #[test]
+    fn no_value_that_was_left_out_has_more_deleted(
+        filters in proptest::collection::vec(filter(), 3..6),
+        left_out in proptest::collection::vec(proptest::bool::weighted(0.2), 20),
+    ) {
+        let escape = |text: &str| text.replace('&', "%26").replace(' ', "+");
+        let mut left_out = left_out.into_iter();
+        let sent: Vec<(_, _, Vec<_>)> = filters
+            .iter()
+            .map(|(key, operator, values)| {
+                let values = values.iter().filter(|_| !left_out.next().unwrap_or_default());
+                (key, operator, values.collect())
+            })
+            .collect();
+        let keys = sent.iter().map(|(key, _, _)| format!("filters.key={key}"));
+        let operators = sent.iter().map(|(_, operator, _)| format!("filters.operator={operator}"));
+        let values = sent.iter().flat_map(|(_, _, values)| values.iter().map(|value| format!("filters.value={}", escape(value))));
+        let grouped: Vec<_> = keys.chain(operators).chain(values).collect();
+        if let Ok(read) = read_deletion(&grouped.join("&")) {
+            let json: Vec<_> = sent
+                .iter()
+                .map(|(key, operator, values)| serde_json::json!({"key": key, "operator": operator, "value": values}).to_string())
+                .collect();
+            let meant = read_text(&format!("filters=[{}]", escape(&json.join(","))));
+            prop_assert_eq!(Ok(read), meant);
+        }
+    }
+
     #[test]
     fn no_query_string_panics(raw in "(filters(\\.key|\\.operator|\\.value|\\[0\\]\\[key\\]|\\[|)=(eq|gt|cost|[\\[\\]{}\":a0,]{0,8})&){0,9}") {
         let _ = read(&QueryString::parse(&raw).unwrap(), Caution::Deletes);
