@@ -111,22 +111,37 @@ impl LogStore {
     ) -> Result<LogSummary, StoreError> {
         let question = sql::summary(scope, filter, annotated);
         // What other tables say is not known by the parts of this one.
-        let looks = if question.reads_one_table() { LOOKS_MAX } else { 0 };
-        let answers = self.summaries.answers(&question);
+        if question.reads_one_table()
+            && let Some(summary) = self.summary_by_part(scope, filter, &question).await?
+        {
+            return Ok(summary);
+        }
+        self.metrics.summed_up(SummaryFrom::Table);
+        Ok(self.query(&question).fetch_one().await?)
+    }
+
+    /// The answer to `question`, put together by parts; `None` where they cannot be listed, or change all the time.
+    async fn summary_by_part(
+        &self,
+        scope: &Readable<Scope>,
+        filter: &Filter,
+        question: &Statement,
+    ) -> Result<Option<LogSummary>, StoreError> {
+        let answers = self.summaries.answers(question);
         let mut from = SummaryFrom::Memory;
-        for _ in 0..looks {
-            let Some(mut parts) = self.parts().await else { break };
+        for _ in 0..LOOKS_MAX {
+            let Some(mut parts) = self.parts().await else { return Ok(None) };
             let mut answers = answers.lock().await;
             if !answers.confirm(&parts) {
                 // Somebody has read parts since these were listed; now nobody does.
-                let Some(again) = self.parts().await else { break };
+                let Some(again) = self.parts().await else { return Ok(None) };
                 answers.confirm(&again);
                 parts = again;
             }
             let unknown = answers.unknown(&parts);
             if unknown.is_empty() {
                 self.metrics.summed_up(from);
-                return Ok(answers.total(&parts));
+                return Ok(Some(answers.total(&parts)));
             }
             from = SummaryFrom::Parts;
             let names = unknown.iter().map(|part| part.name.clone()).collect();
@@ -134,8 +149,7 @@ impl LogStore {
             let rows = rows.await?;
             answers.read(unknown, rows, Instant::now());
         }
-        self.metrics.summed_up(SummaryFrom::Table);
-        Ok(self.query(&question).fetch_one().await?)
+        Ok(None)
     }
 
     /// The parts of the table; `None` where they are not to be had, or say nothing about its rows.
