@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use async_nats::jetstream::stream;
 use clickhouse::Client;
 use harness::{create_tables, jetstream};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -336,15 +337,5 @@ async fn refused_requests_delete_nothing(api: &api::Api, id: EventId) {
 }
 
 fn percent(text: &str) -> String {
-    text.bytes()
-        .map(
-            |byte| {
-                if byte.is_ascii_alphanumeric() {
-                    char::from(byte).to_string()
-                } else {
-                    format!("%{byte:02X}")
-                }
-            },
-        )
-        .collect()
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::case::Call;
@@ -98,15 +99,5 @@ fn ids(page: &Value) -> Vec<Value> {
 
 /// For one segment of a path.
 fn escaped(text: &str) -> String {
-    text.bytes()
-        .map(
-            |byte| {
-                if byte.is_ascii_alphanumeric() {
-                    char::from(byte).to_string()
-                } else {
-                    format!("%{byte:02X}")
-                }
-            },
-        )
-        .collect()
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
