@@ -16,7 +16,7 @@ mod volume;
 
 pub use client::{Client, run_client};
 pub use disk::SmallDisk;
-pub use spool::{jetstream, spooled};
+pub use spool::{create_usage_stream, jetstream, spooled};
 pub use system::{Answer, Folder, SecondIngest, System, eventually};
 pub use tables::create_tables;
 pub use volume::Volume;

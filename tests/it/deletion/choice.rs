@@ -3,14 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use async_nats::jetstream::stream;
 use clickhouse::Client;
-use harness::{create_tables, jetstream};
+use harness::{create_tables, create_usage_stream, jetstream};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use weir_event::bus::{DirtyMessage, USAGE_STREAM, USAGE_SUBJECTS};
+use weir_event::bus::{DirtyMessage, USAGE_STREAM};
 use weir_event::{EventId, Feedback, Timestamp, UsageEvent};
 use weir_filter::Filter;
 use weir_local::{ClickHouse, Installation, Nats, Service, random_secret};
@@ -209,12 +208,7 @@ impl World {
             ClickHouse::start(&installation, &dir.path().join("clickhouse"), &secret()).await.unwrap();
         let nats = Nats::start(&installation, &dir.path().join("nats"), &secret()).await.unwrap();
         let client = create_tables(&clickhouse).await;
-        let usage = stream::Config {
-            name: USAGE_STREAM.to_owned(),
-            subjects: vec![USAGE_SUBJECTS.to_owned()],
-            ..stream::Config::default()
-        };
-        jetstream(&nats).await.get_or_create_stream(usage).await.unwrap();
+        create_usage_stream(&nats).await;
         let (service, api) = api::start(dir.path(), "gw", &clickhouse.url, (&clickhouse, &nats), &[]).await;
         Self { client, nats, api, _api: service, _clickhouse: clickhouse, _dir: dir }
     }

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clickhouse::Client;
+use harness::create_usage_stream;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use weir_local::Weir;
 
 use super::rows::{ACCOUNT, GATEWAY, many_rows};
-use super::world::World;
+use super::world::{TOKEN, World};
 
 /// Lists with what they mean in SQL.
 const LISTS: [(&str, &str); 4] = [
@@ -23,6 +25,7 @@ const LISTS: [(&str, &str); 4] = [
 async fn a_summary_follows_whatever_happens_to_the_rows() {
     let world = World::start().await;
     let client = client(&world);
+    create_usage_stream(&world.nats).await;
     check(&client, &world, "an empty table").await;
     for round in 0..3 {
         world.insert_logs(&many_rows()[..40 * (round + 1)]).await;
@@ -30,6 +33,10 @@ async fn a_summary_follows_whatever_happens_to_the_rows() {
     }
     let steps = [
         "OPTIMIZE TABLE logs FINAL",
+        // By the API.
+        "?limit=7",
+        "?limit=5&order_by=cost&order_by_direction=desc&filters=%7B%22key%22%3A%22provider%22%2C\
+            %22operator%22%3A%22eq%22%2C%22value%22%3A%5B%22openai%22%5D%7D",
         "DELETE FROM logs WHERE provider = 'openai' AND tokens_in > 100",
         "ALTER TABLE logs UPDATE cost = cost * 3 WHERE provider = 'anthropic' SETTINGS mutations_sync = 2",
         "ALTER TABLE logs DELETE WHERE tokens_in = 5 SETTINGS mutations_sync = 2",
@@ -48,7 +55,11 @@ async fn a_summary_follows_whatever_happens_to_the_rows() {
         "TRUNCATE TABLE logs",
     ];
     for step in steps {
-        client.query_raw(step).execute().await.unwrap_or_else(|error| panic!("{step}: {error}"));
+        if step.starts_with('?') {
+            delete(&client, &world, step).await;
+        } else {
+            client.query_raw(step).execute().await.unwrap_or_else(|error| panic!("{step}: {error}"));
+        }
         check(&client, &world, step).await;
         // A new part beside what has changed.
         world.insert_logs(&many_rows()[30..60]).await;
@@ -112,6 +123,16 @@ async fn a_summary_is_of_one_moment_while_rows_come_in_and_parts_are_merged() {
     let (all, some) = ("?per_page=1", "?per_page=1&provider=openai");
     tokio::join!(write, read(all, ROWS), read(all, ROWS), read(some, ROWS / 3));
     check(client, world, "all of it").await;
+}
+
+/// Deletes by the API, and sees that rows are gone.
+async fn delete(client: &Client, world: &World, query: &str) {
+    let count = async || client.query_raw("SELECT count() FROM logs").fetch_one::<u64>().await.unwrap();
+    let before = count().await;
+    let path = format!("/client/v4/accounts/{ACCOUNT}/ai-gateway/gateways/{GATEWAY}/logs{query}");
+    let answer = world.ask("DELETE", &path, &[("authorization", &format!("Bearer {TOKEN}"))]).await;
+    assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.text);
+    assert!(count().await < before, "{query}");
 }
 
 /// Asked twice, for what is known by then is another way.
