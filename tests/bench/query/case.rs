@@ -106,8 +106,7 @@ impl Case {
         for turn in [0, 0, 1] {
             let answer = sides.answer(self, turn).await;
             let [first, second] = self.statements(turn);
-            let ids: Vec<String> =
-                sides.rows(&first).await.lines().map(|row| text(&parse(row)["id"])).collect();
+            let ids: Vec<String> = ids(&sides.rows(&first).await).collect();
             let entries =
                 answer["result"].as_array().cloned().unwrap_or_else(|| vec![answer["result"].clone()]);
             let found: Vec<String> = entries.iter().map(|entry| text(&entry["id"])).collect();
@@ -142,6 +141,11 @@ async fn some_ids(system: &System) -> Vec<EventId> {
         SELECT id FROM payloads WHERE account_id = 'acme' AND gateway_id = 'main' ORDER BY sipHash64(id) LIMIT 500";
     let ids = system.sql(&format!("SELECT id FROM ({IDS}) ORDER BY sipHash64(id, 1)")).await;
     ids.lines().map(|id| id.parse().unwrap()).collect()
+}
+
+/// Those of rows as lines of JSON.
+pub(crate) fn ids(rows: &str) -> impl Iterator<Item = String> {
+    rows.lines().map(|row| text(&parse(row)["id"]))
 }
 
 fn parse(json: &str) -> Value {

@@ -4,13 +4,14 @@
 //! row and one for the heads of its bodies, sent to the same engine at once. Turns alternate, so that a machine that slows
 //! down slows both sides down. `RESULTS.md` has the method and figures.
 //!
-//! `WEIR_BENCH_ROWS` is the number of rows, 10 million by default. With `WEIR_BENCH_DIR` they are made in that folder once
-//! and kept.
+//! `WEIR_BENCH_ROWS` is the number of rows, 10 million by default. With `WEIR_BENCH_DIR` they are made in that folder and
+//! kept, all but those that the last case deletes: with `WEIR_BENCH_DELETE` set to `no` there is no such case.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 
 mod case;
+mod deletion;
 mod sides;
 mod times;
 
@@ -60,6 +61,9 @@ async fn main() {
         crowded(&sides, case).await;
     }
     under_intake(&sides, &volume, &system, &cases[0]).await;
+    if env::var("WEIR_BENCH_DELETE").as_deref() != Ok("no") {
+        deletion::by_filter(&sides, &system).await;
+    }
 }
 
 /// Makes the rows, unless they are there, and lets ClickHouse merge what it wants to.

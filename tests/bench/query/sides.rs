@@ -49,13 +49,23 @@ impl<'s> Sides<'s> {
         read(self.request(statement).query(&[("default_format", "JSONEachRow")])).await
     }
 
+    /// Deletes by the API; the answer comes when it is done.
+    pub(crate) async fn delete(&self, path: &str) {
+        let Weir { addresses, secrets, .. } = &self.system.weir;
+        let request = self.system.http.delete(format!("http://{}{path}", addresses.query_api));
+        let response = request.bearer_auth(&secrets.query_token).send().await.unwrap();
+        let status = response.status();
+        assert_eq!(status, StatusCode::OK, "{path}: {}", response.text().await.unwrap());
+    }
+
+    /// Runs a plain statement of any kind.
+    pub(crate) async fn execute(&self, statement: String) {
+        let settings = [("lightweight_deletes_sync", "2"), ("max_query_size", "1048576")];
+        read(self.post().query(&settings).body(statement)).await;
+    }
+
     fn request(&self, statement: &Statement) -> RequestBuilder {
-        let clickhouse = &self.system.weir.clickhouse;
-        let request = self
-            .system
-            .http
-            .post(&clickhouse.url)
-            .query(&[("database", Weir::DATABASE), ("default_format", "RowBinaryWithNamesAndTypes")]);
+        let request = self.post();
         let request = statement.binds().fold(request, |request, (name, bind)| {
             let value = match bind {
                 Bind::Text(text) => text.clone(),
@@ -66,16 +76,29 @@ impl<'s> Sides<'s> {
             };
             request.query(&[(format!("param_{name}"), value)])
         });
-        let (user, password) = (&clickhouse.user, &clickhouse.password);
-        request.basic_auth(user, Some(password)).body(statement.text().to_owned())
+        request.body(statement.text().to_owned())
+    }
+
+    fn post(&self) -> RequestBuilder {
+        let clickhouse = &self.system.weir.clickhouse;
+        self.system
+            .http
+            .post(&clickhouse.url)
+            .query(&[("database", Weir::DATABASE), ("default_format", "RowBinaryWithNamesAndTypes")])
+            .basic_auth(&clickhouse.user, Some(&clickhouse.password))
     }
 }
 
+/// The answer, asked for again while the engine has no turn for it: many statements at once are more than it runs.
 async fn read(request: RequestBuilder) -> String {
-    let response = request.send().await.unwrap();
-    let status = response.status();
-    let bytes = response.bytes().await.unwrap();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    assert_eq!(status, StatusCode::OK, "{text}");
-    text
+    loop {
+        let response = request.try_clone().expect("a text can be sent again").send().await.unwrap();
+        let status = response.status();
+        let bytes = response.bytes().await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if status != StatusCode::SERVICE_UNAVAILABLE {
+            assert_eq!(status, StatusCode::OK, "{text}");
+            return text;
+        }
+    }
 }
