@@ -81,7 +81,7 @@ fn reader() -> NewToken {
 }
 
 /// It knows [`reader`].
-fn directory() -> Directory {
+fn directory() -> Directory<KnownToken> {
     let currency = Currency { refresh: Duration::from_secs(1), grace: Duration::from_mins(1) };
     let (directory, keeper) = Directory::new(currency, SystemClock::shared());
     let read = async || {

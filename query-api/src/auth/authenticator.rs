@@ -6,19 +6,20 @@ use weir_service::auth::BearerTokens;
 use super::credential::{AuthError, Credential};
 use super::directory::Directory;
 use super::principal::Principal;
+use super::token::KnownToken;
 
 /// Knows everyone who may ask: the holders of the configured tokens, who may do everything, and those of the tokens in the
 /// directory.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     operators: BearerTokens,
-    directory: Directory,
+    directory: Directory<KnownToken>,
 }
 
 impl Authenticator {
     /// Lets these in, and nobody else.
     #[must_use]
-    pub const fn new(operators: BearerTokens, directory: Directory) -> Self {
+    pub const fn new(operators: BearerTokens, directory: Directory<KnownToken>) -> Self {
         Self { operators, directory }
     }
 
@@ -31,6 +32,6 @@ impl Authenticator {
         {
             return Ok(Principal::operator(caller.label));
         }
-        self.directory.find(sent).await
+        self.directory.principal_of(sent).await
     }
 }

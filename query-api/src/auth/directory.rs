@@ -1,8 +1,9 @@
-//! The tokens that are good, in memory, and how they are kept up to date.
+//! What is known of the secrets of a table, in memory, and how it is kept up to date: of API tokens, of users' access
+//! tokens, of relay keys.
 //!
-//! The table is read whole, again and again, and at once when a token is shown that is not known: it may be new. All who
-//! show such tokens wait for the same read, and reads keep a distance, so strangers cannot load the table however many they
-//! are. A token that was revoked or has expired is as unknown as any other, and takes as long to be refused.
+//! A table is read whole, again and again, and at once when a secret is shown that is not known: it may be new. All who
+//! show such secrets wait for the same read, and reads keep a distance, so strangers cannot load the table however many they
+//! are. One that is known and no longer good takes the same way, and so as long to be refused.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -16,9 +17,7 @@ use weir_service::auth::TokenDigest;
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
 
-use super::credential::{AuthError, Credential};
-use super::principal::Principal;
-use super::token::{KnownToken, may_be_token};
+use super::credential::AuthError;
 
 /// The least time between two reads.
 const DISTANCE: Duration = Duration::from_millis(200);
@@ -34,10 +33,19 @@ pub struct Currency {
     pub grace: Duration,
 }
 
-/// Knows the tokens of the table. Clones know the same.
+/// Something that is known by a secret, of which only the SHA-256 is.
+pub trait Entry: Clone + Send + Sync + 'static {
+    /// What logs call all of them.
+    const KIND: &'static str;
+
+    /// The SHA-256 of its secret.
+    fn digest(&self) -> TokenDigest;
+}
+
+/// Knows the entries of a table. Clones know the same.
 #[derive(Clone, Debug)]
-pub struct Directory {
-    known: watch::Receiver<Known>,
+pub struct Directory<T> {
+    known: watch::Receiver<Known<T>>,
     wake: Arc<Notify>,
     clock: SharedClock,
     grace: Duration,
@@ -45,47 +53,45 @@ pub struct Directory {
 
 /// Keeps a [`Directory`] up to date.
 #[derive(Debug)]
-pub struct Keeper {
-    known: watch::Sender<Known>,
+pub struct Keeper<T> {
+    known: watch::Sender<Known<T>>,
     wake: Arc<Notify>,
     refresh: Duration,
 }
 
 /// What was read last.
-#[derive(Clone, Debug, Default)]
-struct Known {
+#[derive(Clone, Debug)]
+struct Known<T> {
     /// By the beginnings of their digests.
-    tokens: Arc<HashMap<u64, Vec<KnownToken>>>,
+    entries: Arc<HashMap<u64, Vec<T>>>,
     /// When the read began that they are of.
     read_at: Option<Instant>,
     /// When the last attempt at a read began that is over.
     tried_at: Option<Instant>,
 }
 
-impl Directory {
+impl<T: Entry> Directory<T> {
     /// An empty directory, and what fills it.
     #[must_use]
-    pub fn new(currency: Currency, clock: SharedClock) -> (Self, Keeper) {
-        let (sender, known) = watch::channel(Known::default());
+    pub fn new(currency: Currency, clock: SharedClock) -> (Self, Keeper<T>) {
+        let (sender, known) =
+            watch::channel(Known { entries: Arc::default(), read_at: None, tried_at: None });
         let wake = Arc::new(Notify::new());
         let keeper = Keeper { known: sender, wake: Arc::clone(&wake), refresh: currency.refresh };
         (Self { known, wake, clock, grace: currency.grace }, keeper)
     }
 
-    /// Whose token it is. Waits for a read where it is not known.
-    pub async fn find(&self, sent: Credential<'_>) -> Result<Principal, AuthError> {
-        if !may_be_token(sent.token()) {
-            return Err(AuthError::Unknown);
-        }
-        let digest = TokenDigest::of(sent.token());
+    /// What there is under `digest`. Waits for a read where nothing is, and where it is not good at this time (milliseconds
+    /// since 1970): then it is what that read has found, good or not.
+    pub async fn find(&self, digest: TokenDigest, is_good: impl Fn(&T, i64) -> bool) -> Result<T, AuthError> {
         let asked_at = Instant::now();
         let mut known = self.known.clone();
-        let find = |known: &Known| known.find(digest, sent, self.clock.now_ms());
         {
             let known = known.borrow();
             let is_current = known.read_at.is_some_and(|at| asked_at.duration_since(at) <= self.grace);
-            if let Some(principal) = find(&known).filter(|_| is_current) {
-                return Ok(principal);
+            let found = known.find(digest).filter(|entry| is_current && is_good(entry, self.now_ms()));
+            if let Some(entry) = found {
+                return Ok(entry.clone());
             }
         }
         self.wake.notify_one();
@@ -93,18 +99,24 @@ impl Directory {
         // The keeper is gone: the process is about to end.
         let known = tried.map_err(|_| AuthError::Unavailable)?;
         if known.read_at == known.tried_at {
-            find(&known).ok_or(AuthError::Unknown)
+            known.find(digest).cloned().ok_or(AuthError::Unknown)
         } else {
             Err(AuthError::Unavailable)
         }
     }
+
+    /// The time by which entries are judged, in milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
 }
 
-impl Keeper {
-    /// Reads the tokens with `read` until the hard stop.
+impl<T: Entry> Keeper<T> {
+    /// Reads the entries with `read` until the hard stop.
     pub async fn keep<E: Display>(
         self,
-        read: impl AsyncFn() -> Result<Vec<KnownToken>, E>,
+        read: impl AsyncFn() -> Result<Vec<T>, E>,
         shutdown: Shutdown,
     ) -> Result<(), Infallible> {
         let reading = async {
@@ -114,11 +126,12 @@ impl Keeper {
                 if let (Some(reason), false) = (&failed, is_told) {
                     tracing::warn!(
                         reason,
-                        "api tokens cannot be read; those that are known go on for a while"
+                        kind = T::KIND,
+                        "a directory cannot be read; those that are known go on for a while"
                     );
                 }
                 if failed.is_none() && is_told {
-                    tracing::info!("api tokens can be read again");
+                    tracing::info!(kind = T::KIND, "a directory can be read again");
                 }
                 is_told = failed.is_some();
                 sleep(DISTANCE).await;
@@ -133,16 +146,16 @@ impl Keeper {
     }
 
     /// Reads them once, and says why that failed.
-    async fn read<E: Display>(&self, read: &impl AsyncFn() -> Result<Vec<KnownToken>, E>) -> Option<String> {
+    async fn read<E: Display>(&self, read: &impl AsyncFn() -> Result<Vec<T>, E>) -> Option<String> {
         let began = Instant::now();
         match timeout(READ_TIMEOUT, read()).await {
-            Ok(Ok(tokens)) => {
-                let mut by_beginning: HashMap<u64, Vec<KnownToken>> = HashMap::new();
-                for token in tokens {
-                    by_beginning.entry(token.digest.beginning()).or_default().push(token);
+            Ok(Ok(entries)) => {
+                let mut by_beginning: HashMap<u64, Vec<T>> = HashMap::new();
+                for entry in entries {
+                    by_beginning.entry(entry.digest().beginning()).or_default().push(entry);
                 }
-                let tokens = Arc::new(by_beginning);
-                self.known.send_replace(Known { tokens, read_at: Some(began), tried_at: Some(began) });
+                let entries = Arc::new(by_beginning);
+                self.known.send_replace(Known { entries, read_at: Some(began), tried_at: Some(began) });
                 None
             }
             failed => {
@@ -156,11 +169,9 @@ impl Keeper {
     }
 }
 
-impl Known {
-    fn find(&self, digest: TokenDigest, sent: Credential<'_>, now_ms: i64) -> Option<Principal> {
-        let candidates = self.tokens.get(&digest.beginning())?;
-        let token = candidates.iter().find(|token| token.digest == digest)?;
-        token.admits(sent, now_ms).then(|| token.principal.clone())
+impl<T: Entry> Known<T> {
+    fn find(&self, digest: TokenDigest) -> Option<&T> {
+        self.entries.get(&digest.beginning())?.iter().find(|entry| entry.digest() == digest)
     }
 }
 

@@ -1,8 +1,10 @@
-//! What a caller may read or change. Only a [`Principal`](super::Principal) gives these out.
+//! What a caller may read or change. Only a [`Principal`](super::Principal), a [`User`](super::User) and a
+//! [`KnownKey`](super::KnownKey) give these out.
 
 use std::ops::Deref;
 
 use weir_event::{AccountId, Scope};
+use weir_service::auth::TokenDigest;
 
 use super::principal::Tenants;
 
@@ -15,6 +17,22 @@ pub trait Place {
 /// Everyone, at once: what cannot be told apart by tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AllTenants;
+
+/// What a user did in a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnLogs {
+    pub(super) scope: Scope,
+    pub(super) user_id: i64,
+    pub(super) user_name: String,
+}
+
+/// What a relay key was used for in a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyLogs {
+    pub(super) scope: Scope,
+    pub(super) token_hashes: [TokenDigest; 2],
+    pub(super) token_id: Option<i64>,
+}
 
 /// A place that its caller may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +75,46 @@ impl Place for AccountId {
 impl Place for AllTenants {
     fn is_within(&self, _tenants: &Tenants) -> bool {
         false
+    }
+}
+
+impl OwnLogs {
+    /// The tenant.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The user's number: what rows have as `user_id`, in decimal.
+    #[must_use]
+    pub const fn user_id(&self) -> i64 {
+        self.user_id
+    }
+
+    /// The user's name: what rows have as `user_name`, as far as it is not another one by now.
+    #[must_use]
+    pub fn user_name(&self) -> &str {
+        &self.user_name
+    }
+}
+
+impl KeyLogs {
+    /// The tenant.
+    #[must_use]
+    pub const fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// What rows may have as `token_hash`: SHA-256 of the key without and with `sk-` before it.
+    #[must_use]
+    pub const fn token_hashes(&self) -> &[TokenDigest; 2] {
+        &self.token_hashes
+    }
+
+    /// What rows may have as `token_id`, in decimal: 1 and up, or nothing that rows could have.
+    #[must_use]
+    pub const fn token_id(&self) -> Option<i64> {
+        self.token_id
     }
 }
 

@@ -49,6 +49,9 @@ pub enum NotAGrant {
     /// Not the name of an [`Access`].
     #[error("a permission is read or write")]
     Access,
+    /// Not the name of a [`Role`](super::Role).
+    #[error("a role is common, admin or root")]
+    Role,
     /// Not [`Tenants`].
     #[error("not an account, nor an account and a gateway with '/' between")]
     Tenants,

@@ -4,7 +4,8 @@ use std::fmt;
 
 use weir_service::auth::TokenDigest;
 
-use super::credential::Credential;
+use super::credential::{AuthError, Credential};
+use super::directory::{Directory, Entry};
 use super::principal::Principal;
 
 /// How every token begins, so that people, and programs that look for leaked secrets, know one.
@@ -77,8 +78,28 @@ impl KnownToken {
     }
 }
 
+impl Entry for KnownToken {
+    const KIND: &'static str = "api tokens";
+
+    fn digest(&self) -> TokenDigest {
+        self.digest
+    }
+}
+
+impl Directory<KnownToken> {
+    /// Whose token it is. Waits for a read where it is not known, or no longer good: nobody is told which of them.
+    pub async fn principal_of(&self, sent: Credential<'_>) -> Result<Principal, AuthError> {
+        if !may_be_token(sent.token()) {
+            return Err(AuthError::Unknown);
+        }
+        let admits = |token: &KnownToken, now_ms| token.admits(sent, now_ms);
+        let token = self.find(TokenDigest::of(sent.token()), admits).await?;
+        if admits(&token, self.now_ms()) { Ok(token.principal) } else { Err(AuthError::Unknown) }
+    }
+}
+
 /// Whether a text can be a token of the directory at all. What cannot is nobody's, and nothing has to be looked up.
-pub(super) fn may_be_token(text: &str) -> bool {
+fn may_be_token(text: &str) -> bool {
     text.strip_prefix(PREFIX).is_some_and(|digits| {
         digits.len() == DIGITS && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     })

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use weir_service::clock::ManualClock;
 
 use super::*;
-use crate::auth::{Access, NewToken, Reach};
+use crate::auth::{Access, Credential, KnownToken, NewToken, Principal, Reach};
 
 const CURRENCY: Currency = Currency { refresh: Duration::from_secs(2), grace: Duration::from_mins(5) };
 
@@ -21,7 +21,7 @@ enum Table {
 }
 
 struct World {
-    directory: Directory,
+    directory: Directory<KnownToken>,
     table: Arc<Mutex<Table>>,
     reads: Arc<AtomicUsize>,
     clock: ManualClock,
@@ -62,7 +62,7 @@ impl World {
     async fn find(&self, token: &NewToken) -> Result<Principal, AuthError> {
         // Nothing here takes any time, and a read that began at this very moment would do.
         sleep(Duration::from_millis(1)).await;
-        self.directory.find(Credential::Bearer { token: token.expose() }).await
+        self.directory.principal_of(Credential::Bearer { token: token.expose() }).await
     }
 }
 
@@ -94,7 +94,9 @@ async fn a_thousand_strangers_wait_for_one_read() {
     let mut strangers = JoinSet::new();
     for _ in 0..1_000 {
         let directory = world.directory.clone();
-        strangers.spawn(async move { directory.find(Credential::Bearer { token: token(9).expose() }).await });
+        strangers.spawn(async move {
+            directory.principal_of(Credential::Bearer { token: token(9).expose() }).await
+        });
     }
     let answers = strangers.join_all().await;
     assert!(answers.iter().all(|answer| *answer == Err(AuthError::Unknown)));
@@ -112,7 +114,7 @@ async fn what_cannot_be_a_token_is_not_looked_up() {
     let world = World::with(Table::Fails).await;
     let reads = world.reads();
     for text in ["", "weir_", "right", "weir_%00", &"x".repeat(100_000)] {
-        let found = world.directory.find(Credential::Bearer { token: text }).await;
+        let found = world.directory.principal_of(Credential::Bearer { token: text }).await;
         assert_eq!(found, Err(AuthError::Unknown), "{text}");
     }
     assert_eq!(world.reads(), reads);
@@ -133,7 +135,7 @@ async fn an_expired_token_and_one_with_a_wrong_address_take_the_way_of_strangers
     assert_eq!(world.find(&token(1)).await, Ok(principal()));
     let took = async |sent: Credential<'_>| {
         let begun = Instant::now();
-        assert_eq!(world.directory.find(sent).await, Err(AuthError::Unknown));
+        assert_eq!(world.directory.principal_of(sent).await, Err(AuthError::Unknown));
         // So that each finds the keeper at rest.
         sleep(DISTANCE * 2).await;
         begun.elapsed()
