@@ -15,7 +15,8 @@ use crate::api::query_string::QueryString;
 use crate::sql::{Column, Direction, OrderBy};
 use crate::store::Choice;
 
-const LIMIT_MAX: u32 = 10_000;
+/// How many logs one deletion takes, at most.
+pub(super) const LIMIT_MAX: u32 = 10_000;
 
 const ORDERS: [(&str, OrderBy); 11] = [
     ("created_at", OrderBy::Column(Column::CreatedAt)),
