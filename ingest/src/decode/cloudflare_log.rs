@@ -151,6 +151,7 @@ impl CloudflareLog {
             prompt_version_id: short(prompt.version_id, NAME_MAX),
             feedback: wire.feedback.and_then(|raw| Feedback::from_json_number(raw.get()).ok()),
             score: wire.score.and_then(|raw| Score::from_json_number(raw.get()).ok()),
+            ..Attributes::default()
         };
         Ok(Self {
             id: wire.id.filter(|id| !id.is_empty()),

@@ -6,8 +6,8 @@
 use serde::Deserialize;
 use serde_json::Number;
 use weir_event::{
-    Bodies, Caller, Dialect, EventId, EventKind, Flag, Flags, Metadata, MetadataValue, TokenBucket, Tokens,
-    Unit, Units, UsageEvent,
+    Attributes, Bodies, Caller, Dialect, EventId, EventKind, Flag, Flags, TokenBucket, Tokens, Unit, Units,
+    UsageEvent,
 };
 
 use super::arrival::Arrival;
@@ -73,6 +73,7 @@ pub(super) fn of_new_api_log(log: NewApiLog, arrival: &Arrival<'_>) -> UsageEven
     let path = taken(other.request_path);
     let route = path.map_or_else(Route::default, |path| Route::of_call("", &path));
     let success = kind != EventKind::Error;
+    let tokens = counted.unwrap_or_default();
     UsageEvent {
         id: event_id(&log, started_at, arrival),
         scope: arrival.scope.clone(),
@@ -101,14 +102,15 @@ pub(super) fn of_new_api_log(log: NewApiLog, arrival: &Arrival<'_>) -> UsageEven
         cached: false,
         streamed: log.is_stream,
         truncated: false,
-        tokens: counted.unwrap_or_default(),
+        tokens,
         units,
         service_tier: None,
         provided_cost: None,
         custom_cost: None,
         quota: log.quota,
         quota_ratios: None,
-        metadata: metadata(&log, success),
+        metadata: None,
+        attributes: attributes(&log, success, &tokens).known(),
         error: log.content.filter(|_| !success),
         request_id: log.request_id,
         model_requested: log.model_name,
@@ -123,7 +125,6 @@ pub(super) fn of_new_api_log(log: NewApiLog, arrival: &Arrival<'_>) -> UsageEven
             ..Caller::default()
         },
         usage_json: log.other,
-        attributes: None,
         bodies: Bodies::default(),
         flags,
     }
@@ -230,18 +231,18 @@ fn units(other: &Other) -> Units {
     units
 }
 
-/// What a row has that an event has no field for.
-fn metadata(log: &NewApiLog, success: bool) -> Option<Metadata> {
-    let content = log.content.as_ref().filter(|_| success);
-    let entries: Vec<_> = [
-        ("content", content),
-        ("channel_name", log.channel_name.as_ref()),
-        ("upstream_request_id", log.upstream_request_id.as_ref()),
-    ]
-    .into_iter()
-    .filter_map(|(name, text)| Some((name.to_owned(), MetadataValue::Text(text?.clone()))))
-    .collect();
-    (!entries.is_empty()).then(|| entries.into_iter().collect())
+/// What a row has that an event has no field for, with its counts where the buckets do not add up to them.
+fn attributes(log: &NewApiLog, success: bool, tokens: &Tokens) -> Attributes {
+    let unlike =
+        |count: i64, sum: Option<u64>| (u64::try_from(count) != Ok(sum.unwrap_or(0))).then_some(count);
+    Attributes {
+        content: log.content.clone().filter(|_| success),
+        channel_name: log.channel_name.clone(),
+        upstream_request_id: log.upstream_request_id.clone(),
+        prompt_tokens: unlike(log.prompt_tokens, tokens.total_in()),
+        completion_tokens: unlike(log.completion_tokens, tokens.total_out()),
+        ..Attributes::default()
+    }
 }
 
 /// A request that was tried again has a row for each attempt, which differ in where it was sent, when, and what came of

@@ -1,7 +1,7 @@
 //! What a policy leaves of an event.
 //!
 //! Three sorts of text: bodies, which the policy is about; other texts that people wrote or that repeat what they wrote
-//! (metadata, error, path, user agent, the provider's usage object), which every rule is for; and names (models, users,
+//! (metadata, error, path, user agent, content, the provider's usage object), which every rule is for; and names (models, users,
 //! ids), which a bill goes by and only what opens a door is blanked in. A text is taken out of the event before any rule
 //! looks at it, and put back when all have: what fails on the way is not there any more.
 
@@ -21,7 +21,7 @@ struct Taken {
     response: Option<String>,
     metadata: Option<Metadata>,
     error: Option<String>,
-    others: [Option<String>; 3],
+    others: [Option<String>; 4],
 }
 
 /// Leaves of the texts what the policy has, and raises what was done.
@@ -43,32 +43,41 @@ pub(super) fn apply(texts: &mut Texts<'_>, pass: &mut Pass<'_>, flags: &mut Flag
 
 impl Taken {
     fn of(texts: &mut Texts<'_>) -> Self {
+        let content = texts.attributes.as_deref_mut().and_then(|attributes| attributes.content.take());
         Self {
             request: texts.bodies.request.take(),
             response: texts.bodies.response.take(),
             metadata: texts.metadata.take(),
             error: texts.error.take(),
-            others: [texts.path.take(), texts.usage_json.take(), texts.caller.user_agent.take()],
+            others: [texts.path.take(), texts.usage_json.take(), texts.caller.user_agent.take(), content],
         }
     }
 
     fn left_by(self, pass: &mut Pass<'_>, flags: &mut Flags) -> Result<Self, RedactError> {
         let Self { request, response, metadata, error, others } = self;
-        let [path, usage_json, user_agent] = others;
+        let [path, usage_json, user_agent, content] = others;
         Ok(Self {
             request: body(request, pass, flags)?,
             response: body(response, pass, flags)?,
             metadata: metadata.map(|metadata| entries(&metadata, pass)).transpose()?,
             error: said(error, pass)?,
-            others: [text(path, pass)?, text(usage_json, pass)?, text(user_agent, pass)?],
+            others: [
+                text(path, pass)?,
+                text(usage_json, pass)?,
+                text(user_agent, pass)?,
+                text(content, pass)?,
+            ],
         })
     }
 
     fn put_back(self, texts: &mut Texts<'_>) {
-        let [path, usage_json, user_agent] = self.others;
+        let [path, usage_json, user_agent, content] = self.others;
         (*texts.path, *texts.usage_json, texts.caller.user_agent) = (path, usage_json, user_agent);
         (texts.bodies.request, texts.bodies.response) = (self.request, self.response);
         (*texts.metadata, *texts.error) = (self.metadata, self.error);
+        if let Some(attributes) = texts.attributes.as_deref_mut() {
+            attributes.content = content;
+        }
     }
 }
 

@@ -23,6 +23,17 @@ pub struct Attributes {
     pub prompt_id: Option<String>,
     /// The version of that prompt.
     pub prompt_version_id: Option<String>,
+    /// What an event that is no failure is about, in words (new-api's `content`).
+    pub content: Option<String>,
+    /// The upstream channel's name.
+    pub channel_name: Option<String>,
+    /// The provider's id for the answer, where [`crate::UsageEvent::request_id`] is a gateway's own.
+    pub upstream_request_id: Option<String>,
+    /// The input tokens as the source sums them up, where that is not the sum of the buckets: it leaves out what the
+    /// provider's cache served or took, or the buckets are unknown.
+    pub prompt_tokens: Option<i64>,
+    /// The same of the output tokens.
+    pub completion_tokens: Option<i64>,
     /// What people think of the answer.
     pub feedback: Option<Feedback>,
     /// How good the answer was found to be.
@@ -48,8 +59,13 @@ impl Attributes {
             ("dlp_action", &self.dlp_action),
             ("prompt_id", &self.prompt_id),
             ("prompt_version_id", &self.prompt_version_id),
+            ("content", &self.content),
+            ("channel_name", &self.channel_name),
+            ("upstream_request_id", &self.upstream_request_id),
         ];
-        let ratings = [
+        let figures = [
+            ("prompt_tokens", self.prompt_tokens.map(|count| count.to_string())),
+            ("completion_tokens", self.completion_tokens.map(|count| count.to_string())),
             ("feedback", self.feedback.map(|feedback| feedback.to_string())),
             ("score", self.score.map(|score| score.to_string())),
         ];
@@ -57,7 +73,7 @@ impl Attributes {
         let flags = flags.into_iter().filter_map(move |(name, flag)| Some((name, Cow::from(word(flag?)))));
         let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Cow::from(text.as_deref()?))));
         let texts = texts.filter(|(_, text)| !text.is_empty());
-        flags.chain(texts).chain(ratings.into_iter().filter_map(|(name, text)| Some((name, text?.into()))))
+        flags.chain(texts).chain(figures.into_iter().filter_map(|(name, text)| Some((name, text?.into()))))
     }
 
     /// What such entries say. A name that is not known, or a value that cannot be, says nothing.
@@ -71,6 +87,11 @@ impl Attributes {
                 "dlp_action" => attributes.dlp_action = Some(text),
                 "prompt_id" => attributes.prompt_id = Some(text),
                 "prompt_version_id" => attributes.prompt_version_id = Some(text),
+                "content" => attributes.content = Some(text),
+                "channel_name" => attributes.channel_name = Some(text),
+                "upstream_request_id" => attributes.upstream_request_id = Some(text),
+                "prompt_tokens" => attributes.prompt_tokens = text.parse().ok(),
+                "completion_tokens" => attributes.completion_tokens = text.parse().ok(),
                 "feedback" => attributes.feedback = Feedback::from_json_number(&text).ok(),
                 "score" => attributes.score = Score::from_json_number(&text).ok(),
                 // A later program's.
@@ -88,10 +109,18 @@ mod tests {
     #[test]
     fn what_is_given_is_an_entry_and_nothing_else_is() {
         let json =
-            r#"{"authentication":true,"wholesale":false,"dlp_action":"FLAG","prompt_id":"","score":99.50}"#;
+            r#"{"authentication":true,"wholesale":false,"dlp_action":"FLAG","prompt_id":"","score":99.50,"content":"top-up","prompt_tokens":-2}"#;
         let attributes: Attributes = serde_json::from_str(json).unwrap();
         let entries: Vec<_> = attributes.entries().map(|(name, text)| format!("{name}={text}")).collect();
-        assert_eq!(entries, ["authentication=true", "wholesale=false", "dlp_action=FLAG", "score=99.5"]);
+        let expected = [
+            "authentication=true",
+            "wholesale=false",
+            "dlp_action=FLAG",
+            "content=top-up",
+            "prompt_tokens=-2",
+            "score=99.5",
+        ];
+        assert_eq!(entries, expected);
         let stored = attributes.entries().map(|(name, text)| (name.to_owned(), text.into_owned()));
         let stored =
             stored.chain([("later".to_owned(), "x".to_owned()), ("feedback".to_owned(), "2".to_owned())]);

@@ -75,10 +75,16 @@ impl Texts<'_> {
         ];
         let of_ids = [&mut *self.event_id, &mut *self.request_id];
         let of_bodies = [&mut self.bodies.request_content_type, &mut self.bodies.response_content_type];
-        let of_prompt = self.attributes.as_deref_mut().map(|attributes| {
-            [&mut attributes.dlp_action, &mut attributes.prompt_id, &mut attributes.prompt_version_id]
+        let of_attributes = self.attributes.as_deref_mut().map(|attributes| {
+            [
+                &mut attributes.dlp_action,
+                &mut attributes.prompt_id,
+                &mut attributes.prompt_version_id,
+                &mut attributes.channel_name,
+                &mut attributes.upstream_request_id,
+            ]
         });
-        let of_prompt = of_prompt.into_iter().flatten();
-        of_caller.into_iter().chain(of_model).chain(of_ids).chain(of_bodies).chain(of_prompt)
+        let of_attributes = of_attributes.into_iter().flatten();
+        of_caller.into_iter().chain(of_model).chain(of_ids).chain(of_bodies).chain(of_attributes)
     }
 }

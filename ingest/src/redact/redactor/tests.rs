@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use weir_event::{
-    Bodies, Caller, Dialect, EventId, EventKind, Flag, Metadata, MetadataValue, Source, Timestamp,
-    TokenBucket, Tokens, Units, UsageEvent,
+    Attributes, Bodies, Caller, Dialect, EventId, EventKind, Flag, Metadata, MetadataValue, Source,
+    Timestamp, TokenBucket, Tokens, Units, UsageEvent,
 };
 use weir_pricing::PriceBook;
 use weir_service::config::Value as _;
@@ -81,7 +81,7 @@ fn event(text: &str, count: u32) -> UsageEvent {
         quota: None,
         quota_ratios: None,
         metadata: Some(metadata),
-        attributes: None,
+        attributes: Attributes { content: some(), channel_name: some(), ..Attributes::default() }.known(),
         bodies: Bodies {
             request: Some(format!("{{\"a\":\"{text}\"}}")),
             response: some(),
@@ -118,9 +118,15 @@ fn redacted_texts_keep_their_places_and_names_their_users() {
     let event = priced.event();
     let all = Some("[redacted:email] [redacted:api_key]".to_owned());
     assert_eq!(event.bodies.request.as_deref(), Some(r#"{"a":"[redacted:email] [redacted:api_key]"}"#));
-    for text in
-        [&event.bodies.response, &event.error, &event.path, &event.usage_json, &event.caller.user_agent]
-    {
+    let attributes = event.attributes.as_deref().unwrap();
+    for text in [
+        &event.bodies.response,
+        &event.error,
+        &event.path,
+        &event.usage_json,
+        &event.caller.user_agent,
+        &attributes.content,
+    ] {
         assert_eq!(*text, all);
     }
     let metadata = event.metadata.as_ref().unwrap().to_json();
@@ -128,8 +134,13 @@ fn redacted_texts_keep_their_places_and_names_their_users() {
         metadata,
         r#"{"beta":true,"card":"[redacted:card]","who":"[redacted:email] [redacted:api_key]"}"#
     );
-    let names =
-        [&event.caller.user_id, &event.model_requested, &event.event_id, &event.bodies.request_content_type];
+    let names = [
+        &event.caller.user_id,
+        &event.model_requested,
+        &event.event_id,
+        &event.bodies.request_content_type,
+        &attributes.channel_name,
+    ];
     for name in names {
         assert_eq!(name.as_deref(), Some("alice@example.com [redacted:api_key]"));
     }
@@ -138,7 +149,7 @@ fn redacted_texts_keep_their_places_and_names_their_users() {
     assert!(event.flags.has(Flag::ImpossibleUsage), "what was raised before stays");
     assert_eq!(tally.records().collect::<Vec<_>>(), [(Policy::Redact, Outcome::Redacted, 1)]);
     let emails = tally.places().find(|(rule, _, _)| *rule == BuiltIn::Email as usize).unwrap();
-    assert_eq!(emails, (BuiltIn::Email as usize, Policy::Redact, 7));
+    assert_eq!(emails, (BuiltIn::Email as usize, Policy::Redact, 8));
 }
 
 #[test]
@@ -179,6 +190,7 @@ fn where_the_rules_fail_no_text_is_left() {
         let event = priced.event();
         assert_eq!((&event.bodies.request, &event.bodies.response, &event.metadata), (&None, &None, &None));
         assert_eq!((&event.path, &event.usage_json, &event.caller.user_agent), (&None, &None, &None));
+        assert_eq!(event.attributes.as_deref().unwrap().content, None);
         assert_eq!(event.error.as_deref(), Some(WITHHELD));
         assert_eq!((event.caller.user_id.as_deref(), event.model.as_deref()), (Some(EMAIL), Some(MODEL)));
         assert!(event.flags.has(Flag::RedactionFailed) && event.flags.has(Flag::ImpossibleUsage));
@@ -255,7 +267,7 @@ proptest! {
         (*left.event_id, *left.request_id) = (was.event_id.take(), was.request_id.take());
         (*left.path, *left.error, *left.usage_json) = (was.path.take(), was.error.take(), was.usage_json.take());
         *left.caller = was.caller.clone();
-        *left.metadata = was.metadata.take();
+        (*left.metadata, *left.attributes) = (was.metadata.take(), was.attributes.take());
         *left.bodies = was.bodies.clone();
         *left.flags = *was.flags;
         prop_assert_eq!(priced, original);
