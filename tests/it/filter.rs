@@ -279,13 +279,14 @@ pub(crate) fn event() -> impl Strategy<Value = Value> {
 /// What few sources tell; of most events nothing.
 fn attributes() -> impl Strategy<Value = Value> {
     let flags = proptest::collection::vec(proptest::option::of(any::<bool>()), 3);
-    let texts = proptest::collection::vec(proptest::option::of(select(&TEXTS[..])), 3);
+    let texts = proptest::collection::vec(proptest::option::of(select(&TEXTS[..])), 5);
     let ratings = (proptest::option::of(select(&FEEDBACK[..])), proptest::option::of(select(&SCORES[..])));
     let all = (flags, texts, ratings).prop_map(|(flags, texts, (feedback, score))| {
         let number = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         json!({
             "authentication": flags[0], "wholesale": flags[1], "compatibility_mode": flags[2],
             "dlp_action": texts[0], "prompt_id": texts[1], "prompt_version_id": texts[2],
+            "content": texts[3], "upstream_request_id": texts[4],
             "feedback": feedback.map(number), "score": score.map(number),
         })
     });

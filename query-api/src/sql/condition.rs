@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp as Instant;
 use weir_event::{EventId, Timestamp};
+use weir_filter::like::{Piece, literally, pieces};
 use weir_filter::{
     Comparison, Condition, EntrySide, Filter, FlagField, Node, TextField, TextTest, Texts, TimeField,
     variants,
@@ -98,6 +99,7 @@ impl Select {
             TextTest::In(values) => format!("{expression} IN {}", self.bind(Bind::Texts(values.clone()))),
             TextTest::Contains(part) => self.part(expression, part, "", "> 0"),
             TextTest::StartsWith(part) => self.part(expression, part, "^", "= 1"),
+            TextTest::Like(pattern) => format!("{expression} LIKE {}", self.bind_text(&like(pattern))),
             TextTest::Exists => format!("{expression} != ''"),
         }
     }
@@ -108,7 +110,7 @@ impl Select {
             TextTest::Eq(value) => format!("has({array}, {})", self.bind_text(value)),
             TextTest::Neq(value) => format!("(NOT has({array}, {}))", self.bind_text(value)),
             TextTest::In(values) => format!("hasAny({array}, {})", self.bind(Bind::Texts(values.clone()))),
-            TextTest::Contains(_) | TextTest::StartsWith(_) => {
+            TextTest::Contains(_) | TextTest::StartsWith(_) | TextTest::Like(_) => {
                 format!("arrayExists(text -> {}, {array})", self.text("text", test))
             }
             TextTest::Exists => format!("notEmpty({array})"),
@@ -126,7 +128,11 @@ impl Select {
                 let is_equal = self.text(&found, &TextTest::Eq(value.clone()));
                 format!("(NOT ({is_there} AND {is_equal}))")
             }
-            TextTest::Eq(_) | TextTest::In(_) | TextTest::Contains(_) | TextTest::StartsWith(_) => {
+            TextTest::Eq(_)
+            | TextTest::In(_)
+            | TextTest::Contains(_)
+            | TextTest::StartsWith(_)
+            | TextTest::Like(_) => {
                 format!("({is_there} AND {})", self.text(&found, test))
             }
         }
@@ -138,7 +144,9 @@ impl Select {
             TextTest::Eq(value) => self.ids(std::slice::from_ref(value)),
             TextTest::In(values) => self.ids(values),
             TextTest::Neq(value) => format!("(NOT {})", self.ids(std::slice::from_ref(value))),
-            TextTest::Contains(_) | TextTest::StartsWith(_) => self.text("toString(id)", test),
+            TextTest::Contains(_) | TextTest::StartsWith(_) | TextTest::Like(_) => {
+                self.text("toString(id)", test)
+            }
             TextTest::Exists => ALWAYS.to_owned(),
         }
     }
@@ -198,9 +206,11 @@ fn column(field: TextField) -> Cow<'static, str> {
         TextField::Id => "toString(id)".into(),
         // A word of SQL.
         TextField::Group => "`group`".into(),
-        TextField::DlpAction | TextField::PromptId | TextField::PromptVersionId => {
-            attribute(field.name()).into()
-        }
+        TextField::DlpAction
+        | TextField::PromptId
+        | TextField::PromptVersionId
+        | TextField::Content
+        | TextField::UpstreamRequestId => attribute(field.name()).into(),
         _ => field.name().into(),
     }
 }
@@ -208,6 +218,18 @@ fn column(field: TextField) -> Cow<'static, str> {
 /// The text of what is an entry of one column; empty where it is not given.
 pub(super) fn attribute(name: &'static str) -> String {
     format!("attributes['{name}']")
+}
+
+/// A pattern as ClickHouse has it, which refuses one that ends in the middle of an escape.
+fn like(pattern: &str) -> String {
+    pieces(pattern).into_iter().fold(String::with_capacity(pattern.len()), |mut like, piece| {
+        match piece {
+            Piece::Any => like.push('%'),
+            Piece::One => like.push('_'),
+            Piece::Same(letter) => like.push_str(&literally(letter.encode_utf8(&mut [0; 4]))),
+        }
+        like
+    })
 }
 
 /// A regular expression of RE2 for a part of a text: for every letter all of its variants, and nothing with a meaning.

@@ -21,8 +21,8 @@ pub enum Condition {
     Flag(FlagField, bool),
 }
 
-/// What a text, or any of several, has to be. Texts are equal to the letter; parts of them are found whatever their
-/// letters' case.
+/// What a text, or any of several, has to be. Texts are equal, and like a pattern, to the letter; parts of them are found
+/// whatever their letters' case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextTest {
     /// One is this text.
@@ -35,6 +35,8 @@ pub enum TextTest {
     Contains(String),
     /// One begins with this.
     StartsWith(String),
+    /// One is like this pattern, see [`crate::like`].
+    Like(String),
     /// There is one, and it is not empty; of metadata, there is one.
     Exists,
 }
@@ -75,6 +77,7 @@ pub enum Operator {
     In,
     Contains,
     StartsWith,
+    Like,
     Exists,
 }
 
@@ -149,7 +152,7 @@ pub const NEEDLE_BYTES_MAX: usize = 1_000;
 
 impl Operator {
     /// Every operator.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Eq,
         Self::Neq,
         Self::Lt,
@@ -159,6 +162,7 @@ impl Operator {
         Self::In,
         Self::Contains,
         Self::StartsWith,
+        Self::Like,
         Self::Exists,
     ];
 
@@ -175,6 +179,7 @@ impl Operator {
             Self::In => "in",
             Self::Contains => "contains",
             Self::StartsWith => "starts_with",
+            Self::Like => "like",
             Self::Exists => "exists",
         }
     }
@@ -187,7 +192,7 @@ impl Operator {
             Self::Lte => Some(Comparison::Lte),
             Self::Gt => Some(Comparison::Gt),
             Self::Gte => Some(Comparison::Gte),
-            Self::In | Self::Contains | Self::StartsWith | Self::Exists => None,
+            Self::In | Self::Contains | Self::StartsWith | Self::Like | Self::Exists => None,
         }
     }
 }
@@ -244,7 +249,7 @@ impl Node {
             (Op::Eq, [_, _, ..]) if matches!(field.kind(), Kind::Text | Kind::Number) => {
                 Self::condition(field, Op::In, known.as_slice())
             }
-            (Op::Eq | Op::Contains | Op::StartsWith, several @ [_, _, ..]) => {
+            (Op::Eq | Op::Contains | Op::StartsWith | Op::Like, several @ [_, _, ..]) => {
                 let one = |value: &Value| Self::condition(field, operator, std::slice::from_ref(value));
                 Ok(Self::Or(several.iter().map(one).collect::<Result<_, _>>()?))
             }
@@ -272,6 +277,7 @@ impl Draft<'_> {
                     Operator::Neq => TextTest::Neq(value),
                     Operator::Contains => TextTest::Contains(self.needle(value)?),
                     Operator::StartsWith => TextTest::StartsWith(self.needle(value)?),
+                    Operator::Like => TextTest::Like(self.needle(value)?),
                     _ => return Err(self.operator()),
                 };
                 Ok(Condition::Text(texts.clone(), test))

@@ -74,6 +74,8 @@ fields! {
         DlpAction = "dlp_action": "what data loss prevention did: FLAG, BLOCK",
         PromptId = "prompt_id": "the stored prompt that the request was made of",
         PromptVersionId = "prompt_version_id": "the version of that prompt",
+        Content = "content": "what an event that is no failure is about, in words",
+        UpstreamRequestId = "upstream_request_id": "the provider's own id, where the other one is the gateway's",
     }
 }
 
@@ -214,7 +216,7 @@ impl Kind {
     pub const fn operators(self) -> &'static [Operator] {
         use Operator as Op;
         match self {
-            Self::Text => &[Op::Eq, Op::Neq, Op::In, Op::Contains, Op::StartsWith, Op::Exists],
+            Self::Text => &[Op::Eq, Op::Neq, Op::In, Op::Contains, Op::StartsWith, Op::Like, Op::Exists],
             Self::Number => &[Op::Eq, Op::Neq, Op::Lt, Op::Lte, Op::Gt, Op::Gte, Op::In, Op::Exists],
             Self::Time => &[Op::Eq, Op::Neq, Op::Lt, Op::Lte, Op::Gt, Op::Gte],
             Self::Flag => &[Op::Eq, Op::Neq],

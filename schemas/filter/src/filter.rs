@@ -156,7 +156,8 @@ impl Size {
                     TextTest::Eq(value)
                     | TextTest::Neq(value)
                     | TextTest::Contains(value)
-                    | TextTest::StartsWith(value) => {
+                    | TextTest::StartsWith(value)
+                    | TextTest::Like(value) => {
                         self.values += 1;
                         self.bytes += value.len();
                     }

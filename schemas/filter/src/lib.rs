@@ -19,6 +19,7 @@ mod condition;
 mod field;
 mod filter;
 mod fold;
+pub mod like;
 mod matches;
 mod number;
 mod parse;

@@ -7,6 +7,7 @@ use weir_event::{
 use weir_pricing::{Edition, PricedEvent};
 
 use crate::fold::{contains, starts_with};
+use crate::like::is_like;
 use crate::{
     Comparison, Condition, EntrySide, Filter, FlagField, Node, NumberField, NumberTest, TextField, TextTest,
     Texts, TimeField,
@@ -81,6 +82,7 @@ impl TextTest {
             Self::In(values) => texts.any(|text| values.iter().any(|value| text.as_ref() == value)),
             Self::Contains(part) => texts.any(|text| contains(text.as_ref(), part)),
             Self::StartsWith(part) => texts.any(|text| starts_with(text.as_ref(), part)),
+            Self::Like(pattern) => texts.any(|text| is_like(text.as_ref(), pattern)),
             Self::Exists => texts.next().is_some(),
         }
     }
@@ -130,6 +132,10 @@ impl Row for PricedEvent {
             TextField::PromptId => attribute(self, |attributes| attributes.prompt_id.as_deref()),
             TextField::PromptVersionId => {
                 attribute(self, |attributes| attributes.prompt_version_id.as_deref())
+            }
+            TextField::Content => attribute(self, |attributes| attributes.content.as_deref()),
+            TextField::UpstreamRequestId => {
+                attribute(self, |attributes| attributes.upstream_request_id.as_deref())
             }
             TextField::EventId => text(event.event_id.as_deref()),
             TextField::RequestId => text(event.request_id.as_deref()),

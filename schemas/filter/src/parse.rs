@@ -7,7 +7,7 @@
 //! one       = "not" one | "(" any ")" | condition
 //! condition = field ( operator value | "in" "(" value { "," value } ")" | "exists" )
 //! field     = name | "metadata" "[" text "]"
-//! operator  = "=" | "!=" | "<" | "<=" | ">" | ">=" | "contains" | "starts_with"
+//! operator  = "=" | "!=" | "<" | "<=" | ">" | ">=" | "contains" | "starts_with" | "like"
 //! value     = text | number | "true" | "false"
 //! ```
 

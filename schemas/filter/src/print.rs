@@ -44,7 +44,8 @@ impl fmt::Display for Condition {
                     TextTest::Eq(value)
                     | TextTest::Neq(value)
                     | TextTest::Contains(value)
-                    | TextTest::StartsWith(value) => write!(f, " {}", quoted(value)),
+                    | TextTest::StartsWith(value)
+                    | TextTest::Like(value) => write!(f, " {}", quoted(value)),
                     TextTest::In(values) => {
                         f.write_str(" (")?;
                         joined(f, values, ", ", |value, f| quoted(value).fmt(f))?;
@@ -78,6 +79,7 @@ impl TextTest {
             Self::In(_) => Operator::In,
             Self::Contains(_) => Operator::Contains,
             Self::StartsWith(_) => Operator::StartsWith,
+            Self::Like(_) => Operator::Like,
             Self::Exists => Operator::Exists,
         }
     }

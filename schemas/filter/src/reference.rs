@@ -22,7 +22,7 @@ pub fn reference() -> String {
         page,
         "| `metadata[\"name\"]` | text | the value of the metadata's entry of this name, as text |\n\n## Bounds\n\n\
          At most {} conditions, nested at most {} deep, with at most {} values, whose texts have at most {} bytes in all;\n\
-         `contains` and `starts_with` take 1 to {NEEDLE_BYTES_MAX} bytes. A filter that asks for more is an error.",
+         `contains`, `starts_with` and `like` take 1 to {NEEDLE_BYTES_MAX} bytes. A filter that asks for more is an error.",
         Filter::CONDITIONS_MAX,
         Filter::DEPTH_MAX,
         Filter::VALUES_MAX,
@@ -48,8 +48,9 @@ A row meets a condition or it does not. A text that the source did not give is t
 equal to none, different from all, and neither below nor above any; `exists` asks whether it is known. Metadata values are
 compared as texts, numbers among them as the APIs print them; `metadata.key` and `metadata.value` each ask whether any entry
 has it, and need not be met by the same one. Feedback, score and metadata that were set after a row was stored stand for the
-row's own. `=`, `!=` and `in` take texts to the letter; `contains` and `starts_with` find
-letters of any alphabet in either case.
+row's own. `=`, `!=`, `in` and `like` take texts to the letter; `contains` and `starts_with` find
+letters of any alphabet in either case. `like` is met by a whole text, in which `%` is any characters or none, `_` any one, and
+`\%`, `\_` and `\\` (in a text in quotes each `\` twice) are themselves.
 
 ## Operators
 "#;

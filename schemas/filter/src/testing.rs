@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use crate::{EntrySide, Field, Filter, Kind, Node, Operator, Texts, Value};
 
 /// Texts that differ in little: in case, by accents, in what SQL and JSON escape.
-pub const TEXTS: [&str; 24] = [
+pub const TEXTS: [&str; 26] = [
     "",
     "a",
     "A",
@@ -34,6 +34,8 @@ pub const TEXTS: [&str; 24] = [
     "'; --",
     "{p0:String} ?",
     "%_.*[a-z]",
+    "g%4_",
+    "%-4o\\",
     "\0\n\t",
 ];
 
