@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use weir_service::clock::SystemClock;
-use weir_service::config::{Invocation, LoadError, Subcommand};
+use weir_service::config::{CommandLine, Invocation, LoadError, Subcommand};
 use weir_service::lifecycle::TaskError;
 use weir_service::telemetry;
 
 use crate::config::{Config, command_line};
+use crate::identity;
 use crate::serve;
-use crate::tokens;
 
 /// What the process was asked to do, with its settings.
 #[derive(Debug)]
@@ -20,18 +20,19 @@ pub struct Settings(Task);
 #[derive(Debug)]
 enum Task {
     Serve(Box<Config>),
-    Tokens(Box<tokens::Task>),
+    Identity(Box<identity::Task>),
 }
 
 impl Settings {
     /// Reads the arguments and the environment of this process, and the file that they name.
     pub fn from_process() -> Result<Self, LoadError> {
-        let Invocation { subcommand, reader } =
-            command_line().subcommand(tokens::command()).read_process()?;
+        let command_line = identity::commands().into_iter().fold(command_line(), CommandLine::subcommand);
+        let Invocation { subcommand, reader } = command_line.read_process()?;
         Ok(Self(match subcommand {
             None => Task::Serve(Box::new(Config::from_reader(reader)?)),
-            // Clap knows no other.
-            Some(Subcommand { matches, .. }) => Task::Tokens(Box::new(tokens::Task::new(&matches, reader)?)),
+            Some(Subcommand { name, matches }) => {
+                Task::Identity(Box::new(identity::Task::new(&name, &matches, reader)?))
+            }
         }))
     }
 }
@@ -43,7 +44,7 @@ pub async fn run(settings: Settings) -> Result<ExitCode, TaskError> {
             telemetry::init(&config.log)?;
             Ok(serve(*config, SystemClock::shared()).await?)
         }
-        Task::Tokens(task) => Ok(match task.run(&SystemClock, &mut io::stdout()).await {
+        Task::Identity(task) => Ok(match task.run(&SystemClock, &mut io::stdout()).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 // Nobody is left to tell if the terminal is gone.

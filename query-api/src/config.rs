@@ -6,9 +6,10 @@ use std::time::Duration;
 use weir_service::auth::BearerTokens;
 use weir_service::config::{
     Binary, ClickHouseConfig, CommandLine, ConfigErrors, InvalidValue, Key, LogConfig, NatsConfig, Reader,
-    Value,
+    Reported, Value,
 };
 
+use crate::api::{Dialect, Limit};
 use crate::auth::Currency;
 use crate::view::MetadataForm;
 
@@ -32,7 +33,47 @@ const KEYS: &[Key] = &[
         "how Cloudflare's API shows metadata: string, as its schema has it, or object, as its service sends it",
     )
     .default("string"),
+    Key::new(
+        "query_api.new_api_dialect",
+        "what new-api's API follows: documented, its documents, or upstream-0.9 or upstream-1.0, its code; upstream is the newest",
+    )
+    .default("documented"),
+    Key::new(
+        "query_api.new_api_limit",
+        "how often one client may ask new-api's API: 180/180s, dialect for what that has, or off",
+    )
+    .default("dialect"),
+    Key::new("query_api.new_api_key_limit", "the same for what is asked with a relay key, besides").default("dialect"),
+    Key::new(
+        "query_api.proxies",
+        "how many proxies are in front, each of which adds the address that it serves to X-Forwarded-For",
+    )
+    .default("0"),
 ];
+
+/// What new-api's API is to be.
+#[derive(Clone, Debug)]
+pub struct NewApiConfig {
+    /// Which of them.
+    pub dialect: Dialect,
+    /// How often one client may ask.
+    pub limit: Option<Limit>,
+    /// How often with a relay key.
+    pub key_limit: Option<Limit>,
+    /// How many proxies are in front that say whom they serve.
+    pub proxies: usize,
+}
+
+/// What a limit was set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LimitChoice {
+    /// Whatever the dialect has.
+    Dialect,
+    /// None.
+    Off,
+    /// This one.
+    Own(Limit),
+}
 
 /// All that this binary is told.
 #[derive(Clone, Debug)]
@@ -53,6 +94,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// How Cloudflare's API shows metadata.
     pub metadata_form: MetadataForm,
+    /// What new-api's API is to be.
+    pub new_api: NewApiConfig,
     /// Section `[clickhouse]`.
     pub clickhouse: ClickHouseConfig,
     /// Section `[nats]`.
@@ -74,6 +117,7 @@ impl Config {
         let live_timeout = reader.get_in("query_api.live_timeout", second / 100..=60 * second);
         let drain_timeout = reader.get("query_api.drain_timeout");
         let metadata_form = reader.get("query_api.metadata_form");
+        let new_api = NewApiConfig::read(&mut reader);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
         reader.finish(|reader| {
             let config = Self {
@@ -85,6 +129,7 @@ impl Config {
                 live_timeout: live_timeout?,
                 drain_timeout: drain_timeout?,
                 metadata_form: metadata_form?,
+                new_api: new_api?,
                 clickhouse: clickhouse?,
                 nats: nats?,
                 log: log?,
@@ -101,6 +146,63 @@ impl Config {
             )?;
             Ok(config)
         })
+    }
+}
+
+impl NewApiConfig {
+    fn read(reader: &mut Reader) -> Result<Self, Reported> {
+        let dialect = reader.get("query_api.new_api_dialect");
+        let limit = reader.get("query_api.new_api_limit");
+        let key_limit = reader.get("query_api.new_api_key_limit");
+        let proxies = reader.get_in("query_api.proxies", 0..=16);
+        let dialect: Dialect = dialect?;
+        Ok(Self {
+            dialect,
+            limit: LimitChoice::of(limit?, Some(dialect.limit())),
+            key_limit: LimitChoice::of(key_limit?, dialect.key_limit()),
+            proxies: proxies?,
+        })
+    }
+}
+
+impl LimitChoice {
+    const fn of(self, dialect: Option<Limit>) -> Option<Limit> {
+        match self {
+            Self::Dialect => dialect,
+            Self::Off => None,
+            Self::Own(limit) => Some(limit),
+        }
+    }
+}
+
+impl Value for Dialect {
+    const EXPECTED: &'static str = "documented, upstream-0.9, upstream-1.0 or upstream";
+
+    fn from_text(text: &str) -> Result<Self, InvalidValue> {
+        Self::from_name(text).ok_or(InvalidValue::OtherKind)
+    }
+}
+
+impl Value for LimitChoice {
+    const EXPECTED: &'static str = "a number of requests in a time such as 180/180s, dialect or off";
+
+    fn from_text(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            "dialect" => return Ok(Self::Dialect),
+            "off" => return Ok(Self::Off),
+            // A limit, or nothing.
+            _ => {}
+        }
+        let (requests, window) = text.split_once('/').ok_or(InvalidValue::OtherKind)?;
+        let limit = Limit {
+            requests: requests.parse().map_err(|_| InvalidValue::OtherKind)?,
+            window: Duration::from_text(window)?,
+        };
+        if limit.is_kept() {
+            Ok(Self::Own(limit))
+        } else {
+            Err(InvalidValue::Unusable("is not 1 to 1000 requests in 1ms to 1d"))
+        }
     }
 }
 
@@ -156,6 +258,24 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
         assert!(!error.contains("se cret"), "{error}");
+    }
+
+    #[test]
+    fn limits_are_those_of_the_dialect_if_nothing_else_is_said() {
+        let limits = |args: &[&str]| {
+            let config = read(args, &[]).unwrap().new_api;
+            [config.limit, config.key_limit]
+                .map(|limit| limit.map(|limit| (limit.requests, limit.window.as_secs())))
+        };
+        assert_eq!(limits(&[]), [Some((180, 180)), Some((120, 60))]);
+        let newest = ["--query-api-new-api-dialect", "upstream"];
+        assert_eq!(limits(&newest), [Some((360, 180)), Some((20, 1_200))]);
+        let own = ["--query-api-new-api-limit", "5/2s", "--query-api-new-api-key-limit", "off"];
+        assert_eq!(limits(&own), [Some((5, 2)), None]);
+        for odd in ["0/1s", "1001/1s", "1/0s", "1/2d", "5", "5/5", "none"] {
+            let error = read(&["--query-api-new-api-limit", odd], &[]).unwrap_err();
+            assert!(error.contains("query_api.new_api_limit"), "{odd}: {error}");
+        }
     }
 
     #[test]

@@ -13,26 +13,27 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use weir_service::clock::SharedClock;
+use weir_service::config::ClickHouseConfig;
 use weir_service::http::{self, BindError, Listener};
 use weir_service::lifecycle::Lifecycle;
 use weir_service::metrics::Metrics;
 use weir_service::ops;
 use weir_service::readiness::Readiness;
 
-use crate::api::{App, Observer};
-use crate::auth::{Authenticator, Directory};
+use crate::api::{App, Limits, NewApi, Observer};
+use crate::auth::{Authenticator, Currency, Directory, Keeper, KnownKey, KnownToken, KnownUser};
 use crate::config::Config;
 use crate::metrics::QueryMetrics;
-use crate::store::{Aggregators, Deletions, Ingests, LogStore, TokenTable};
+use crate::store::{Aggregators, Deletions, IdentityTable, Ingests, KeyRow, LogStore, TokenRow, UserRow};
 
 pub mod api;
 pub mod auth;
 mod command;
 pub mod config;
+mod identity;
 pub mod metrics;
 pub mod sql;
 pub mod store;
-mod tokens;
 pub mod view;
 
 pub use command::{Settings, run};
@@ -61,13 +62,12 @@ async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartErro
     let query_metrics = QueryMetrics::register(&mut metrics);
     let store = LogStore::new(&config.clickhouse, config.request_timeout, query_metrics.clone());
     let aggregators = Aggregators::connect(&config.nats, config.live_timeout).await?;
-    let (directory, keeper) = Directory::new(config.tokens_currency, clock);
-    let tokens = TokenTable::new(&config.clickhouse);
+    let (directories, keepers) = Directories::new(config.tokens_currency, &clock);
     let (clickhouse, bus) = (&config.clickhouse, aggregators.client());
     let deletions = Deletions::new(store.clone(), clickhouse, bus, config.live_timeout);
     let readiness = Readiness::new(shutdown.soft_stop().clone());
     let app = Arc::new(App {
-        authenticator: Authenticator::new(config.tokens, directory),
+        authenticator: Authenticator::new(config.tokens, directories.tokens),
         store: store.clone(),
         deletions: deletions.clone(),
         ingests: Ingests::new(aggregators.client(), config.live_timeout),
@@ -75,13 +75,59 @@ async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartErro
         // The standard library's hasher is seeded by the system, which is all that request ids need.
         observer: Observer::new(query_metrics, RandomState::new().hash_one(())),
         metadata_form: config.metadata_form,
+        new_api: NewApi {
+            dialect: config.new_api.dialect,
+            users: directories.users,
+            keys: directories.keys,
+            limits: Limits::new(config.new_api.limit, config.new_api.key_limit, config.new_api.proxies),
+            started_at_s: clock.now_ms() / 1_000,
+        },
         request_timeout: config.request_timeout,
     });
-    let reading = keeper.keep(async move || tokens.good().await, shutdown.clone());
-    lifecycle.spawn_background("tokens", reading);
+    keepers.spawn(&lifecycle, &config.clickhouse);
     ops::spawn(&lifecycle, ops_listener, metrics, readiness.clone());
     lifecycle.spawn_background("probe", store::watch(store, aggregators, readiness, shutdown.clone()));
     lifecycle.spawn("deletions", deletions.drain(shutdown));
     http::spawn(&lifecycle, "http", listener, api::routes(&app));
     Ok(lifecycle.run().await)
+}
+
+/// Who may ask, of each kind.
+struct Directories {
+    tokens: Directory<KnownToken>,
+    users: Directory<KnownUser>,
+    keys: Directory<KnownKey>,
+}
+
+struct Keepers {
+    tokens: Keeper<KnownToken>,
+    users: Keeper<KnownUser>,
+    keys: Keeper<KnownKey>,
+}
+
+impl Directories {
+    fn new(currency: Currency, clock: &SharedClock) -> (Self, Keepers) {
+        let (tokens, token_keeper) = Directory::new(currency, clock.clone());
+        let (users, user_keeper) = Directory::new(currency, clock.clone());
+        let (keys, key_keeper) = Directory::new(currency, clock.clone());
+        let keepers = Keepers { tokens: token_keeper, users: user_keeper, keys: key_keeper };
+        (Self { tokens, users, keys }, keepers)
+    }
+}
+
+impl Keepers {
+    /// Has each read its table.
+    fn spawn(self, lifecycle: &Lifecycle, clickhouse: &ClickHouseConfig) {
+        let tokens = IdentityTable::<TokenRow>::new(clickhouse);
+        let users = IdentityTable::<UserRow>::new(clickhouse);
+        let keys = IdentityTable::<KeyRow>::new(clickhouse);
+        let owners = users.clone();
+        let shutdown = || lifecycle.shutdown();
+        let reading = self.tokens.keep(async move || tokens.good().await, shutdown());
+        lifecycle.spawn_background("tokens", reading);
+        let reading = self.users.keep(async move || users.good().await, shutdown());
+        lifecycle.spawn_background("users", reading);
+        let reading = self.keys.keep(async move || keys.good_of(&owners).await, shutdown());
+        lifecycle.spawn_background("relay-keys", reading);
+    }
 }

@@ -61,6 +61,12 @@ routes! {
     Live,
     /// Weir: the ledger.
     Ledger,
+    /// new-api: what it is.
+    NewApiStatus,
+    /// new-api: who its user is.
+    NewApiUser,
+    /// new-api: what a relay key was granted.
+    NewApiSubscription,
     /// The document of all that is served.
     OpenApi,
     /// No route of ours.

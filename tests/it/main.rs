@@ -15,6 +15,7 @@ mod kafka;
 mod kill;
 mod ledger;
 mod logpush;
+mod new_api;
 mod outage;
 mod parts;
 mod prices;

@@ -5,11 +5,11 @@ mod annotations;
 mod hostile;
 mod matrix;
 mod openapi;
-mod rows;
+pub(crate) mod rows;
 mod sdk;
 mod summary;
 mod tokens;
-mod world;
+pub(crate) mod world;
 
 use std::time::Duration;
 

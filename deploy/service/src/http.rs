@@ -13,7 +13,10 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -48,6 +51,10 @@ pub struct Listener {
     local_addr: SocketAddr,
     headers_timeout: Duration,
 }
+
+/// Who is at the other end of the connection of a request, among its extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddress(pub SocketAddr);
 
 /// Serves `routes` on `listener` as a task of `lifecycle`.
 pub fn spawn<R>(lifecycle: &Lifecycle, name: &'static str, listener: Listener, routes: R)
@@ -107,8 +114,9 @@ impl Listener {
         let connections = TaskTracker::new();
         while let Some(accepted) = soft.run_until_cancelled(self.socket.accept()).await {
             match accepted {
-                Ok((stream, _)) => {
-                    let answered = answer(stream, routes.clone(), self.headers_timeout, soft.clone());
+                Ok((stream, peer)) => {
+                    let client = (stream, PeerAddress(peer));
+                    let answered = answer(client, routes.clone(), self.headers_timeout, soft.clone());
                     let hard = hard.clone();
                     connections.spawn(async move {
                         // At the hard stop the connection is dropped where it stands.
@@ -128,12 +136,20 @@ impl Listener {
 }
 
 /// Answers the requests of one connection; after the soft stop, only the one that is under way.
-async fn answer<R>(stream: TcpStream, routes: R, headers_timeout: Duration, soft: CancellationToken)
-where
+async fn answer<R>(
+    (stream, peer): (TcpStream, PeerAddress),
+    routes: R,
+    headers_timeout: Duration,
+    soft: CancellationToken,
+) where
     R: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
     R::Extract: Reply,
 {
-    let service = TowerToHyperService::new(warp::service(routes));
+    let routes = TowerToHyperService::new(warp::service(routes));
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        routes.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(headers_timeout)

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use tracing::Span;
 use warp::Filter;
 use warp::http::HeaderMap;
 use warp::reply::Response;
+use weir_service::http::PeerAddress;
 
+use super::newapi::NewApi;
 use super::observer::Observer;
 use crate::auth::{AuthError, Authenticator, Forbidden, Principal};
 use crate::metrics::Route;
@@ -34,15 +37,20 @@ pub struct App {
     pub observer: Observer,
     /// How Cloudflare's API shows metadata.
     pub metadata_form: MetadataForm,
+    /// Which new-api is spoken, and with whom.
+    pub new_api: NewApi,
     /// The longest that a request may take.
     pub request_timeout: Duration,
 }
 
 /// A request that matched a route, without its path.
 pub(super) struct Call {
-    app: Arc<App>,
-    query: String,
-    headers: HeaderMap,
+    pub(super) app: Arc<App>,
+    /// The query string as it was sent; `""` where there is none.
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+    /// Who is at the other end of the connection.
+    pub(super) peer: Option<IpAddr>,
 }
 
 /// A call whose caller is known.
@@ -56,13 +64,14 @@ pub(super) struct Admitted {
     pub(super) principal: Principal,
 }
 
-/// The error of a dialect. All that can go wrong has one of these, and each has a response.
-pub(super) trait DialectError:
-    Error + From<AuthError> + From<Forbidden> + From<Elapsed> + 'static
-{
+/// The error of a dialect. All that can go wrong has one of these.
+pub(super) trait Failure: Error + From<Elapsed> + 'static {
     /// Whose it is.
     fn blame(&self) -> Blame;
+}
 
+/// The error of a dialect that knows its callers by their principal, and answers all of them alike.
+pub(super) trait DialectError: Failure + From<AuthError> + From<Forbidden> {
     /// The response, which tells nothing of what is behind this process.
     fn into_response(self) -> Response;
 }
@@ -85,10 +94,12 @@ impl Call {
     ) -> impl Filter<Extract = (Self,), Error = Infallible> + Clone + Send + Sync + 'static {
         let app = app.clone();
         let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-        warp::header::headers_cloned().and(query).map(move |headers, query| Self {
+        let peer = warp::ext::optional().map(|peer: Option<PeerAddress>| peer.map(|peer| peer.0.ip()));
+        warp::header::headers_cloned().and(query).and(peer).map(move |headers, query, peer| Self {
             app: app.clone(),
             query,
             headers,
+            peer,
         })
     }
 
@@ -98,20 +109,30 @@ impl Call {
         E: DialectError,
         W: Future<Output = Result<Response, E>> + Send,
     {
-        let Self { app, query, headers } = self;
+        let Self { app, query, headers, peer: _ } = self;
         let begun = Instant::now();
         let admitted = async {
             let principal = app.authenticator.authenticate(&headers).await?;
             Span::current().record("caller", principal.label());
             work(Admitted { app: app.clone(), query, begun, principal }).await
         };
-        let answer = async {
-            let result = timeout(app.request_timeout, admitted).await;
-            result.map_err(E::from).flatten().unwrap_or_else(|error| {
-                app.observer.failed(&error);
-                error.into_response()
-            })
-        };
-        app.observer.observe(route, answer).await
+        framed(&app, route, admitted, E::into_response).await
     }
+}
+
+/// Answers with what `work` gives, in the time that a request has, or with what `respond` makes of its failure.
+pub(super) async fn framed<E: Failure>(
+    app: &App,
+    route: Route,
+    work: impl Future<Output = Result<Response, E>>,
+    respond: impl FnOnce(E) -> Response,
+) -> Response {
+    let answer = async {
+        let result = timeout(app.request_timeout, work).await;
+        result.map_err(E::from).flatten().unwrap_or_else(|error| {
+            app.observer.failed(&error);
+            respond(error)
+        })
+    };
+    app.observer.observe(route, answer).await
 }

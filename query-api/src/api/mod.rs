@@ -6,6 +6,7 @@
 
 mod app;
 mod cloudflare;
+mod newapi;
 mod observer;
 mod openapi;
 mod query_string;
@@ -19,5 +20,6 @@ mod weir;
 pub use app::App;
 #[cfg(fuzzing)]
 pub use cloudflare::fuzzing;
+pub use newapi::{Dialect, Limit, Limits, NewApi};
 pub use observer::Observer;
 pub use routes::routes;

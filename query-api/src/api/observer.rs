@@ -9,11 +9,11 @@ use warp::http::{HeaderName, HeaderValue};
 use warp::reply::Response;
 use weir_service::telemetry::chain;
 
-use super::app::{Blame, DialectError};
+use super::app::{Blame, Failure};
 use super::throttle::Throttle;
 use crate::metrics::{QueryMetrics, Route};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Watches requests.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Observer {
     }
 
     /// Logs an error, in the span of its request, if that is worth a line.
-    pub(super) fn failed(&self, error: &impl DialectError) {
+    pub(super) fn failed(&self, error: &impl Failure) {
         let now = Instant::now();
         match error.blame() {
             Blame::Client => tracing::debug!(error = chain(error), "request refused"),

@@ -1,119 +1,21 @@
 //! Every route over the real filters, with services behind it that are missing or broken. What ClickHouse answers
 //! when it is well is shown against the real engine, in the system tests.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+mod fixture;
+mod new_api;
+
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use warp::Filter;
-use warp::http::{Response, StatusCode};
-use warp::hyper::body::Bytes;
 use warp::test::request;
-use weir_service::auth::BearerTokens;
-use weir_service::clock::SystemClock;
-use weir_service::config::{ClickHouseConfig, NatsConfig};
-use weir_service::lifecycle::Shutdown;
-use weir_service::metrics::Metrics;
 
 use super::*;
-use crate::auth::{Access, Authenticator, Currency, Directory, KnownToken, NewToken, Principal, Reach};
-use crate::metrics::QueryMetrics;
-use crate::store::{Aggregators, Deletions, Ingests, LogStore};
-use crate::view::MetadataForm;
+use fixture::{Fixture, clickhouse_that_fails, nobody, reader, text};
 
 const LOGS: &str = "/client/v4/accounts/acc/ai-gateway/gateways/gw/logs";
 const ID: &str = "01J9154B8N555TAWY8E5RWHFRS";
 const UNAUTHENTICATED: &str = r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}],"messages":[],"result":null}"#;
 const UNAVAILABLE: &str = r#"{"success":false,"errors":[{"code":10013,"message":"Service Unavailable"}],"messages":[],"result":null}"#;
 const NOT_FOUND: &str = r#"{"success":false,"errors":[{"code":7002,"message":"Not Found"}]}"#;
-
-struct Fixture {
-    app: Arc<App>,
-    metrics: Metrics,
-}
-
-impl Fixture {
-    /// With a ClickHouse at `clickhouse` and no NATS anywhere.
-    async fn new(clickhouse: SocketAddr) -> Self {
-        let clickhouse = ClickHouseConfig {
-            url: format!("http://{clickhouse}").parse().unwrap(),
-            database: "secret_database".to_owned(),
-            user: "secret_user".to_owned(),
-            password: weir_service::config::Secret::new("secret_password"),
-        };
-        let nats = NatsConfig { url: format!("nats://{}", nobody().await).parse().unwrap(), token: None };
-        let mut metrics = Metrics::new("query-api", "0.0.0");
-        let query_metrics = QueryMetrics::register(&mut metrics);
-        let aggregators = Aggregators::connect(&nats, Duration::from_millis(50)).await.unwrap();
-        let store = LogStore::new(&clickhouse, Duration::from_secs(1), query_metrics.clone());
-        let tell_timeout = Duration::from_millis(50);
-        let app = App {
-            authenticator: Authenticator::new(BearerTokens::from_entries(["right"]).unwrap(), directory()),
-            deletions: Deletions::new(store.clone(), &clickhouse, aggregators.client(), tell_timeout),
-            store,
-            ingests: Ingests::new(aggregators.client(), Duration::from_millis(50)),
-            aggregators,
-            observer: Observer::new(query_metrics, 7),
-            metadata_form: MetadataForm::String,
-            request_timeout: Duration::from_secs(1),
-        };
-        Self { app: Arc::new(app), metrics }
-    }
-
-    async fn send(&self, method: &str, path: &str, token: Option<&str>) -> Response<Bytes> {
-        let request = request().method(method).path(path);
-        let request = match token {
-            Some(token) => request.header("authorization", format!("Bearer {token}")),
-            None => request,
-        };
-        request.reply(&routes(&self.app)).await
-    }
-
-    async fn get(&self, path: &str) -> Response<Bytes> {
-        self.send("GET", path, Some("right")).await
-    }
-}
-
-/// The token of somebody who may read one gateway.
-fn reader() -> NewToken {
-    NewToken::from_random([7; 32])
-}
-
-/// It knows [`reader`].
-fn directory() -> Directory<KnownToken> {
-    let currency = Currency { refresh: Duration::from_secs(1), grace: Duration::from_mins(1) };
-    let (directory, keeper) = Directory::new(currency, SystemClock::shared());
-    let read = async || {
-        let reach = Reach::from_texts(["acc/gw"]).unwrap();
-        let principal = Principal::new("reader", Access::Read, reach);
-        let digest = reader().digest();
-        Ok::<_, &str>(vec![KnownToken { digest, email: None, expires_at_ms: None, principal }])
-    };
-    tokio::spawn(keeper.keep(read, Shutdown::new()));
-    directory
-}
-
-fn text(response: &Response<Bytes>) -> &str {
-    std::str::from_utf8(response.body()).unwrap()
-}
-
-/// An address that nobody listens on.
-async fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
-/// A ClickHouse that answers everything with `status` and `body`, after `delay`.
-async fn clickhouse_that_fails(status: u16, body: &'static str, delay: Duration) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let answer = warp::any().then(move || async move {
-        tokio::time::sleep(delay).await;
-        warp::reply::with_status(body, StatusCode::from_u16(status).unwrap())
-    });
-    tokio::spawn(warp::serve(answer).incoming(listener).run());
-    address
-}
 
 fn operations() -> [String; 4] {
     [LOGS.to_owned(), format!("{LOGS}/{ID}"), format!("{LOGS}/{ID}/request"), format!("{LOGS}/{ID}/response")]

@@ -43,6 +43,13 @@ impl<'k> ShownKey<'k> {
         Self(text.strip_prefix(PREFIX).unwrap_or(text))
     }
 
+    /// The key of a header `Authorization`, whose scheme may be missing.
+    #[must_use]
+    pub fn of_header(authorization: &'k str) -> Self {
+        let bare = authorization.strip_prefix("Bearer ").or_else(|| authorization.strip_prefix("bearer "));
+        Self::new(bare.map_or(authorization, str::trim))
+    }
+
     /// The same without what follows its first `-`, where new-api's callers name a channel.
     #[must_use]
     pub fn without_channel(self) -> Self {
@@ -74,6 +81,13 @@ impl<'k> ShownKey<'k> {
 }
 
 impl KnownKey {
+    /// What logs call it: tenant, and as much of its hash as is enough to find it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let Scope { account_id, gateway_id } = &self.scope;
+        format!("{account_id}/{gateway_id}/{:016x}", self.digest.beginning())
+    }
+
     /// What `shown`, by which this was found, was used for.
     #[must_use]
     pub fn logs(&self, shown: ShownKey<'_>) -> Readable<KeyLogs> {

@@ -18,6 +18,7 @@ pub const ALL: &[Migration] = &[
     Migration { version: 6, name: "annotations", source: include_str!("../migrations/0006_annotations.sql") },
     Migration { version: 7, name: "identity", source: include_str!("../migrations/0007_identity.sql") },
     Migration { version: 8, name: "deletion", source: include_str!("../migrations/0008_deletion.sql") },
+    Migration { version: 9, name: "users", source: include_str!("../migrations/0009_users.sql") },
 ];
 
 /// The table that records what was applied. Created before anything else.

@@ -45,6 +45,8 @@ operator                    ok         ok           ok            ok       ok   
 const UNAUTHENTICATED: &str = r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}],"messages":[],"result":null}"#;
 const WEIR_401: &str = r#"{"error":{"code":"unauthenticated","message":"who are you?"}}"#;
 const WEIR_403: &str = r#"{"error":{"code":"forbidden","message":"you may not do this"}}"#;
+/// The column of what is new-api's.
+const NEW_API: &str = "new-api";
 const DAY: &str = "from=2024-09-30T00:00:00Z&to=2024-10-01T00:00:00Z";
 
 /// How a route is asked for.
@@ -67,6 +69,8 @@ enum Path {
     Gateway(&'static str),
     /// Of Weir's, for an account.
     Account(&'static str),
+    /// Of new-api's API, which has users of its own: nobody here is one.
+    NewApi(&'static str),
     /// Of nobody: there is nothing to be refused.
     Free(&'static str),
 }
@@ -88,6 +92,9 @@ fn operation(route: Route) -> Operation {
         // There is no aggregator.
         Route::Live => reads(Path::Gateway("/v1/live?"), 503),
         Route::Ledger => reads(Path::Account("/v1/ledger?"), 200),
+        Route::NewApiStatus => reads(Path::Free("/api/status"), 200),
+        Route::NewApiUser => reads(Path::NewApi("/api/user/self"), 401),
+        Route::NewApiSubscription => reads(Path::NewApi("/v1/dashboard/billing/subscription"), 401),
         Route::OpenApi => reads(Path::Free("/openapi.json"), 200),
         Route::Unmatched => reads(Path::Free("/v1/nothing"), 404),
     }
@@ -217,6 +224,7 @@ fn question(route: Route, tenant: Tenant) -> Question {
             let column = if account == ACCOUNT { "account" } else { "other-account" };
             (format!("{path}account_id={account}&{DAY}"), column.to_owned())
         }
+        Path::NewApi(path) => (path.to_owned(), NEW_API.to_owned()),
         Path::Free(path) => (path.to_owned(), String::new()),
     };
     let is_absent = mark.is_empty();
@@ -320,8 +328,17 @@ fn check(
     let Question { operation, path, column, marks, is_absent } = question;
     let asked = format!("{caller} asks for {:?} at {path}", operation.route);
     let is_weir = path.starts_with("/v1");
-    let expected = if column.is_empty() { "ok" } else { expected[column.as_str()] };
+    let expected = match column.as_str() {
+        "" => "ok",
+        NEW_API => NEW_API,
+        column => expected[column],
+    };
     match expected {
+        NEW_API => {
+            // With a token that is none, or with none.
+            let is_refused = text.contains(r#""success":false"#) || text.contains(r#""error":{"#);
+            assert!(matches!(status, 200 | 401) && is_refused, "{asked}: {status} {text}");
+        }
         "401" => {
             assert_eq!(
                 (*status, &**text),

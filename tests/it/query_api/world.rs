@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clickhouse::Client;
 use harness::create_tables;
-use reqwest::{Method, StatusCode};
+use reqwest::header::HeaderMap;
+use reqwest::{Client as HttpClient, Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 use weir_local::{
@@ -17,35 +18,36 @@ use weir_store::{LogRow, PayloadRow};
 use super::rows::{ACCOUNT, GATEWAY};
 
 /// What the tests show as their bearer token.
-pub(super) const TOKEN: &str = "query-token";
+pub(crate) const TOKEN: &str = "query-token";
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Everything that the query API needs, and the query API.
-pub(super) struct World {
-    pub(super) api: Service,
-    pub(super) url: String,
-    pub(super) ops_url: String,
+pub(crate) struct World {
+    pub(crate) api: Service,
+    pub(crate) url: String,
+    pub(crate) ops_url: String,
     client: Client,
-    pub(super) clickhouse: ClickHouse,
-    pub(super) nats: Nats,
+    pub(crate) clickhouse: ClickHouse,
+    pub(crate) nats: Nats,
     // Last, so that the processes are gone before their files.
     _dir: TempDir,
 }
 
 /// An answer, read whole.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) content_type: String,
-    pub(super) text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl World {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
     /// The same with more variables for the query API.
-    pub(super) async fn start_with(variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let installation = Installation::detect().unwrap();
         let password = random_secret().unwrap();
@@ -64,6 +66,9 @@ impl World {
         .args(["--query-api-listen", &listen.to_string(), "--query-api-ops-listen", &ops_listen.to_string()])
         .env("WEIR_QUERY_API_TOKENS", format!("tests:{TOKEN}"))
         .env("WEIR_QUERY_API_LIVE_TIMEOUT", "500ms")
+        // All tests are one client.
+        .env("WEIR_QUERY_API_NEW_API_LIMIT", "off")
+        .env("WEIR_QUERY_API_NEW_API_KEY_LIMIT", "off")
         .reaching(&clickhouse, &nats)
         .ready_when(Probe::Http(format!("{ops_url}/readyz")));
         for (name, value) in variables {
@@ -73,7 +78,7 @@ impl World {
         Self { api, url: format!("http://{listen}"), ops_url, client, clickhouse, nats, _dir: dir }
     }
 
-    pub(super) async fn insert_logs(&self, rows: &[LogRow<'static>]) {
+    pub(crate) async fn insert_logs(&self, rows: &[LogRow<'static>]) {
         let mut insert = self.client.insert::<LogRow<'_>>("logs").await.unwrap();
         for row in rows {
             insert.write(row).await.unwrap();
@@ -81,7 +86,7 @@ impl World {
         insert.end().await.unwrap();
     }
 
-    pub(super) async fn insert_payloads(&self, rows: &[PayloadRow<'static>]) {
+    pub(crate) async fn insert_payloads(&self, rows: &[PayloadRow<'static>]) {
         let mut insert = self.client.insert::<PayloadRow<'_>>("payloads").await.unwrap();
         for row in rows {
             insert.write(row).await.unwrap();
@@ -90,21 +95,21 @@ impl World {
     }
 
     /// Asks for a path under the gateway's logs.
-    pub(super) async fn logs(&self, tail: &str) -> Answer {
+    pub(crate) async fn logs(&self, tail: &str) -> Answer {
         self.get(&format!("/client/v4/accounts/{ACCOUNT}/ai-gateway/gateways/{GATEWAY}/logs{tail}")).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         let request = reqwest::Client::new().get(format!("{}{path}", self.url)).bearer_auth(TOKEN);
         read(request).await
     }
 
     /// Sends a body to a log of the gateway.
-    pub(super) async fn patch(&self, id: &str, body: &str) -> Answer {
+    pub(crate) async fn patch(&self, id: &str, body: &str) -> Answer {
         self.patch_of(&format!("accounts/{ACCOUNT}/ai-gateway/gateways/{GATEWAY}"), id, body).await
     }
 
-    pub(super) async fn patch_of(&self, tenant: &str, id: &str, body: &str) -> Answer {
+    pub(crate) async fn patch_of(&self, tenant: &str, id: &str, body: &str) -> Answer {
         let url = format!("{}/client/v4/{tenant}/logs/{id}", self.url);
         let request = reqwest::Client::new().patch(url).bearer_auth(TOKEN);
         let request = request.header("content-type", "application/json").body(body.to_owned());
@@ -112,29 +117,31 @@ impl World {
     }
 
     /// Sends a request with these headers and no others of ours.
-    pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let method: Method = method.parse().unwrap();
-        let request = reqwest::Client::new().request(method, format!("{}{path}", self.url));
+        // A redirect is an answer.
+        let client = HttpClient::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let request = client.request(method, format!("{}{path}", self.url));
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         read(request).await
     }
 
     /// Runs `query-api` with these arguments to its end.
-    pub(super) async fn command(&self, args: &[&str]) -> Output {
+    pub(crate) async fn command(&self, args: &[&str]) -> Output {
         let mut command = Command::new(Installation::detect().unwrap().binary("query-api").unwrap());
         command.args(args).envs(service_variables(&self.clickhouse, &self.nats));
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 
     /// What it says when it succeeds.
-    pub(super) async fn succeeded(&self, args: &[&str]) -> String {
+    pub(crate) async fn succeeded(&self, args: &[&str]) -> String {
         let Output { status, stdout, stderr } = self.command(args).await;
         assert!(status.success(), "{args:?}: {}", String::from_utf8_lossy(&stderr));
         String::from_utf8(stdout).unwrap()
     }
 
     /// What ClickHouse answers to a statement.
-    pub(super) async fn sql(&self, statement: &str) -> String {
+    pub(crate) async fn sql(&self, statement: &str) -> String {
         let ClickHouse { url, user, password, .. } = &self.clickhouse;
         let request = reqwest::Client::new().post(format!("{url}/?database={}", Weir::DATABASE));
         let request = request.basic_auth(user, Some(password)).body(statement.to_owned());
@@ -142,7 +149,7 @@ impl World {
     }
 
     /// The ids on a page.
-    pub(super) async fn ids(&self, query: &str) -> Vec<String> {
+    pub(crate) async fn ids(&self, query: &str) -> Vec<String> {
         let answer = self.logs(query).await;
         assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.text);
         let page: Value = serde_json::from_str(&answer.text).unwrap();
@@ -153,8 +160,14 @@ impl World {
 
 async fn read(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
-    let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
-    Answer { status: response.status(), content_type, text: response.text().await.unwrap() }
+    let headers = response.headers().clone();
+    let content_type = headers.get("content-type").map(|value| value.to_str().unwrap().to_owned());
+    Answer {
+        status: response.status(),
+        content_type: content_type.unwrap_or_default(),
+        headers,
+        text: response.text().await.unwrap(),
+    }
 }
 
 impl Drop for World {

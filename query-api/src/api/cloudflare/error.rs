@@ -7,7 +7,7 @@ use warp::path::FullPath;
 use warp::reply::Response;
 
 use super::envelope::{ErrorEnvelope, Issue, Step};
-use crate::api::app::{Blame, DialectError};
+use crate::api::app::{Blame, DialectError, Failure};
 use crate::api::reply::{json, with_retry_after};
 use crate::api::routes::Unmatched;
 use crate::auth::{AuthError, Forbidden};
@@ -78,7 +78,7 @@ impl Issue {
     }
 }
 
-impl DialectError for Error {
+impl Failure for Error {
     fn blame(&self) -> Blame {
         match self {
             Self::Unauthenticated(AuthError::Unavailable)
@@ -94,7 +94,9 @@ impl DialectError for Error {
             | Self::Deletion(DeletionError::Store(_) | DeletionError::NoRights(_)) => Blame::Program,
         }
     }
+}
 
+impl DialectError for Error {
     fn into_response(self) -> Response {
         match &self {
             Self::Unauthenticated(AuthError::Unavailable) => unavailable(),

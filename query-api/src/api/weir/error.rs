@@ -6,7 +6,7 @@ use warp::http::StatusCode;
 use warp::http::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
 use warp::reply::Response;
 
-use crate::api::app::{Blame, DialectError};
+use crate::api::app::{Blame, DialectError, Failure};
 use crate::api::reply::{json, with_retry_after};
 use crate::api::routes::Unmatched;
 use crate::auth::{AuthError, Forbidden};
@@ -46,7 +46,7 @@ struct ErrorDetail {
     message: String,
 }
 
-impl DialectError for Error {
+impl Failure for Error {
     fn blame(&self) -> Blame {
         match self {
             Self::Unauthenticated(AuthError::Unavailable) => Blame::Surroundings,
@@ -58,7 +58,9 @@ impl DialectError for Error {
             Self::Live(LiveError::Answer(_)) | Self::Store(_) => Blame::Program,
         }
     }
+}
 
+impl DialectError for Error {
     fn into_response(self) -> Response {
         match self {
             Self::Unauthenticated(error @ AuthError::Unavailable) => unavailable(&error.to_string()),

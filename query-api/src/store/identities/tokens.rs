@@ -1,20 +1,13 @@
 //! The API tokens in ClickHouse: their hashes, and what they are for.
 
-use clickhouse::{Client, Row};
+use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use weir_service::auth::TokenDigest;
-use weir_service::config::ClickHouseConfig;
 
-use super::error::StoreError;
+use super::Identity;
 use crate::auth::{Access, KnownToken, Principal, Reach};
 
-/// The table `api_tokens`. Clones share connections.
-#[derive(Clone)]
-pub struct TokenTable {
-    client: Client,
-}
-
-/// A row of it. Times are milliseconds since 1970.
+/// A row of `api_tokens`. Times are milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
 pub struct TokenRow {
@@ -31,49 +24,16 @@ pub struct TokenRow {
     pub version: u64,
 }
 
-impl TokenTable {
-    /// Prepares a client; nothing is connected yet.
-    #[must_use]
-    pub fn new(config: &ClickHouseConfig) -> Self {
-        let (url, password) = (config.url.as_str(), config.password.expose());
-        Self { client: weir_store::client(url, &config.database, &config.user, password) }
+impl Identity for TokenRow {
+    const TABLE: &'static str = "api_tokens";
+    const LIVING: &'static str = "revoked_at IS NULL";
+    const ORDER: &'static str = "created_at, id";
+    type Known = KnownToken;
+
+    fn label(&self) -> String {
+        self.id.clone()
     }
 
-    /// The tokens that were not revoked. One whose row cannot be understood is nobody's: what it may do is not guessed.
-    pub async fn good(&self) -> Result<Vec<KnownToken>, StoreError> {
-        let rows = self.client.query("SELECT ?fields FROM api_tokens FINAL WHERE revoked_at IS NULL");
-        let rows = rows.fetch_all::<TokenRow>().await?;
-        let known = rows.iter().filter_map(|row| {
-            let known = row.known();
-            if known.is_none() {
-                tracing::warn!(id = row.id, "the row of an api token cannot be understood");
-            }
-            known
-        });
-        Ok(known.collect())
-    }
-
-    /// All of them, also those that are no longer good, the oldest first.
-    pub async fn all(&self) -> Result<Vec<TokenRow>, StoreError> {
-        let rows = self.client.query("SELECT ?fields FROM api_tokens FINAL ORDER BY created_at, id");
-        Ok(rows.fetch_all().await?)
-    }
-
-    /// The row of a token.
-    pub async fn find(&self, id: &str) -> Result<Option<TokenRow>, StoreError> {
-        let row = self.client.query("SELECT ?fields FROM api_tokens FINAL WHERE id = ?").bind(id);
-        Ok(row.fetch_optional().await?)
-    }
-
-    /// Writes a row, in place of those of the same id with an earlier version.
-    pub async fn put(&self, row: &TokenRow) -> Result<(), StoreError> {
-        let mut insert = self.client.insert::<TokenRow>("api_tokens").await?;
-        insert.write(row).await?;
-        Ok(insert.end().await?)
-    }
-}
-
-impl TokenRow {
     fn known(&self) -> Option<KnownToken> {
         let access = Access::from_names(self.permissions.iter().map(String::as_str)).ok()?;
         let reach = Reach::from_texts(self.tenants.iter().map(String::as_str)).ok()?;

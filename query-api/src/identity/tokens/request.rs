@@ -1,21 +1,17 @@
 //! What is asked for on the command line.
 
-use std::time::Duration;
-
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
-use weir_event::{AccountId, GatewayId, Scope, Timestamp};
-use weir_service::config::Value;
+use weir_event::{AccountId, GatewayId, Scope};
 
 use crate::auth::{Access, Reach, Tenants};
+use crate::identity::arguments::{Expiry, all, expires, json, name, option, required};
 
-/// The longest name of a token, in characters.
-const NAME_CHARS_MAX: usize = 100;
 /// The longest address that mail knows.
 const EMAIL_BYTES_MAX: usize = 254;
 
 /// A command as it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub(in crate::identity) enum Request {
     /// Makes a token.
     Create { grant: Grant, as_json: bool },
     /// Shows all.
@@ -26,7 +22,7 @@ pub(super) enum Request {
 
 /// What a token is to be for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Grant {
+pub(in crate::identity) struct Grant {
     pub(super) name: String,
     pub(super) permissions: Vec<Access>,
     pub(super) reach: Reach,
@@ -34,16 +30,8 @@ pub(super) struct Grant {
     pub(super) expires: Option<Expiry>,
 }
 
-/// When a token is to expire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expiry {
-    At(Timestamp),
-    In(Duration),
-}
-
 /// The subcommand and those below it.
-pub(crate) fn command() -> Command {
-    let json = |help| Arg::new("json").long("json").action(ArgAction::SetTrue).help(help);
+pub(in crate::identity) fn command() -> Command {
     Command::new("tokens")
         .about("makes API tokens, lists them or takes them back, and ends")
         .subcommand_required(true)
@@ -100,27 +88,20 @@ was revoked.";
             option("email", "EMAIL", "lets it be sent as X-Auth-Key too, with this address as X-Auth-Email")
                 .value_parser(email),
         )
-        .arg(
-            option("expires", "WHEN", "a time (RFC 3339), a UTC day, or how long from now: 90d")
-                .value_parser(expiry),
-        )
+        .arg(expires())
         .after_help(AFTER_HELP)
-}
-
-fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).value_name(value).help(help)
 }
 
 impl Request {
     /// Reads what clap has checked.
-    pub(super) fn from_matches(matches: &ArgMatches) -> Self {
+    pub(in crate::identity) fn from_matches(matches: &ArgMatches) -> Self {
         let (name, matches) = matches.subcommand().expect("clap asks for one");
         let as_json = || matches.get_flag("json");
         match name {
             "create" => Self::Create { grant: Grant::from_matches(matches), as_json: as_json() },
             "list" => Self::List { as_json: as_json() },
             // Clap knows no other.
-            _ => Self::Revoke { id: matches.get_one::<String>("id").expect("is required").clone() },
+            _ => Self::Revoke { id: required(matches, "id") },
         }
     }
 }
@@ -131,7 +112,7 @@ impl Grant {
         permissions.sort_unstable();
         permissions.dedup();
         Self {
-            name: matches.get_one::<String>("name").expect("is required").clone(),
+            name: required(matches, "name"),
             permissions,
             reach: reach(&all(matches, "account"), &all(matches, "gateway")),
             email: matches.get_one::<String>("email").cloned(),
@@ -156,19 +137,6 @@ fn reach(accounts: &[AccountId], gateways: &[GatewayId]) -> Reach {
     Reach::Only(accounts.iter().flat_map(of_account).collect())
 }
 
-fn all<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Vec<T> {
-    matches.get_many::<T>(name).into_iter().flatten().cloned().collect()
-}
-
-fn name(text: &str) -> Result<String, String> {
-    let is_one = (1..=NAME_CHARS_MAX).contains(&text.chars().count()) && !text.contains(char::is_control);
-    if is_one {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("a name is 1 to {NAME_CHARS_MAX} characters that can be shown"))
-    }
-}
-
 fn email(text: &str) -> Result<String, String> {
     let (user, host) = text.split_once('@').unwrap_or_default();
     let is_one = !user.is_empty() && !host.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -179,31 +147,10 @@ fn email(text: &str) -> Result<String, String> {
     }
 }
 
-fn expiry(text: &str) -> Result<Expiry, String> {
-    if let Ok(after) = Duration::from_text(text) {
-        return Ok(Expiry::In(after));
-    }
-    let is_day = text.len() == "2027-01-31".len();
-    let at = if is_day { format!("{text}T00:00:00Z").parse() } else { text.parse() };
-    at.map(Expiry::At)
-        .map_err(|_| "not a time (RFC 3339), a UTC day, or a time from now such as 90d".to_owned())
-}
-
-impl Expiry {
-    /// In milliseconds since 1970.
-    pub(super) fn after(self, now_ms: i64) -> i64 {
-        match self {
-            Self::At(time) => time.millis(),
-            Self::In(after) => {
-                let end = now_ms.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX));
-                end.min(Timestamp::MAX.millis())
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use weir_event::Timestamp;
+
     use super::*;
 
     /// 2027-01-01T00:00:00Z.

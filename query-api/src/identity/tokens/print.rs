@@ -1,14 +1,14 @@
-//! How tokens are shown: lines and a table for people, JSON for programs.
+//! How tokens are shown.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::time;
 use crate::auth::NewToken;
+use crate::identity::print::{self, end, or_dash, time};
 use crate::store::TokenRow;
 
-const TITLES: [&str; 9] =
+pub(super) const TITLES: [&str; 9] =
     ["id", "name", "permissions", "for", "email", "token", "created", "expires", "state"];
 
 /// A token for programs.
@@ -49,8 +49,7 @@ pub(super) fn write_json(
         revoked_at: row.revoked_at.map(time),
         state: state(row, now_ms),
     };
-    serde_json::to_writer(&mut *out, &json)?;
-    writeln!(out)
+    print::write_json(&json, out)
 }
 
 /// A token that was just made.
@@ -68,26 +67,8 @@ pub(super) fn write_new(row: &TokenRow, token: &NewToken, out: &mut impl Write) 
     )
 }
 
-/// All tokens as a table.
-pub(super) fn write_list(rows: &[TokenRow], now_ms: i64, out: &mut impl Write) -> io::Result<()> {
-    if rows.is_empty() {
-        return writeln!(out, "no tokens");
-    }
-    let cells: Vec<_> = rows.iter().map(|row| cells(row, now_ms)).collect();
-    let titles = TITLES.map(str::to_owned);
-    let all = || std::iter::once(&titles).chain(&cells);
-    let widths: Vec<_> = (0..TITLES.len())
-        .map(|column| all().map(|row| row[column].chars().count()).max().unwrap_or_default())
-        .collect();
-    for row in all() {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
-    }
-    Ok(())
-}
-
-fn cells(row: &TokenRow, now_ms: i64) -> [String; 9] {
-    let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.escape_debug().to_string() };
+/// A line of the table.
+pub(super) fn cells(row: &TokenRow, now_ms: i64) -> [String; 9] {
     [
         or_dash(&row.id),
         or_dash(&row.name),
@@ -96,7 +77,7 @@ fn cells(row: &TokenRow, now_ms: i64) -> [String; 9] {
         or_dash(&row.email),
         or_dash(&row.display),
         time(row.created_at),
-        row.expires_at.map_or_else(|| "never".to_owned(), time),
+        end(row.expires_at),
         state(row, now_ms).to_owned(),
     ]
 }
@@ -142,7 +123,8 @@ mod tests {
 
     #[test]
     fn a_list_shows_everything_but_the_token_and_its_hash() {
-        let shown = text(|out| write_list(&[row()], NEW_YEAR_MS, out));
+        let list = |rows: &[_]| text(|out| print::write_table("tokens", TITLES, rows, out));
+        let shown = list(&[cells(&row(), NEW_YEAR_MS)]);
         assert_eq!(
             shown.lines().nth(1).unwrap(),
             "0123456789abcdef  dash\\u{7}board  read         acme/chat  -      weir_abab…abab  \
@@ -158,7 +140,7 @@ mod tests {
                 + "\n"
         );
         assert!(!shown.contains("555") && !json.contains("555"));
-        assert_eq!(text(|out| write_list(&[], 0, out)), "no tokens\n");
+        assert_eq!(list(&[]), "no tokens\n");
     }
 
     #[test]

@@ -1,0 +1,21 @@
+//! The log API of new-api as its clients speak it: its users with their access tokens, its relay keys, its envelopes.
+//!
+//! In: paths under `/api`, and those where holders of its keys ask what they spent. Out: new-api's envelopes, in which a failure
+//! is a 200 as often as not. Its versions differ, and so does what is documented of it: what differs is a method of
+//! [`Dialect`], and nothing else in here asks which one is spoken.
+
+mod billing;
+mod caller;
+mod context;
+mod dialect;
+mod envelope;
+mod error;
+mod headers;
+mod limit;
+mod routes;
+mod status;
+
+pub use context::NewApi;
+pub use dialect::{Dialect, Limit};
+pub use limit::Limits;
+pub(super) use routes::{owns, routes, stray};

@@ -1,0 +1,122 @@
+//! The paths of this dialect. A slash at the end of one belongs to it: where it is missing, or one too many, clients are sent on.
+
+use std::future::ready;
+use std::sync::Arc;
+
+use warp::filters::BoxedFilter;
+use warp::http::header::LOCATION;
+use warp::http::{HeaderValue, Method, StatusCode};
+use warp::path::FullPath;
+use warp::reply::Response;
+use warp::{Filter, Rejection, Reply};
+
+use super::caller::{Asked, Caller, answer};
+use super::dialect::Dialect;
+use super::envelope::openai_failure;
+use super::error::Error;
+use super::{billing, headers, status};
+use crate::api::app::{App, Call};
+use crate::api::routes::Stray;
+use crate::metrics::Route;
+
+/// All that is offered, as it is written.
+const OPERATIONS: [(Method, &str); 4] = [
+    (Method::GET, "/api/status"),
+    (Method::GET, "/api/user/self"),
+    (Method::GET, "/dashboard/billing/subscription"),
+    (Method::GET, "/v1/dashboard/billing/subscription"),
+];
+
+/// The operations.
+pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
+    let status = get(app, "/api/status", Route::NewApiStatus, status::status);
+    let user = get(app, "/api/user/self", Route::NewApiUser, status::user);
+    let route = Route::NewApiSubscription;
+    let subscription = get(app, "/dashboard/billing/subscription", route, billing::subscription)
+        .or(get(app, "/v1/dashboard/billing/subscription", route, billing::subscription))
+        .unify();
+    status.or(user).unify().or(subscription).unify().boxed()
+}
+
+/// Whether a path is of this dialect.
+pub(in crate::api) fn owns(path: &str) -> bool {
+    ["/api", "/dashboard/billing", "/v1/dashboard/billing"]
+        .iter()
+        .any(|own| path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Answers where no route matched.
+pub(in crate::api) async fn stray(app: &App, stray: &Stray) -> Response {
+    let dialect = app.new_api.dialect;
+    let mut response = app.observer.observe(Route::Unmatched, async { led(stray, dialect) }).await;
+    headers::mark(&mut response, dialect);
+    response
+}
+
+fn led(stray: &Stray, dialect: Dialect) -> Response {
+    let Stray { method, path, query, headers: asked } = stray;
+    let path = path.as_str();
+    if *method == Method::OPTIONS
+        && let Some(response) = headers::preflight(asked, dialect)
+    {
+        return response;
+    }
+    let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
+    if OPERATIONS.iter().any(|(offered, path)| offered == method && **path == other) {
+        return sent_on(method, &other, query);
+    }
+    let message = format!("Invalid URL ({method} {path})");
+    openai_failure(StatusCode::NOT_FOUND, "invalid_request_error", &message)
+}
+
+/// To the same with or without its last slash. What is not only read is asked for again as it was.
+fn sent_on(method: &Method, path: &str, query: &str) -> Response {
+    let location = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    let status =
+        if *method == Method::GET { StatusCode::MOVED_PERMANENTLY } else { StatusCode::TEMPORARY_REDIRECT };
+    let mut response = status.into_response();
+    let location = HeaderValue::try_from(location).expect("a path and a query came in a request line");
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+fn get<C, W>(
+    app: &Arc<App>,
+    path: &'static str,
+    route: Route,
+    work: impl Fn(Asked<C>) -> W + Clone + Send + Sync + 'static,
+) -> BoxedFilter<(Response,)>
+where
+    C: Caller + 'static,
+    W: Future<Output = Result<Response, Error>> + Send + 'static,
+{
+    at(path)
+        .and(warp::get())
+        .and(Call::filter(app))
+        .then(move |call: Call| answer(call, route, work.clone()))
+        .boxed()
+}
+
+/// This path, to its last slash.
+fn at(path: &'static str) -> impl Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static {
+    warp::path::full()
+        .and_then(move |full: FullPath| {
+            ready(if full.as_str() == path { Ok(()) } else { Err(warp::reject::not_found()) })
+        })
+        .untuple_one()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_of_this_dialect_by_their_beginning() {
+        for own in ["/api", "/api/", "/api/log", "/dashboard/billing/usage", "/v1/dashboard/billing/usage"] {
+            assert!(owns(own), "{own}");
+        }
+        for other in ["/", "/apis", "/v1/live", "/v1/dashboard", "/client/v4"] {
+            assert!(!owns(other), "{other}");
+        }
+    }
+}
