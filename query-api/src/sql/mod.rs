@@ -12,6 +12,7 @@ mod column;
 mod condition;
 mod entry;
 mod ledger;
+pub mod newapi;
 mod number;
 mod page;
 mod probe;

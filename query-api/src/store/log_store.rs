@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clickhouse::query::Query;
-use clickhouse::{Client, Compression};
+use clickhouse::{Client, Compression, RowOwned, RowRead};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use weir_event::{AccountId, EventId, Scope, Source, Timestamp};
 use weir_filter::Filter;
@@ -14,8 +15,9 @@ use weir_service::config::ClickHouseConfig;
 use weir_service::telemetry::chain;
 
 use super::error::StoreError;
+use super::newapi::Sum;
 use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, Part, PartSummary, StoredBody, ValueCount};
-use super::summaries::{Parts, Summaries};
+use super::summaries::{Answers, OfPart, Parts, Summaries, Summary};
 use crate::auth::Readable;
 use crate::metrics::{QueryMetrics, SummaryFrom};
 use crate::sql::{self, Annotated, Bind, BodyPart, Column, Order, Page, Run, Statement};
@@ -24,7 +26,8 @@ use crate::sql::{self, Annotated, Bind, BodyPart, Column, Order, Page, Run, Stat
 #[derive(Clone)]
 pub struct LogStore {
     client: Client,
-    summaries: Arc<Summaries>,
+    summaries: Arc<Summaries<LogSummary>>,
+    sums: Arc<Summaries<Sum>>,
     metrics: QueryMetrics,
     /// Whether the log says that parts cannot be listed.
     is_told: Arc<AtomicBool>,
@@ -52,7 +55,7 @@ impl LogStore {
             // Pages are small, and bodies mostly arrive from the same network.
             .with_compression(Compression::None)
             .with_setting("max_execution_time", timeout.as_secs().max(1).to_string());
-        Self { client, summaries: Arc::default(), metrics, is_told: Arc::default() }
+        Self { client, summaries: Arc::default(), sums: Arc::default(), metrics, is_told: Arc::default() }
     }
 
     /// A page of entries, and what is to be said of all entries that the filter lets through. Two statements at
@@ -101,8 +104,7 @@ impl LogStore {
         Ok(self.query(&sql::page(scope, filter, annotated, order, page)).fetch_all().await?)
     }
 
-    /// What is to be said of all entries that the filter lets through: of those that were there at one moment. Only parts
-    /// of the table are read that are new to this process or were not asked for by this filter lately.
+    /// What is to be said of all entries that the filter lets through: of those that were there at one moment.
     async fn summary(
         &self,
         scope: &Readable<Scope>,
@@ -110,24 +112,43 @@ impl LogStore {
         annotated: Annotated,
     ) -> Result<LogSummary, StoreError> {
         let question = sql::summary(scope, filter, annotated);
+        let by_part = |parts| sql::summary_by_part(scope, filter, parts);
+        self.summed_up::<_, PartSummary>(&self.summaries, &question, by_part).await
+    }
+
+    /// The answer to `question`. Only parts of the table are read, by what `by_part` makes of their names, that are new to this
+    /// process or were not asked for by this question lately.
+    pub(super) async fn summed_up<S, R>(
+        &self,
+        summaries: &Summaries<S>,
+        question: &Statement,
+        by_part: impl Fn(Vec<String>) -> Statement,
+    ) -> Result<S, StoreError>
+    where
+        S: Summary + RowOwned + RowRead,
+        R: RowOwned + RowRead + Into<OfPart<S>>,
+    {
         // What other tables say is not known by the parts of this one.
         if question.reads_one_table()
-            && let Some(summary) = self.summary_by_part(scope, filter, &question).await?
+            && let Some(summary) =
+                self.summed_up_by_part::<S, R>(&summaries.answers(question), by_part).await?
         {
             return Ok(summary);
         }
         self.metrics.summed_up(SummaryFrom::Table);
-        Ok(self.query(&question).fetch_one().await?)
+        Ok(self.query(question).fetch_one().await?)
     }
 
-    /// The answer to `question`, put together by parts; `None` where they cannot be listed, or change all the time.
-    async fn summary_by_part(
+    /// What is known, put together by parts; `None` where they cannot be listed, or change all the time.
+    async fn summed_up_by_part<S, R>(
         &self,
-        scope: &Readable<Scope>,
-        filter: &Filter,
-        question: &Statement,
-    ) -> Result<Option<LogSummary>, StoreError> {
-        let answers = self.summaries.answers(question);
+        answers: &Mutex<Answers<S>>,
+        by_part: impl Fn(Vec<String>) -> Statement,
+    ) -> Result<Option<S>, StoreError>
+    where
+        S: Summary,
+        R: RowOwned + RowRead + Into<OfPart<S>>,
+    {
         let mut from = SummaryFrom::Memory;
         for _ in 0..LOOKS_MAX {
             let Some(mut parts) = self.parts().await else { return Ok(None) };
@@ -145,9 +166,8 @@ impl LogStore {
             }
             from = SummaryFrom::Parts;
             let names = unknown.iter().map(|part| part.name.clone()).collect();
-            let rows = self.query(&sql::summary_by_part(scope, filter, names)).fetch_all::<PartSummary>();
-            let rows = rows.await?;
-            answers.read(unknown, rows, Instant::now());
+            let rows = self.query(&by_part(names)).fetch_all::<R>().await?;
+            answers.read(unknown, rows.into_iter().map(Into::into).collect(), Instant::now());
         }
         Ok(None)
     }
@@ -213,6 +233,11 @@ impl LogStore {
     /// Whether the tables can be read.
     pub async fn probe(&self) -> Result<(), StoreError> {
         Ok(self.client.query_raw(sql::PROBE).execute().await?)
+    }
+
+    /// What is known of sums.
+    pub(super) fn sums(&self) -> &Summaries<Sum> {
+        &self.sums
     }
 
     /// What statements are sent with.

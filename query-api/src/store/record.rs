@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer};
 use weir_event::{Attributes, EventId, Timestamp, Usd};
 use weir_store::ScaledUsd;
 
+use super::summaries::{OfPart, Summary};
+
 /// A log row as far as the APIs show it: [`crate::sql::ENTRY_COLUMNS`]. Texts are `""` and counts `None` where the
 /// source did not say.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
@@ -83,8 +85,8 @@ pub(super) struct Part {
 /// [`LogSummary`] of the rows of one part, or, with an empty name, only the server that was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Row, Deserialize)]
 pub(super) struct PartSummary {
-    pub(super) server: String,
-    pub(super) part: String,
+    server: String,
+    part: String,
     total_count: u64,
     #[serde(deserialize_with = "optional_usd")]
     min_cost: Option<Usd>,
@@ -100,9 +102,9 @@ pub(super) struct PartSummary {
     max_total_tokens: Option<u64>,
 }
 
-impl From<PartSummary> for LogSummary {
+impl From<PartSummary> for OfPart<LogSummary> {
     fn from(part: PartSummary) -> Self {
-        Self {
+        let summary = LogSummary {
             total_count: part.total_count,
             min_cost: part.min_cost,
             max_cost: part.max_cost,
@@ -114,22 +116,13 @@ impl From<PartSummary> for LogSummary {
             max_tokens_out: part.max_tokens_out,
             min_total_tokens: part.min_total_tokens,
             max_total_tokens: part.max_total_tokens,
-        }
+        };
+        Self { server: part.server, part: part.part, summary }
     }
 }
 
-#[cfg(test)]
-impl PartSummary {
-    /// So many rows of which nothing else is known.
-    pub(super) fn of(server: &str, part: &str, total_count: u64) -> Self {
-        let (server, part) = (server.to_owned(), part.to_owned());
-        Self { server, part, total_count, ..Self::default() }
-    }
-}
-
-impl LogSummary {
-    /// Takes in what is said of other rows.
-    pub(super) fn add(&mut self, other: &Self) {
+impl Summary for LogSummary {
+    fn add(&mut self, other: &Self) {
         self.total_count += other.total_count;
         least(&mut self.min_cost, other.min_cost);
         greatest(&mut self.max_cost, other.max_cost);
@@ -176,11 +169,11 @@ pub(super) fn event_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Eve
     bytes.try_into().map_err(D::Error::custom)
 }
 
-fn attributes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Attributes, D::Error> {
+pub(super) fn attributes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Attributes, D::Error> {
     Ok(Attributes::from_entries(Vec::<(String, String)>::deserialize(deserializer)?))
 }
 
-fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+pub(super) fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     Timestamp::from_millis(i64::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 

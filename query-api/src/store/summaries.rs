@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::record::{LogSummary, Part, PartSummary};
+use super::record::Part;
 use crate::sql::Statement;
 
 /// Questions of which answers are kept. The one that was not asked for the longest time goes first.
@@ -20,34 +20,44 @@ const PARTS_MAX: usize = 1_000;
 /// How the names of parts begin that change the rows of others while they are read.
 const PATCH: &str = "patch-";
 
-/// The answers to the questions that were asked lately.
-#[derive(Default)]
-pub(super) struct Summaries(StdMutex<Questions>);
-
-#[derive(Default)]
-struct Questions {
-    asked: u64,
-    kept: HashMap<Statement, Question>,
+/// What can be said of rows, and put together of what is said of some of them and of the others.
+pub(super) trait Summary: Default {
+    /// Takes in what is said of other rows.
+    fn add(&mut self, other: &Self);
 }
 
-struct Question {
+/// What is said of the rows of one part; the first row of an answer may have an empty name and say only who answers.
+pub(super) struct OfPart<S> {
+    pub(super) server: String,
+    pub(super) part: String,
+    pub(super) summary: S,
+}
+
+/// The answers to the questions that were asked lately.
+pub(super) struct Summaries<S>(StdMutex<Questions<S>>);
+
+struct Questions<S> {
     asked: u64,
-    answers: Arc<Mutex<Answers>>,
+    kept: HashMap<Statement, Question<S>>,
+}
+
+struct Question<S> {
+    asked: u64,
+    answers: Arc<Mutex<Answers<S>>>,
 }
 
 /// The answers to one question, by part. Whoever reads parts holds it, so that nobody reads the same.
-#[derive(Default)]
-pub(super) struct Answers {
+pub(super) struct Answers<S> {
     /// By the content of the part; `None` where no row of it is meant.
-    known: HashMap<u128, Option<Box<LogSummary>>>,
-    read: Option<Reading>,
+    known: HashMap<u128, Option<Box<S>>>,
+    read: Option<Reading<S>>,
 }
 
 /// What was read of some parts, and is not believed yet.
-struct Reading {
+struct Reading<S> {
     server: String,
     ended_at: Instant,
-    parts: Vec<(Part, Option<Box<LogSummary>>)>,
+    parts: Vec<(Part, Option<Box<S>>)>,
 }
 
 /// The parts of the table at some time.
@@ -57,9 +67,21 @@ pub(super) struct Parts {
     parts: Vec<Part>,
 }
 
-impl Summaries {
+impl<S> Default for Summaries<S> {
+    fn default() -> Self {
+        Self(StdMutex::new(Questions { asked: 0, kept: HashMap::new() }))
+    }
+}
+
+impl<S> Default for Answers<S> {
+    fn default() -> Self {
+        Self { known: HashMap::new(), read: None }
+    }
+}
+
+impl<S> Summaries<S> {
     /// What is known of a question.
-    pub(super) fn answers(&self, question: &Statement) -> Arc<Mutex<Answers>> {
+    pub(super) fn answers(&self, question: &Statement) -> Arc<Mutex<Answers<S>>> {
         let mut questions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Questions { asked, kept } = &mut *questions;
         *asked += 1;
@@ -71,7 +93,7 @@ impl Summaries {
             let oldest = kept.values().map(|question| question.asked).min();
             kept.retain(|_, question| Some(question.asked) != oldest);
         }
-        let answers = Arc::<Mutex<Answers>>::default();
+        let answers = Arc::<Mutex<Answers<S>>>::default();
         kept.insert(question.clone(), Question { asked: *asked, answers: Arc::clone(&answers) });
         answers
     }
@@ -86,7 +108,7 @@ impl Parts {
     }
 }
 
-impl Answers {
+impl<S: Summary> Answers<S> {
     /// Believes what was read of the parts that are still there. False where they were listed before the reading ended, or by
     /// another server: then nothing can be said, and they have to be listed again.
     pub(super) fn confirm(&mut self, now: &Parts) -> bool {
@@ -111,20 +133,20 @@ impl Answers {
     }
 
     /// Takes what was read of `parts` until now: a row for each that has any, and one that names the server.
-    pub(super) fn read(&mut self, parts: Vec<Part>, rows: Vec<PartSummary>, ended_at: Instant) {
+    pub(super) fn read(&mut self, parts: Vec<Part>, rows: Vec<OfPart<S>>, ended_at: Instant) {
         let Some(server) = rows.first().map(|row| row.server.clone()) else { return };
         let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.part.clone(), row)).collect();
         let parts = parts.into_iter().map(|part| {
-            let summary = rows.remove(&part.name).map(|row| Box::new(row.into()));
+            let summary = rows.remove(&part.name).map(|row| Box::new(row.summary));
             (part, summary)
         });
         self.read = Some(Reading { server, ended_at, parts: parts.collect() });
     }
 
     /// What is to be said of all of these parts, which are known.
-    pub(super) fn total(&self, now: &Parts) -> LogSummary {
+    pub(super) fn total(&self, now: &Parts) -> S {
         let known = now.parts.iter().filter_map(|part| self.known.get(&part.content)?.as_deref());
-        known.fold(LogSummary::default(), |mut total, summary| {
+        known.fold(S::default(), |mut total, summary| {
             total.add(summary);
             total
         })

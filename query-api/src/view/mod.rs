@@ -7,6 +7,7 @@ mod body;
 mod entry;
 mod ledger;
 mod live;
+pub mod newapi;
 mod number;
 mod result_info;
 

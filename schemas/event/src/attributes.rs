@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Feedback, Score};
 
 /// What few sources tell. In ClickHouse these are the entries of one column, by the names that they have here: a column
-/// of each would cost every insert.
+/// of each would cost every insert. Only what is summed up over many rows has a column of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attributes {
@@ -30,9 +30,9 @@ pub struct Attributes {
     /// The provider's id for the answer, where [`crate::UsageEvent::request_id`] is a gateway's own.
     pub upstream_request_id: Option<String>,
     /// The input tokens as the source sums them up, where that is not the sum of the buckets: it leaves out what the
-    /// provider's cache served or took, or the buckets are unknown.
+    /// provider's cache served or took, or the buckets are unknown. It has a column.
     pub prompt_tokens: Option<i64>,
-    /// The same of the output tokens.
+    /// The same of the output tokens. It has a column.
     pub completion_tokens: Option<i64>,
     /// What people think of the answer.
     pub feedback: Option<Feedback>,
@@ -44,11 +44,12 @@ impl Attributes {
     /// Itself, unless it says nothing at all.
     #[must_use]
     pub fn known(self) -> Option<Box<Self>> {
-        let says_something = self.entries().next().is_some();
+        let counts = [self.prompt_tokens, self.completion_tokens];
+        let says_something = self.entries().next().is_some() || counts.iter().any(Option::is_some);
         says_something.then(|| Box::new(self))
     }
 
-    /// The names and values of those that are given, as text. An empty text says nothing.
+    /// The names and values of those that are given and have no column, as text. An empty text says nothing.
     pub fn entries(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
         let flags = [
             ("authentication", self.authentication),
@@ -63,9 +64,7 @@ impl Attributes {
             ("channel_name", &self.channel_name),
             ("upstream_request_id", &self.upstream_request_id),
         ];
-        let figures = [
-            ("prompt_tokens", self.prompt_tokens.map(|count| count.to_string())),
-            ("completion_tokens", self.completion_tokens.map(|count| count.to_string())),
+        let ratings = [
             ("feedback", self.feedback.map(|feedback| feedback.to_string())),
             ("score", self.score.map(|score| score.to_string())),
         ];
@@ -73,7 +72,7 @@ impl Attributes {
         let flags = flags.into_iter().filter_map(move |(name, flag)| Some((name, Cow::from(word(flag?)))));
         let texts = texts.into_iter().filter_map(|(name, text)| Some((name, Cow::from(text.as_deref()?))));
         let texts = texts.filter(|(_, text)| !text.is_empty());
-        flags.chain(texts).chain(figures.into_iter().filter_map(|(name, text)| Some((name, text?.into()))))
+        flags.chain(texts).chain(ratings.into_iter().filter_map(|(name, text)| Some((name, text?.into()))))
     }
 
     /// What such entries say. A name that is not known, or a value that cannot be, says nothing.
@@ -90,8 +89,6 @@ impl Attributes {
                 "content" => attributes.content = Some(text),
                 "channel_name" => attributes.channel_name = Some(text),
                 "upstream_request_id" => attributes.upstream_request_id = Some(text),
-                "prompt_tokens" => attributes.prompt_tokens = text.parse().ok(),
-                "completion_tokens" => attributes.completion_tokens = text.parse().ok(),
                 "feedback" => attributes.feedback = Feedback::from_json_number(&text).ok(),
                 "score" => attributes.score = Score::from_json_number(&text).ok(),
                 // A later program's.
@@ -108,24 +105,18 @@ mod tests {
 
     #[test]
     fn what_is_given_is_an_entry_and_nothing_else_is() {
-        let json =
-            r#"{"authentication":true,"wholesale":false,"dlp_action":"FLAG","prompt_id":"","score":99.50,"content":"top-up","prompt_tokens":-2}"#;
+        let json = r#"{"authentication":true,"wholesale":false,"dlp_action":"FLAG","prompt_id":"","score":99.50,"content":"top-up","prompt_tokens":-2}"#;
         let attributes: Attributes = serde_json::from_str(json).unwrap();
         let entries: Vec<_> = attributes.entries().map(|(name, text)| format!("{name}={text}")).collect();
-        let expected = [
-            "authentication=true",
-            "wholesale=false",
-            "dlp_action=FLAG",
-            "content=top-up",
-            "prompt_tokens=-2",
-            "score=99.5",
-        ];
+        let expected =
+            ["authentication=true", "wholesale=false", "dlp_action=FLAG", "content=top-up", "score=99.5"];
         assert_eq!(entries, expected);
         let stored = attributes.entries().map(|(name, text)| (name.to_owned(), text.into_owned()));
         let stored =
             stored.chain([("later".to_owned(), "x".to_owned()), ("feedback".to_owned(), "2".to_owned())]);
         let read = Attributes::from_entries(stored.collect::<Vec<_>>());
-        assert_eq!(read, Attributes { prompt_id: None, ..attributes });
+        assert_eq!(read, Attributes { prompt_id: None, prompt_tokens: None, ..attributes });
+        assert!(Attributes { completion_tokens: Some(0), ..Attributes::default() }.known().is_some());
         assert!(read.known().is_some());
         let empty = Attributes { prompt_id: Some(String::new()), ..Attributes::default() };
         assert_eq!(empty.known(), None);

@@ -19,6 +19,11 @@ pub const ALL: &[Migration] = &[
     Migration { version: 7, name: "identity", source: include_str!("../migrations/0007_identity.sql") },
     Migration { version: 8, name: "deletion", source: include_str!("../migrations/0008_deletion.sql") },
     Migration { version: 9, name: "users", source: include_str!("../migrations/0009_users.sql") },
+    Migration {
+        version: 10,
+        name: "new_api_rows",
+        source: include_str!("../migrations/0010_new_api_rows.sql"),
+    },
 ];
 
 /// The table that records what was applied. Created before anything else.

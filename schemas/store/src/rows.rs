@@ -76,6 +76,8 @@ pub struct LogRow<'a> {
     pub user_agent: &'a str,
     pub tokens_in: Option<u64>,
     pub tokens_out: Option<u64>,
+    pub prompt_tokens: Option<i64>,
+    pub completion_tokens: Option<i64>,
     pub tokens_uncached_input: Option<u64>,
     pub tokens_cache_read: Option<u64>,
     pub tokens_cache_write_5m: Option<u64>,
@@ -241,9 +243,12 @@ impl<'a> LogRow<'a> {
     fn of_measures(priced: &'a PricedEvent) -> Self {
         let event = priced.event();
         let tokens = &event.tokens;
+        let attributes = event.attributes.as_deref();
         Self {
             tokens_in: tokens.total_in(),
             tokens_out: tokens.total_out(),
+            prompt_tokens: attributes.and_then(|attributes| attributes.prompt_tokens),
+            completion_tokens: attributes.and_then(|attributes| attributes.completion_tokens),
             tokens_uncached_input: tokens.get(TokenBucket::UncachedInput),
             tokens_cache_read: tokens.get(TokenBucket::CacheRead),
             tokens_cache_write_5m: tokens.get(TokenBucket::CacheWrite5m),

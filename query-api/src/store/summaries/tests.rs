@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::store::LogSummary;
 
 fn parts(asked_at: Instant, server: &str, names: &[(&str, u128)]) -> Parts {
     let part = |(name, content): &(&str, u128)| Part {
@@ -13,13 +14,18 @@ fn parts(asked_at: Instant, server: &str, names: &[(&str, u128)]) -> Parts {
     Parts::new(asked_at, names.iter().map(part).collect()).unwrap()
 }
 
-fn rows(server: &str, counts: &[(&str, u64)]) -> Vec<PartSummary> {
+fn rows(server: &str, counts: &[(&str, u64)]) -> Vec<OfPart<LogSummary>> {
     let of_server = [("", 0)];
-    counts.iter().chain(&of_server).map(|(part, count)| PartSummary::of(server, part, *count)).collect()
+    let row = |(part, count): &(&str, u64)| OfPart {
+        server: server.to_owned(),
+        part: (*part).to_owned(),
+        summary: LogSummary { total_count: *count, ..LogSummary::default() },
+    };
+    counts.iter().chain(&of_server).map(row).collect()
 }
 
 /// Reads everything that is not known, as it is at `now`.
-fn read(answers: &mut Answers, now: &Parts, rows: Vec<PartSummary>, ended_at: Instant) {
+fn read<S: Summary>(answers: &mut Answers<S>, now: &Parts, rows: Vec<OfPart<S>>, ended_at: Instant) {
     let unknown = answers.unknown(now);
     answers.read(unknown, rows, ended_at);
 }
@@ -90,7 +96,7 @@ fn parts_that_say_nothing_of_the_rows_are_not_used() {
 
 #[test]
 fn the_question_that_was_not_asked_for_longest_is_forgotten() {
-    let summaries = Summaries::default();
+    let summaries = Summaries::<LogSummary>::default();
     let question = |n: usize| {
         let scope = weir_event::Scope {
             account_id: format!("acc-{n}").parse().unwrap(),

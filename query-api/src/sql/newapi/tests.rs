@@ -1,0 +1,55 @@
+//! The statements, as they are sent.
+
+use weir_store::LogRow;
+
+use super::*;
+use crate::sql::Bind;
+
+const TENANT: &str = "account_id = {account_id:String} AND gateway_id = {gateway_id:String}";
+
+fn scope() -> weir_event::Scope {
+    weir_event::Scope::parse("acc", "gw").unwrap()
+}
+
+#[test]
+fn an_owner_is_a_condition_beside_the_tenant() {
+    let check = |owner: Owner, expected: &str, binds: &[Bind]| {
+        let statement = amount(&scope(), &owner, &"success = true".parse().unwrap(), Amount::Rows);
+        let expected =
+            format!("SELECT toInt128(count()) AS amount FROM logs WHERE {TENANT}{expected} AND success = ");
+        assert!(statement.text().starts_with(&expected), "{}", statement.text());
+        let found: Vec<_> = statement.binds().skip(2).map(|(_, bind)| bind.clone()).collect();
+        assert_eq!(found[..binds.len()], *binds);
+    };
+    let text = |text: &str| Bind::Text(text.to_owned());
+    check(Owner::Anyone, "", &[]);
+    check(Owner::User(7), " AND user_id = {p2:String}", &[text("7")]);
+    let hashes = vec!["a1".to_owned(), "b2".to_owned()];
+    let texts = Bind::Texts(hashes.clone());
+    let token = |id| Owner::Token { hashes: hashes.clone(), id };
+    check(token(None), " AND token_hash IN {p2:Array(String)}", std::slice::from_ref(&texts));
+    check(
+        token(Some(31)),
+        " AND (token_hash IN {p2:Array(String)} OR token_id = {p3:String})",
+        &[texts.clone(), text("31")],
+    );
+}
+
+/// A condition asks for a column of its name: were there an alias of that name, it would ask for that.
+#[test]
+fn no_alias_is_the_name_of_a_column() {
+    let columns = <LogRow<'_> as clickhouse::Row>::COLUMN_NAMES;
+    let statements = [
+        rows(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), Slice { before: 0, limit: 1 }),
+        hours(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), true),
+        hours(&scope(), &Owner::User(1), &weir_filter::Filter::default(), false),
+        minute(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), weir_event::Timestamp::MIN),
+        amount_by_part(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), Amount::Quota, Vec::new()),
+    ];
+    for statement in statements {
+        let aliases = statement.text().split(" AS ").skip(1);
+        for alias in aliases.map(|rest| rest.split([',', ' ']).next().unwrap()) {
+            assert!(!columns.contains(&alias), "{alias}: {}", statement.text());
+        }
+    }
+}

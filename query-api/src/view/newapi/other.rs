@@ -1,0 +1,71 @@
+//! What new-api's rows say of a request beside their columns: JSON in a text.
+
+use serde_json::{Map, Value};
+use weir_event::Dialect;
+
+use super::go_json;
+use crate::store::NewApiRow;
+
+/// What users are not shown: which channels were tried and who changed what.
+const HIDDEN: [&str; 2] = ["admin_info", "audit_info"];
+/// How new-api says that there was no first token.
+const NO_FIRST_TOKEN_MS: i64 = -1_000;
+
+/// What the row came with, to the byte; of a row that is not new-api's what is known of the call.
+pub(super) fn whole(row: &NewApiRow) -> String {
+    if row.dialect == Dialect::NewApiLog.as_str() {
+        return row.usage_json.clone();
+    }
+    if row.kind.is_call() { Value::Object(known(row)).to_string() } else { String::new() }
+}
+
+/// The same as users are shown it: read and printed anew, without what is hidden.
+pub(super) fn for_users(whole: &str) -> String {
+    let shown = go_json::members(whole).and_then(|mut members| {
+        members.retain(|name, _| !HIDDEN.contains(&name.as_str()));
+        go_json::print(&members)
+    });
+    shown.unwrap_or_else(|| "null".to_owned())
+}
+
+/// In the order of the alphabet.
+fn known(row: &NewApiRow) -> Map<String, Value> {
+    let mut members = Map::new();
+    let mut add = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
+    let is_mapped = !row.model.is_empty() && row.model != row.model_name;
+    add("cache_tokens", row.tokens_cache_read.unwrap_or(0).into());
+    add("frt", row.time_to_first_token_ms.map_or(NO_FIRST_TOKEN_MS.into(), Value::from));
+    if is_mapped {
+        add("is_model_mapped", true.into());
+    }
+    if !row.path.is_empty() {
+        add("request_path", format!("/{}", row.path).into());
+    }
+    if let Some(status) = row.status_code.filter(|_| !row.success) {
+        add("status_code", status.into());
+    }
+    if is_mapped {
+        add("upstream_model_name", row.model.clone().into());
+    }
+    members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_shown_an_object_without_what_is_hidden_or_null() {
+        let check = |whole: &str, expected: &str| assert_eq!(for_users(whole), expected, "{whole}");
+        check(
+            r#"{"model_ratio":15.0,"admin_info":{"use_channel":["1"]},"audit_info":{},"stream_status":{"status":"ok"}}"#,
+            r#"{"model_ratio":15,"stream_status":{"status":"ok"}}"#,
+        );
+        // What an error says of its channel stays, as new-api leaves it.
+        check(r#"{"channel_id":7,"channel_name":"main"}"#, r#"{"channel_id":7,"channel_name":"main"}"#);
+        check(r#"{"op":{"admin_info":1}}"#, r#"{"op":{"admin_info":1}}"#);
+        for nothing in ["", "null", "[1]", "not json"] {
+            check(nothing, "null");
+        }
+    }
+}
