@@ -24,7 +24,7 @@ use crate::api::{App, Limits, NewApi, Observer};
 use crate::auth::{Authenticator, Currency, Directory, Keeper, KnownKey, KnownToken, KnownUser};
 use crate::config::Config;
 use crate::metrics::QueryMetrics;
-use crate::store::{Aggregators, Deletions, IdentityTable, Ingests, KeyRow, LogStore, TokenRow, UserRow};
+use crate::store::{Aggregators, Deletions, Ingests, KeyNews, LogStore, News, TokenRow, UserRow};
 
 pub mod api;
 pub mod auth;
@@ -118,16 +118,15 @@ impl Directories {
 impl Keepers {
     /// Has each read its table.
     fn spawn(self, lifecycle: &Lifecycle, clickhouse: &ClickHouseConfig) {
-        let tokens = IdentityTable::<TokenRow>::new(clickhouse);
-        let users = IdentityTable::<UserRow>::new(clickhouse);
-        let keys = IdentityTable::<KeyRow>::new(clickhouse);
-        let owners = users.clone();
+        let tokens = News::<TokenRow>::new(clickhouse);
+        let users = News::<UserRow>::new(clickhouse);
+        let keys = KeyNews::new(clickhouse);
         let shutdown = || lifecycle.shutdown();
-        let reading = self.tokens.keep(async move || tokens.good().await, shutdown());
+        let reading = self.tokens.keep(async move || tokens.read().await, shutdown());
         lifecycle.spawn_background("tokens", reading);
-        let reading = self.users.keep(async move || users.good().await, shutdown());
+        let reading = self.users.keep(async move || users.read().await, shutdown());
         lifecycle.spawn_background("users", reading);
-        let reading = self.keys.keep(async move || keys.good_of(&owners).await, shutdown());
+        let reading = self.keys.keep(async move || keys.read().await, shutdown());
         lifecycle.spawn_background("relay-keys", reading);
     }
 }

@@ -113,10 +113,10 @@ impl<T: Entry> Directory<T> {
 }
 
 impl<T: Entry> Keeper<T> {
-    /// Reads the entries with `read` until the hard stop.
+    /// Reads the entries with `read`, which gives nothing where they are what it gave last, until the hard stop.
     pub async fn keep<E: Display>(
         self,
-        read: impl AsyncFn() -> Result<Vec<T>, E>,
+        read: impl AsyncFn() -> Result<Option<Vec<T>>, E>,
         shutdown: Shutdown,
     ) -> Result<(), Infallible> {
         let reading = async {
@@ -146,10 +146,16 @@ impl<T: Entry> Keeper<T> {
     }
 
     /// Reads them once, and says why that failed.
-    async fn read<E: Display>(&self, read: &impl AsyncFn() -> Result<Vec<T>, E>) -> Option<String> {
+    async fn read<E: Display>(&self, read: &impl AsyncFn() -> Result<Option<Vec<T>>, E>) -> Option<String> {
         let began = Instant::now();
         match timeout(READ_TIMEOUT, read()).await {
-            Ok(Ok(entries)) => {
+            Ok(Ok(None)) => {
+                self.known.send_modify(|known| {
+                    (known.read_at, known.tried_at) = (Some(began), Some(began));
+                });
+                None
+            }
+            Ok(Ok(Some(entries))) => {
                 let mut by_beginning: HashMap<u64, Vec<T>> = HashMap::new();
                 for entry in entries {
                     by_beginning.entry(entry.digest().beginning()).or_default().push(entry);

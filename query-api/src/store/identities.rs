@@ -1,6 +1,7 @@
 //! The tables of those who may ask: API tokens, users, relay keys. Of what each shows there is a hash.
 
 mod keys;
+mod news;
 mod tokens;
 mod users;
 
@@ -13,6 +14,7 @@ use super::error::StoreError;
 use crate::auth::Entry;
 
 pub use keys::KeyRow;
+pub use news::{KeyNews, News};
 pub use tokens::TokenRow;
 pub use users::UserRow;
 
@@ -30,6 +32,9 @@ pub trait Identity: RowOwned + RowRead + RowWrite + Send + Sync {
     /// What logs call it.
     fn label(&self) -> String;
 
+    /// The later one of a row is in force.
+    fn version(&self) -> u64;
+
     /// What the directory is to know; nothing where it cannot be understood: what it may do is not guessed.
     fn known(&self) -> Option<Self::Known>;
 }
@@ -40,17 +45,20 @@ pub struct IdentityTable<R> {
     rows: PhantomData<fn() -> R>,
 }
 
+/// What rows are known by without being read. A change has a later version than all that there are, so it makes another one of
+/// it. It is taken of what was read, and not asked for beside it: another replica may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fingerprint {
+    rows: u64,
+    versions: u64,
+}
+
 impl<R: Identity> IdentityTable<R> {
     /// Prepares a client; nothing is connected yet.
     #[must_use]
     pub fn new(config: &ClickHouseConfig) -> Self {
         let (url, password) = (config.url.as_str(), config.password.expose());
         Self { client: weir_store::client(url, &config.database, &config.user, password), rows: PhantomData }
-    }
-
-    /// Those that are somebody.
-    pub async fn good(&self) -> Result<Vec<R::Known>, StoreError> {
-        Ok(self.living().await?.iter().filter_map(understood).collect())
     }
 
     /// The rows of those that are somebody, in their order.
@@ -75,9 +83,24 @@ impl<R: Identity> IdentityTable<R> {
         Ok(insert.end().await?)
     }
 
+    /// The fingerprint of what [`Self::living`] gives, for less.
+    async fn fingerprint(&self) -> Result<Fingerprint, StoreError> {
+        let statement = format!("SELECT count(), sum(version) FROM {} FINAL WHERE {}", R::TABLE, R::LIVING);
+        let (rows, versions) = self.client.query(&statement).fetch_one().await?;
+        Ok(Fingerprint { rows, versions })
+    }
+
     async fn read(&self, condition: &str) -> Result<Vec<R>, StoreError> {
         let statement = format!("SELECT ?fields FROM {} FINAL {condition} ORDER BY {}", R::TABLE, R::ORDER);
         Ok(self.client.query(&statement).fetch_all().await?)
+    }
+}
+
+impl Fingerprint {
+    fn of<R: Identity>(rows: &[R]) -> Self {
+        // As ClickHouse adds up.
+        let versions = rows.iter().fold(0_u64, |sum, row| sum.wrapping_add(row.version()));
+        Self { rows: rows.len() as u64, versions }
     }
 }
 

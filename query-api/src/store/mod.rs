@@ -20,7 +20,7 @@ pub use aggregators::{Aggregators, LiveError};
 pub use annotations::{Annotations, Change};
 pub use deletion::{Choice, Deleted, DeletionError, Deletions};
 pub use error::StoreError;
-pub use identities::{Identity, IdentityTable, KeyRow, TokenRow, UserRow};
+pub use identities::{Identity, IdentityTable, KeyNews, KeyRow, News, TokenRow, UserRow};
 pub use ingests::{InFlight, Ingests, OnItsWay};
 pub use log_store::LogStore;
 pub use newapi::{LogsOf, NewApiHour, NewApiRow, NewApiUsage};

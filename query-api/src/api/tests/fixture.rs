@@ -137,7 +137,7 @@ fn directory_of<T: Entry>(entries: Vec<T>) -> Directory<T> {
     let (directory, keeper) = Directory::new(currency, SystemClock::shared());
     let read = move || {
         let entries = entries.clone();
-        async move { Ok::<_, &str>(entries) }
+        async move { Ok::<_, &str>(Some(entries)) }
     };
     tokio::spawn(keeper.keep(read, Shutdown::new()));
     directory

@@ -16,6 +16,7 @@ const CURRENCY: Currency = Currency { refresh: Duration::from_secs(2), grace: Du
 #[derive(Clone)]
 enum Table {
     Has(Vec<KnownToken>),
+    Unchanged,
     Fails,
     Hangs,
 }
@@ -40,7 +41,8 @@ impl World {
             reads.fetch_add(1, Ordering::SeqCst);
             let table = table.lock().unwrap().clone();
             match table {
-                Table::Has(tokens) => Ok(tokens),
+                Table::Has(tokens) => Ok(Some(tokens)),
+                Table::Unchanged => Ok(None),
                 Table::Fails => Err("clickhouse is unavailable"),
                 Table::Hangs => pending().await,
             }
@@ -126,6 +128,18 @@ async fn a_revoked_token_is_unknown_within_a_refresh() {
     world.set(Table::Has(Vec::new()));
     sleep(CURRENCY.refresh).await;
     assert_eq!(world.find(&token(1)).await, Err(AuthError::Unknown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_not_changed_is_as_current_as_what_was_read_anew() {
+    let world = World::with(Table::Has(vec![known(1)])).await;
+    world.set(Table::Unchanged);
+    sleep(CURRENCY.grace * 2).await;
+    assert_eq!(world.find(&token(1)).await, Ok(principal()));
+    assert_eq!(world.find(&token(9)).await, Err(AuthError::Unknown));
+    world.set(Table::Fails);
+    assert_eq!(world.find(&token(1)).await, Ok(principal()));
+    assert_eq!(world.find(&token(9)).await, Err(AuthError::Unavailable));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,16 +1,13 @@
 //! The relay keys of new-api installations in ClickHouse: their hashes, and whose they are.
 
-use std::collections::HashSet;
-
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 use weir_event::Scope;
 use weir_service::auth::TokenDigest;
 
+use super::Identity;
 use super::users::is_enabled;
-use super::{Identity, IdentityTable, UserRow, understood};
 use crate::auth::KnownKey;
-use crate::store::StoreError;
 
 /// A row of `relay_keys`. Times are milliseconds since 1970, and numbers are 0 where they are not known.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Serialize, Deserialize)]
@@ -51,6 +48,10 @@ impl Identity for KeyRow {
         self.id().to_owned()
     }
 
+    fn version(&self) -> u64 {
+        self.version
+    }
+
     fn known(&self) -> Option<KnownKey> {
         let number = |number| Some(number).filter(|number| *number > 0);
         Some(KnownKey {
@@ -64,21 +65,6 @@ impl Identity for KeyRow {
             expires_at_ms: self.expires_at,
             granted_quota: self.granted_quota,
         })
-    }
-}
-
-impl IdentityTable<KeyRow> {
-    /// Those that are somebody's, with what `users` says of these: of a user who is not there, nothing.
-    pub async fn good_of(&self, users: &IdentityTable<UserRow>) -> Result<Vec<KnownKey>, StoreError> {
-        let (keys, users) = tokio::try_join!(self.living(), users.living())?;
-        let disabled = users.iter().filter(|user| is_enabled(&user.status) == Some(false));
-        let disabled: HashSet<_> =
-            disabled.map(|user| (&*user.account_id, &*user.gateway_id, user.id)).collect();
-        let known = keys.iter().filter_map(|row| {
-            let owner = (&*row.account_id, &*row.gateway_id, row.user_id);
-            understood(row).map(|known| KnownKey { is_owner_enabled: !disabled.contains(&owner), ..known })
-        });
-        Ok(known.collect())
     }
 }
 

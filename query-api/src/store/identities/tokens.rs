@@ -34,6 +34,10 @@ impl Identity for TokenRow {
         self.id.clone()
     }
 
+    fn version(&self) -> u64 {
+        self.version
+    }
+
     fn known(&self) -> Option<KnownToken> {
         let access = Access::from_names(self.permissions.iter().map(String::as_str)).ok()?;
         let reach = Reach::from_texts(self.tenants.iter().map(String::as_str)).ok()?;

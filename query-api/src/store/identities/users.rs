@@ -35,6 +35,10 @@ impl Identity for UserRow {
         format!("{}/{}/{}", self.account_id, self.gateway_id, self.id)
     }
 
+    fn version(&self) -> u64 {
+        self.version
+    }
+
     fn known(&self) -> Option<KnownUser> {
         let scope = Scope::parse(&self.account_id, &self.gateway_id).ok()?;
         // One without a name would have the logs of all who have none.
