@@ -7,10 +7,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::Span;
 use warp::http::HeaderMap;
-use warp::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, HeaderName};
+use warp::http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, HeaderName};
 use warp::reply::Response;
 
 use super::error::{Error, Refusal};
+use super::gzip::packed;
 use super::headers;
 use crate::api::app::{App, Call, framed};
 use crate::auth::{AuthError, Directory, Entry, KnownUser};
@@ -86,7 +87,7 @@ where
     if C::IS_SHARED {
         headers::share(&mut response, &headers, dialect);
     }
-    response
+    packed(response, text(&headers, &ACCEPT_ENCODING)).await
 }
 
 impl Caller for Anyone {

@@ -10,6 +10,7 @@ mod context;
 mod dialect;
 mod envelope;
 mod error;
+mod gzip;
 mod headers;
 mod limit;
 mod routes;
