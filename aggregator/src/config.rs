@@ -15,6 +15,8 @@ const KEYS: &[Key] = &[
     Key::new("aggregator.ops_listen", "where probes and scrapes are answered").default("127.0.0.1:9092"),
     Key::new("aggregator.drain_timeout", "time between the soft and the hard stop").default("20s"),
     Key::new("aggregator.flush_interval", "how often changed rollups are written").default("1s"),
+    Key::new("aggregator.usage_15m_interval", "how often changed quarters of an hour are written, at most")
+        .default("1m"),
     Key::new("aggregator.ack_wait", "after which an unacknowledged message is delivered again")
         .default("30s"),
     Key::new("aggregator.keys_max", "API token and model pairs with live windows, at most").default("100000"),
@@ -30,6 +32,8 @@ pub struct AggregatorConfig {
     pub drain_timeout: Duration,
     /// How often changed rollups are written.
     pub flush_interval: Duration,
+    /// How often changed quarters of an hour are written, at most.
+    pub usage_15m_interval: Duration,
     /// After which an unacknowledged message is delivered again.
     pub ack_wait: Duration,
     /// How much the windows may keep.
@@ -54,6 +58,8 @@ impl AggregatorConfig {
         let drain_timeout = reader.get("aggregator.drain_timeout");
         let flush_interval =
             reader.get_in("aggregator.flush_interval", Duration::from_millis(10)..=Duration::from_mins(1));
+        let usage_15m_interval = reader
+            .get_in("aggregator.usage_15m_interval", Duration::from_millis(10)..=Duration::from_hours(1));
         let ack_wait = reader.get("aggregator.ack_wait");
         let keys_max = reader.get_in("aggregator.keys_max", 1..=10_000_000);
         let ids_max = reader.get_in("aggregator.ids_max", 1..=100_000_000);
@@ -66,6 +72,7 @@ impl AggregatorConfig {
                 ops_listen: ops_listen?,
                 drain_timeout: drain_timeout?,
                 flush_interval,
+                usage_15m_interval: usage_15m_interval?,
                 ack_wait,
                 limits: Limits { keys_max: keys_max?, ids_max: ids_max? },
                 clickhouse: clickhouse?,

@@ -36,6 +36,10 @@ enum AggregatorMetric {
     MinutesWritten,
     FlushDuration,
     FlushFailures,
+    SlotsStale,
+    SlotsWritten,
+    SlotsDuration,
+    SlotsFailures,
     LiveRequests,
     LiveRowsCut,
     LiveCostsHeld,
@@ -66,6 +70,10 @@ pub struct AggregatorMetrics {
     pub minutes_written: Counter,
     pub flush_duration_s: Histogram,
     pub flush_failures: Counter,
+    pub slots_stale: Gauge,
+    pub slots_written: Counter,
+    pub slots_duration_s: Histogram,
+    pub slots_failures: Counter,
     pub live_requests: Counter,
     pub live_rows_cut: Counter,
     pub live_costs_held: Counter,
@@ -99,6 +107,10 @@ impl AggregatorMetrics {
             minutes_written: metrics.register(Name::MinutesWritten, Counter::default()),
             flush_duration_s: metrics.register(Name::FlushDuration, durations()),
             flush_failures: metrics.register(Name::FlushFailures, Counter::default()),
+            slots_stale: metrics.register(Name::SlotsStale, Gauge::default()),
+            slots_written: metrics.register(Name::SlotsWritten, Counter::default()),
+            slots_duration_s: metrics.register(Name::SlotsDuration, durations()),
+            slots_failures: metrics.register(Name::SlotsFailures, Counter::default()),
             live_requests: metrics.register(Name::LiveRequests, Counter::default()),
             live_rows_cut: metrics.register(Name::LiveRowsCut, Counter::default()),
             live_costs_held: metrics.register(Name::LiveCostsHeld, Counter::default()),
@@ -148,6 +160,10 @@ impl MetricName for AggregatorMetric {
             Self::MinutesWritten => "aggregator_minutes_written",
             Self::FlushDuration => "aggregator_flush_duration_seconds",
             Self::FlushFailures => "aggregator_flush_failures",
+            Self::SlotsStale => "aggregator_slots_stale",
+            Self::SlotsWritten => "aggregator_slots_written",
+            Self::SlotsDuration => "aggregator_slots_duration_seconds",
+            Self::SlotsFailures => "aggregator_slots_failures",
             Self::LiveRequests => "aggregator_live_requests",
             Self::LiveRowsCut => "aggregator_live_rows_cut",
             Self::LiveCostsHeld => "aggregator_live_costs_held",
@@ -177,6 +193,14 @@ impl MetricName for AggregatorMetric {
             Self::MinutesWritten => "tenants' minutes whose rollups were computed anew",
             Self::FlushDuration => "time that writing all dirty minutes took, also in vain",
             Self::FlushFailures => "flushes that did not write everything",
+            Self::SlotsStale => {
+                "tenants' quarters of an hour that are to be computed anew, of the day that is looked at"
+            }
+            Self::SlotsWritten => "tenants' quarters of an hour that were computed anew",
+            Self::SlotsDuration => {
+                "time that looking for changed quarters of an hour and writing them took, also in vain"
+            }
+            Self::SlotsFailures => "looks for changed quarters of an hour that did not write everything",
             Self::LiveRequests => "requests for live windows",
             Self::LiveRowsCut => "rows left out of live answers that did not fit into a message",
             Self::LiveCostsHeld => "costs in live answers beyond the range of amounts, held at its end",

@@ -21,7 +21,7 @@ use crate::config::AggregatorConfig;
 use crate::consume::{Connection, History, Intake, IntakeChecks, connect};
 use crate::fold::Fold;
 use crate::metrics::AggregatorMetrics;
-use crate::publish::{FlushTask, LiveResponder, Rollups, Touched};
+use crate::publish::{FlushTask, LiveResponder, Rollups, SlotsTask, Touched};
 use crate::shared_fold::{SharedFold, now};
 
 /// Messages between the intake and the rollups, at most. While the rollups cannot be written they take messages on,
@@ -72,6 +72,7 @@ impl Stages<'_> {
         let (touch, touched) = mpsc::channel(TOUCHED_MESSAGES_MAX);
         lifecycle.spawn("intake", self.intake(touch).run(lifecycle.shutdown()));
         lifecycle.spawn("rollups", self.flush_task(touched).run(lifecycle.shutdown()));
+        lifecycle.spawn("slots", self.slots_task().run(lifecycle.shutdown()));
         lifecycle.spawn("live", self.live_responder().run(lifecycle.shutdown()));
     }
 
@@ -98,8 +99,15 @@ impl Stages<'_> {
             rollups: Rollups::new(clickhouse_client(&self.config.clickhouse)),
             touched,
             interval: self.config.flush_interval,
-            clock: self.clock.clone(),
             check: self.readiness.register("clickhouse"),
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    fn slots_task(&self) -> SlotsTask {
+        SlotsTask {
+            rollups: Rollups::new(clickhouse_client(&self.config.clickhouse)),
+            interval: self.config.usage_15m_interval,
             metrics: self.metrics.clone(),
         }
     }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use weir_service::clock::SharedClock;
 use weir_service::telemetry::chain;
 
-use self::suspects::Suspects;
+use self::rollups::Watched;
 use crate::metrics::IngestMetrics;
 use crate::sink::{Races, SinkError, Store};
 
@@ -32,7 +32,7 @@ pub(crate) struct Reconciler {
     metrics: IngestMetrics,
     /// From the end of one look to the next.
     interval: Duration,
-    suspects: Suspects,
+    watched: Vec<Watched>,
     /// Whether this process has looked at more than the last minutes, for writes that are not entered.
     has_looked_back_for_writes: bool,
     /// The same for rollups.
@@ -47,14 +47,13 @@ impl Reconciler {
         metrics: IngestMetrics,
         interval: Duration,
     ) -> Self {
-        let suspects = Suspects::default();
         Self {
             store,
             races,
             clock,
             metrics,
             interval,
-            suspects,
+            watched: Watched::all(),
             has_looked_back_for_writes: false,
             has_looked_back_for_rollups: false,
         }

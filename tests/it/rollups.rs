@@ -82,14 +82,14 @@ async fn what_differs_is_counted_and_told_of_and_what_does_not_is_left_alone() {
     let minutes = metric(&system, told).await;
 
     // A row that was changed by hand, and that no computation outdoes.
-    let by_hand = "INSERT INTO usage_1m SELECT * REPLACE (requests + 1 AS requests, toUInt64(9e18) AS version) \
+    let by_hand = "INSERT INTO usage_1m SELECT * REPLACE (requests + 1 AS requests, toUInt64(-1) AS version) \
         FROM usage_1m FINAL ORDER BY minute DESC, token LIMIT 1";
     system.sql(by_hand).await;
     eventually(LIMIT, Some(1), || differing(&system)).await;
     let more = async || metric(&system, told).await >= minutes.map(|minutes| minutes + 2);
     eventually(LIMIT, true, more).await;
     assert_eq!(differing(&system).await, Some(1), "the other minutes are as they should be");
-    system.sql("DELETE FROM usage_1m WHERE version = toUInt64(9e18)").await;
+    system.sql("DELETE FROM usage_1m WHERE version = toUInt64(-1)").await;
     eventually(LIMIT, Some(0), || differing(&system)).await;
     eventually(LIMIT, expected, || system.sql(FIGURES)).await;
 }

@@ -7,31 +7,33 @@ use clickhouse::{Client, Row};
 use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 use weir_store::ScaledUsd;
+use weir_store::rollup::{CALLS, USAGE_1M};
 
 use super::error::ConsumeError;
 use crate::fold::{Past, PastBucket, Sums, WarmUp};
-use crate::publish::ScopeMinute;
+use crate::publish::ScopeWindow;
 
 /// How long the past may take.
 const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// One statement over one table is one snapshot: every row is either in the sums and, if it is recent, in the ids, or
-/// in neither. Only calls are requests, see [`weir_event::EventKind::is_call`].
-const READ: &str = "\
-SELECT account_id, gateway_id, token, model, \
-    if(created_at >= fromUnixTimestamp64Milli({by_second_from:Int64}, 'UTC'), \
-        toInt64(toUnixTimestamp(created_at)), \
-        toInt64(toUnixTimestamp(toStartOfMinute(created_at)))) AS start_s, \
-    count() AS requests, countIf(NOT success) AS errors, countIf(logs.cached) AS cached, \
-    countIf(logs.cost IS NULL) AS unpriced, sum(ifNull(logs.tokens_in, 0)) AS tokens_in, \
-    sum(ifNull(logs.tokens_out, 0)) AS tokens_out, sum(ifNull(logs.cost, toDecimal128(0, 18))) AS cost, \
-    groupArrayIf(id, greatest(ingested_at, created_at) \
-        >= fromUnixTimestamp64Milli({ids_from:Int64}, 'UTC')) AS ids \
-FROM logs \
-WHERE created_at >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') \
-    AND created_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC') \
-    AND kind IN ('consume', 'error') \
-GROUP BY account_id, gateway_id, token, model, start_s";
+/// in neither. What is summed, and of which rows, is what the rollup of minutes has.
+fn read_past() -> String {
+    let sums = USAGE_1M.sums();
+    format!(
+        "SELECT account_id, gateway_id, token, model, \
+             if(created_at >= fromUnixTimestamp64Milli({{by_second_from:Int64}}, 'UTC'), \
+                 toInt64(toUnixTimestamp(created_at)), \
+                 toInt64(toUnixTimestamp(toStartOfMinute(created_at)))) AS start_s, \
+             {sums}, \
+             groupArrayIf(id, greatest(ingested_at, created_at) \
+                 >= fromUnixTimestamp64Milli({{ids_from:Int64}}, 'UTC')) AS ids \
+         FROM logs \
+         WHERE created_at >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') \
+             AND created_at <= fromUnixTimestamp64Milli({{until:Int64}}, 'UTC') AND {CALLS} \
+         GROUP BY account_id, gateway_id, token, model, start_s"
+    )
+}
 
 /// Reads what the windows need of the past.
 #[derive(Clone)]
@@ -78,7 +80,7 @@ impl History {
         past: Past,
         stale: Stale,
         warm_up: &mut WarmUp,
-    ) -> Result<BTreeSet<ScopeMinute>, ConsumeError> {
+    ) -> Result<BTreeSet<ScopeWindow>, ConsumeError> {
         match tokio::time::timeout(TIMEOUT, self.read(past, stale, warm_up)).await {
             Ok(minutes) => minutes.map_err(ConsumeError::History),
             Err(_) => Err(ConsumeError::HistoryTimedOut),
@@ -90,10 +92,10 @@ impl History {
         past: Past,
         stale: Stale,
         warm_up: &mut WarmUp,
-    ) -> Result<BTreeSet<ScopeMinute>, clickhouse::error::Error> {
+    ) -> Result<BTreeSet<ScopeWindow>, clickhouse::error::Error> {
         let mut rows = self
             .client
-            .query(READ)
+            .query(&read_past())
             .param("by_second_from", past.by_second_from_ms)
             .param("ids_from", past.ids_from_ms)
             .param("from", past.from_ms)
@@ -107,7 +109,7 @@ impl History {
             };
             warm_up.load(&bucket);
             if is_stale {
-                minutes.insert(ScopeMinute { scope: bucket.scope, start: bucket.start.minute() });
+                minutes.insert(ScopeWindow { scope: bucket.scope, start: bucket.start.minute() });
             }
         }
         Ok(minutes)

@@ -23,7 +23,7 @@ use super::stream::{messages, usage_consumer, usage_stream};
 use crate::backoff::Backoff;
 use crate::fold::{Limits, Past, WarmUp};
 use crate::metrics::AggregatorMetrics;
-use crate::publish::{ScopeMinute, Touched};
+use crate::publish::{ScopeWindow, Touched};
 use crate::shared_fold::{SharedFold, now};
 
 /// How often old buckets are dropped, the clock is watched and the consumer's state is shown.
@@ -254,20 +254,20 @@ impl Running {
         sequence: u64,
         payload: &[u8],
         published_ns: i128,
-    ) -> Result<BTreeSet<ScopeMinute>, ConsumeError> {
+    ) -> Result<BTreeSet<ScopeWindow>, ConsumeError> {
         let usage: UsageMessage = serde_json::from_slice(payload).map_err(ConsumeError::Undecodable)?;
         self.fold(sequence, &usage, published_ns);
-        Ok(ScopeMinute::of(&usage.entries))
+        Ok(ScopeWindow::minutes_of(&usage.entries))
     }
 
     /// Rows that were changed. Gives their minutes. If they are in the windows, the next upkeep reads the past again.
-    fn take_dirty(&self, sequence: u64, payload: &[u8]) -> Result<BTreeSet<ScopeMinute>, ConsumeError> {
+    fn take_dirty(&self, sequence: u64, payload: &[u8]) -> Result<BTreeSet<ScopeWindow>, ConsumeError> {
         let dirty: DirtyMessage = serde_json::from_slice(payload).map_err(ConsumeError::Undecodable)?;
         let intake = &self.intake;
         if intake.fold.lock().outdate(sequence, &dirty.minutes, now(&intake.clock)) {
             tracing::info!(sequence, "rows in the windows were changed, the past is to be read again");
         }
-        Ok(ScopeMinute::of_dirty(&dirty))
+        Ok(ScopeWindow::minutes_of_dirty(&dirty))
     }
 
     fn fold(&self, sequence: u64, usage: &UsageMessage, published_ns: i128) {

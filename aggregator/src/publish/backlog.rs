@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::minute::ScopeMinute;
+use super::window::ScopeWindow;
 
 /// Dirty minutes, and the messages that wait for them. `A` acknowledges a message.
 #[derive(Debug)]
 pub struct Backlog<A> {
-    dirty: BTreeSet<ScopeMinute>,
+    dirty: BTreeSet<ScopeWindow>,
     /// By sequence: a message that is delivered again while it waits is one message.
     waiting: BTreeMap<u64, Waiting<A>>,
 }
@@ -16,7 +16,7 @@ pub struct Backlog<A> {
 #[derive(Debug)]
 struct Waiting<A> {
     acker: A,
-    minutes: BTreeSet<ScopeMinute>,
+    minutes: BTreeSet<ScopeWindow>,
 }
 
 impl<A> Backlog<A> {
@@ -27,26 +27,26 @@ impl<A> Backlog<A> {
     }
 
     /// Marks minutes dirty that no message waits for.
-    pub fn mark(&mut self, minutes: BTreeSet<ScopeMinute>) {
+    pub fn mark(&mut self, minutes: BTreeSet<ScopeWindow>) {
         self.dirty.extend(minutes);
     }
 
     /// Marks the minutes of the message with `sequence` dirty; it is to be acknowledged once all are written.
-    pub fn wait(&mut self, sequence: u64, minutes: BTreeSet<ScopeMinute>, acker: A) {
+    pub fn wait(&mut self, sequence: u64, minutes: BTreeSet<ScopeWindow>, acker: A) {
         self.dirty.extend(minutes.iter().cloned());
         self.waiting.insert(sequence, Waiting { acker, minutes });
     }
 
     /// The dirty minutes, in groups of at most `size`. They stay dirty until they are [`Backlog::settle`]d.
     #[must_use]
-    pub fn groups(&self, size: usize) -> Vec<Vec<ScopeMinute>> {
+    pub fn groups(&self, size: usize) -> Vec<Vec<ScopeWindow>> {
         // In order, so that a statement reads neighbouring ranges of `logs`.
         let dirty: Vec<_> = self.dirty.iter().cloned().collect();
         dirty.chunks(size).map(<[_]>::to_vec).collect()
     }
 
     /// `written` are in the rollups. Gives the messages that need nothing more.
-    pub fn settle(&mut self, written: &[ScopeMinute]) -> Vec<A> {
+    pub fn settle(&mut self, written: &[ScopeWindow]) -> Vec<A> {
         for minute in written {
             self.dirty.remove(minute);
         }
@@ -82,13 +82,13 @@ mod tests {
 
     use super::*;
 
-    fn minutes(starts: &[u64]) -> BTreeSet<ScopeMinute> {
+    fn minutes(starts: &[u64]) -> BTreeSet<ScopeWindow> {
         let scope = Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() };
         let minute = |start: &u64| Timestamp::MIN.saturating_add_millis(start * 60_000);
-        starts.iter().map(|start| ScopeMinute { scope: scope.clone(), start: minute(start) }).collect()
+        starts.iter().map(|start| ScopeWindow { scope: scope.clone(), start: minute(start) }).collect()
     }
 
-    fn written(starts: &[u64]) -> Vec<ScopeMinute> {
+    fn written(starts: &[u64]) -> Vec<ScopeWindow> {
         minutes(starts).into_iter().collect()
     }
 

@@ -7,15 +7,15 @@ use std::time::Duration;
 use async_nats::jetstream::message::Acker;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep_until};
-use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
 use weir_service::readiness::ReadinessCheck;
 use weir_service::telemetry::chain;
+use weir_store::rollup::USAGE_1M;
 
 use super::backlog::Backlog;
 use super::error::{PublishError, Verdict};
-use super::minute::ScopeMinute;
-use super::rollups::{MINUTES_PER_STATEMENT_MAX, Rollups, Versions};
+use super::rollups::{MINUTES_PER_STATEMENT_MAX, Rollups};
+use super::window::ScopeWindow;
 use crate::backoff::Backoff;
 use crate::metrics::AggregatorMetrics;
 
@@ -29,7 +29,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// What a message, or a warm-up, touched.
 pub struct Touched {
     /// The minutes that have to be computed anew.
-    pub minutes: BTreeSet<ScopeMinute>,
+    pub minutes: BTreeSet<ScopeWindow>,
     /// The message to acknowledge after that, with its sequence.
     pub message: Option<(u64, Acker)>,
 }
@@ -43,8 +43,6 @@ pub struct FlushTask {
     pub touched: Receiver<Touched>,
     /// How often.
     pub interval: Duration,
-    /// Gives the versions their time.
-    pub clock: SharedClock,
     /// Says whether ClickHouse does what it is asked to.
     pub check: ReadinessCheck,
     /// Counts.
@@ -55,7 +53,7 @@ pub struct FlushTask {
 struct Flushing {
     task: FlushTask,
     backlog: Backlog<Acker>,
-    versions: Option<Versions>,
+    has_seen_tables: bool,
     backoff: Backoff,
     next: Instant,
     last_sign_of_life: Instant,
@@ -77,7 +75,7 @@ impl FlushTask {
             next: now,
             task: self,
             backlog: Backlog::new(),
-            versions: None,
+            has_seen_tables: false,
             backoff: Backoff::new(),
             last_sign_of_life: now,
         };
@@ -158,8 +156,7 @@ impl Flushing {
         let mut refused = None;
         self.acknowledge(&[]).await?;
         for group in self.backlog.groups(MINUTES_PER_STATEMENT_MAX) {
-            let version = self.next_version().await?;
-            match self.task.rollups.compute(&group, version).await {
+            match self.task.rollups.compute(&USAGE_1M, &group).await {
                 Ok(()) => {
                     self.task.metrics.minutes_written.inc_by(group.len() as u64);
                     self.acknowledge(&group).await?;
@@ -173,36 +170,19 @@ impl Flushing {
         refused.map_or(Ok(()), Err)
     }
 
-    async fn acknowledge(&mut self, written: &[ScopeMinute]) -> Result<(), PublishError> {
+    async fn acknowledge(&mut self, written: &[ScopeWindow]) -> Result<(), PublishError> {
         for acker in self.backlog.settle(written) {
             acker.ack().await.map_err(PublishError::Acknowledge)?;
         }
         Ok(())
     }
 
-    /// The first version goes on from what the table has, so that a clock that was ahead before a restart does not
-    /// make old rows win.
-    async fn next_version(&mut self) -> Result<u64, PublishError> {
-        let versions = match &mut self.versions {
-            Some(versions) => versions,
-            none => {
-                let latest = self.task.rollups.latest_version().await?;
-                none.insert(Versions::after(latest, self.task.clock.clone()))
-            }
-        };
-        Ok(versions.next())
-    }
-
     async fn look_for_life(&mut self) -> Result<(), PublishError> {
-        if self.versions.is_some() && self.last_sign_of_life.elapsed() < PING_INTERVAL {
+        if self.has_seen_tables && self.last_sign_of_life.elapsed() < PING_INTERVAL {
             return Ok(());
         }
-        if self.versions.is_none() {
-            // Also proves that the tables are there.
-            self.next_version().await?;
-        } else {
-            self.task.rollups.ping().await?;
-        }
+        self.task.rollups.look_for_life().await?;
+        self.has_seen_tables = true;
         self.last_sign_of_life = Instant::now();
         Ok(())
     }

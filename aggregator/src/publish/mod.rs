@@ -1,24 +1,27 @@
 //! Writes the rollups and answers for the live windows.
 //!
-//! In: the minutes that messages touched, and requests for live windows. Out: rows of `usage_1m`, acknowledgements of
-//! messages, and snapshots.
+//! In: the minutes that messages touched, and requests for live windows. Out: rows of `usage_1m` and `usage_15m`, acknowledgements
+//! of messages, and snapshots.
 //!
 //! A rollup row is a function of the log rows of its minute. It is never patched: every message marks the minutes of
 //! its entries dirty, whatever else became of them, and a flush computes dirty minutes anew from `logs`
 //! ([`Rollups`]). A message is acknowledged only after a flush that began later than the message came has written
 //! all of its minutes ([`Backlog`]); so a message that was acknowledged is in the rollups, and one that was not comes
-//! again and has its minutes computed once more, which changes nothing.
+//! again and has its minutes computed once more, which changes nothing. Quarters of an hour follow the minutes that they
+//! are made of, by what the tables themselves say ([`SlotsTask`]).
 
 mod backlog;
 mod error;
 mod flush;
 mod live;
-mod minute;
 mod rollups;
+mod slots;
+mod window;
 
 pub use backlog::Backlog;
 pub use error::{PublishError, Verdict};
 pub use flush::{FlushTask, Touched};
 pub use live::LiveResponder;
-pub use minute::ScopeMinute;
-pub use rollups::{Rollups, Versions};
+pub use rollups::Rollups;
+pub use slots::SlotsTask;
+pub use window::ScopeWindow;

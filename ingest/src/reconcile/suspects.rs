@@ -1,26 +1,26 @@
-//! Minutes that were found to differ from their rows, and which of them are to be told of. Pure.
+//! Windows that were found to differ from their rows, and which of them are to be told of. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use weir_event::{Scope, Timestamp};
 
-/// A minute of a tenant, by its start.
-pub(super) type Minute = (Scope, Timestamp);
+/// A window of a tenant, by its start.
+pub(super) type Window = (Scope, Timestamp);
 
-/// How many minutes are kept in mind.
+/// How many windows are kept in mind.
 pub(super) const SUSPECTS_MAX: usize = 20_000;
 
-/// Minutes that differed at the last look.
+/// Windows that differed at the last look.
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
     /// How many looks in a row each has differed at.
-    looks: BTreeMap<Minute, u64>,
+    looks: BTreeMap<Window, u64>,
 }
 
 impl Suspects {
     /// Those that are not among `found`: they have to be looked at apart.
-    pub(super) fn besides(&self, found: &BTreeSet<Minute>) -> Vec<Minute> {
-        self.looks.keys().filter(|minute| !found.contains(*minute)).cloned().collect()
+    pub(super) fn besides(&self, found: &BTreeSet<Window>) -> Vec<Window> {
+        self.looks.keys().filter(|window| !found.contains(*window)).cloned().collect()
     }
 
     /// Takes in what differs now, and gives what is to be told of.
@@ -28,17 +28,17 @@ impl Suspects {
     /// What differs once may be what the aggregator is about to write. What differs at a second look is told of; and
     /// where that does not help, again at the fourth, the eighth and so on, so that a difference that nothing mends
     /// comes to cost nothing.
-    pub(super) fn look(&mut self, differing: BTreeSet<Minute>) -> Vec<Minute> {
-        self.looks.retain(|minute, _| differing.contains(minute));
+    pub(super) fn look(&mut self, differing: BTreeSet<Window>) -> Vec<Window> {
+        self.looks.retain(|window, _| differing.contains(window));
         let mut due = Vec::new();
-        for minute in differing {
-            if let Some(looks) = self.looks.get_mut(&minute) {
+        for window in differing {
+            if let Some(looks) = self.looks.get_mut(&window) {
                 *looks += 1;
                 if looks.is_power_of_two() {
-                    due.push(minute);
+                    due.push(window);
                 }
             } else if self.looks.len() < SUSPECTS_MAX {
-                self.looks.insert(minute, 1);
+                self.looks.insert(window, 1);
             }
         }
         due
@@ -54,7 +54,7 @@ impl Suspects {
 mod tests {
     use super::*;
 
-    fn minutes(numbers: &[u32]) -> BTreeSet<Minute> {
+    fn minutes(numbers: &[u32]) -> BTreeSet<Window> {
         let scope = Scope::parse("acc", "gw").unwrap();
         let at = |number: &u32| Timestamp::from_millis(1_790_000_040_000 + i64::from(*number) * 60_000);
         numbers.iter().map(|number| (scope.clone(), at(number).unwrap())).collect()

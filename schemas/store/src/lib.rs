@@ -1,12 +1,13 @@
 //! How events lie in ClickHouse: the tables as migrations, and the row types that go with them.
 //!
-//! DDL and row types are one crate so that one change touches both. Money turns into a scaled integer here and nowhere
-//! else. No I/O: `ingest` runs the migrations and writes the rows.
+//! DDL, row types and what the rollups sum are one crate so that one change touches all. Money turns into a scaled integer
+//! here and nowhere else. No I/O: `ingest` runs the migrations and writes the rows.
 
 mod client;
 pub mod deletion;
 pub mod migrations;
 mod money;
+pub mod rollup;
 mod row_binary;
 mod rows;
 

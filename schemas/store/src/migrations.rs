@@ -24,6 +24,7 @@ pub const ALL: &[Migration] = &[
         name: "new_api_rows",
         source: include_str!("../migrations/0010_new_api_rows.sql"),
     },
+    Migration { version: 11, name: "usage_15m", source: include_str!("../migrations/0011_usage_15m.sql") },
 ];
 
 /// The table that records what was applied. Created before anything else.
