@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use weir_service::config::{
-    Binary, ClickHouseConfig, CommandLine, ConfigErrors, Key, LoadError, LogConfig, NatsConfig, Reader,
+    Binary, ClickHouseConfig, CommandLine, ConfigErrors, Key, LogConfig, NatsConfig, Reader,
 };
 
 use crate::fold::Limits;
@@ -46,14 +46,14 @@ pub struct AggregatorConfig {
     pub log: LogConfig,
 }
 
-impl AggregatorConfig {
-    /// From this process's arguments, environment and configuration file.
-    pub fn load() -> Result<Self, LoadError> {
-        let invocation = CommandLine::new(Binary::Aggregator, KEYS, ABOUT).read_process()?;
-        Ok(Self::extract(invocation.reader)?)
-    }
+/// The command line, without subcommands.
+pub(crate) fn command_line() -> CommandLine {
+    CommandLine::new(Binary::Aggregator, KEYS, ABOUT)
+}
 
-    fn extract(mut reader: Reader) -> Result<Self, ConfigErrors> {
+impl AggregatorConfig {
+    /// From the process's settings.
+    pub(crate) fn from_reader(mut reader: Reader) -> Result<Self, ConfigErrors> {
         let ops_listen = reader.get("aggregator.ops_listen");
         let drain_timeout = reader.get("aggregator.drain_timeout");
         let flush_interval =
@@ -91,8 +91,8 @@ mod tests {
 
     fn extract(args: &[&str]) -> Result<AggregatorConfig, ConfigErrors> {
         let args = std::iter::once("aggregator").chain(args.iter().copied()).map(OsString::from);
-        let invocation = CommandLine::new(Binary::Aggregator, KEYS, ABOUT).read(args, []).unwrap();
-        AggregatorConfig::extract(invocation.reader)
+        let invocation = command_line().read(args, []).unwrap();
+        AggregatorConfig::from_reader(invocation.reader)
     }
 
     #[test]

@@ -1,19 +1,17 @@
-//! The `aggregator` binary: reads its configuration and serves until it is told to stop.
+//! The `aggregator` binary.
 
 use std::process::ExitCode;
 
-use weir_aggregator::config::AggregatorConfig;
-use weir_aggregator::pipeline;
-use weir_service::clock::SystemClock;
+use weir_aggregator::Settings;
 use weir_service::telemetry;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = match AggregatorConfig::load() {
-        Ok(config) => config,
+    let settings = match Settings::from_process() {
+        Ok(settings) => settings,
         Err(error) => return error.report(),
     };
-    match pipeline::serve(&config, SystemClock::shared()).await {
+    match weir_aggregator::run(settings).await {
         Ok(code) => code,
         Err(error) => {
             tracing::error!(error = telemetry::chain(&*error), "cannot start");

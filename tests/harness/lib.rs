@@ -18,5 +18,5 @@ pub use client::{Client, run_client};
 pub use disk::SmallDisk;
 pub use spool::{create_usage_stream, jetstream, spooled};
 pub use system::{Answer, Folder, SecondIngest, System, eventually};
-pub use tables::create_tables;
+pub use tables::{create_tables, run_audit};
 pub use volume::Volume;

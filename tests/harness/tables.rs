@@ -1,7 +1,9 @@
 //! Weir's tables without Weir: for tests that write rows by hand.
 
+use std::process::{Command, Output};
+
 use clickhouse::Client;
-use weir_local::{ClickHouse, Weir};
+use weir_local::{ClickHouse, Installation, Nats, Weir, service_variables};
 use weir_store::migrations::{self, Topology};
 
 /// Creates the tables in an empty server, and gives a client of them.
@@ -17,4 +19,14 @@ pub async fn create_tables(clickhouse: &ClickHouse) -> Client {
         }
     }
     client
+}
+
+/// Runs `aggregator` with these arguments to its end: `verify` or `rebuild`. Gives the exit code and what it wrote.
+pub async fn run_audit(clickhouse: &ClickHouse, nats: &Nats, args: &[&str]) -> (i32, String) {
+    let mut command = Command::new(Installation::detect().unwrap().binary("aggregator").unwrap());
+    command.args(args).envs(service_variables(clickhouse, nats));
+    let Output { status, stdout, stderr } =
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (status.code().unwrap(), text)
 }

@@ -1,7 +1,10 @@
 //! The aggregator: its windows and its rollups equal the logs, whatever comes twice, late, or in between a crash and
 //! a restart.
 
+mod audit;
 mod expected;
+mod quarters;
+mod random;
 mod world;
 
 use std::time::Duration;

@@ -16,9 +16,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use harness::traffic::now_ms;
-use harness::{eventually, spooled};
+use harness::{eventually, run_audit, spooled};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
+use weir_event::Timestamp;
+use weir_local::Weir;
 
 use self::records::Record;
 use self::senders::{Counts, Obligations, Producer, Pusher};
@@ -127,4 +129,9 @@ async fn rollups_equal_rows(world: &World) {
         WHERE requests > 0 ORDER BY ALL";
     let rows = world.system.sql(ROWS).await;
     eventually(LIMIT, rows, || world.system.sql(ROLLUPS)).await;
+    let Weir { clickhouse, nats, .. } = &world.system.weir;
+    let at = |hours: i64| Timestamp::from_millis(now_ms() + hours * 3_600_000).unwrap().to_string();
+    let verify = ["verify", "--from", &at(-24), "--to", &at(24)];
+    let (code, text) = run_audit(clickhouse, nats, &verify).await;
+    assert_eq!(code, 0, "{text}");
 }

@@ -6,7 +6,7 @@ use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client as NatsClient, ConnectOptions, Message};
 use clickhouse::Client;
-use harness::create_tables;
+use harness::{create_tables, run_audit};
 use tempfile::TempDir;
 use weir_event::bus::{self, DirtyMessage, LiveRequest, LiveSnapshot, UsageEntry, UsageMessage};
 use weir_event::{CostSource, EventId, Scope, Timestamp, Usd};
@@ -48,6 +48,7 @@ impl World {
             .args(["--aggregator-ops-listen", &ops_listen])
             .args(args)
             .env("WEIR_AGGREGATOR_FLUSH_INTERVAL", "100ms")
+            .env("WEIR_AGGREGATOR_USAGE_15M_INTERVAL", "200ms")
             .env("WEIR_AGGREGATOR_ACK_WAIT", "2s")
             .reaching(&clickhouse, &nats)
             .ready_when(Probe::Http(format!("{ops_url}/readyz")));
@@ -97,6 +98,25 @@ impl World {
         }
     }
 
+    /// Says that the rows of these minutes were changed: gateways and times in seconds.
+    pub(super) async fn tell_of(&self, minutes: &str) {
+        self.tell(&self.minutes_of(minutes).await).await;
+    }
+
+    pub(super) async fn minutes_of(&self, statement: &str) -> Vec<(Scope, Timestamp)> {
+        let rows: Vec<(String, i64)> = self.store.query_raw(statement).fetch_all().await.unwrap();
+        let minute = |(gateway, at_s): &(String, i64)| {
+            (scope(gateway), Timestamp::from_millis(at_s * 1_000).unwrap().minute())
+        };
+        rows.iter().map(minute).collect()
+    }
+
+    pub(super) async fn tell(&self, minutes: &[(Scope, Timestamp)]) {
+        for message in DirtyMessage::of(minutes.iter().cloned()) {
+            self.publish_to(bus::DIRTY_SUBJECT.to_owned(), serde_json::to_vec(&message).unwrap()).await;
+        }
+    }
+
     async fn publish_to(&self, subject: String, payload: Vec<u8>) {
         let published = self.jetstream.publish(subject, payload.into()).await.unwrap();
         published.await.unwrap();
@@ -133,6 +153,22 @@ impl World {
             errors, cached, unpriced, tokens_in, tokens_out, cost FROM usage_1m FINAL \
             ORDER BY gateway_id, minute, provider, model, token";
         self.store.query(statement).fetch_all::<Rollup>().await.unwrap()
+    }
+
+    /// Runs `aggregator verify` or `rebuild`, see [`run_audit`].
+    pub(super) async fn audit(&self, args: &[&str]) -> (i32, String) {
+        run_audit(&self.clickhouse, &self.nats, args).await
+    }
+
+    /// A statement that answers nothing.
+    pub(super) async fn execute(&self, statement: &str) {
+        self.store.query_raw(statement).execute().await.unwrap();
+    }
+
+    /// The one text, or figure, that a statement gives.
+    pub(super) async fn text(&self, statement: &str) -> String {
+        let statement = format!("SELECT ifNull(toString(({statement})), 'NULL')");
+        self.store.query_raw(&statement).fetch_one::<String>().await.unwrap()
     }
 
     pub(super) async fn consumer(&self) -> PullConsumer {
