@@ -65,6 +65,24 @@ routes! {
     NewApiStatus,
     /// new-api: who its user is.
     NewApiUser,
+    /// new-api: rows of everyone.
+    NewApiList,
+    /// new-api: statistics of everyone.
+    NewApiStat,
+    /// new-api: rows of everyone by a word.
+    NewApiSearch,
+    /// new-api: use of everyone by hour.
+    NewApiHours,
+    /// new-api: the caller's rows.
+    NewApiOwnList,
+    /// new-api: the caller's statistics.
+    NewApiOwnStat,
+    /// new-api: the caller's rows by a word.
+    NewApiOwnSearch,
+    /// new-api: the caller's use by hour.
+    NewApiOwnHours,
+    /// new-api: the rows of a relay key.
+    NewApiKeyList,
     /// new-api: what a relay key was granted.
     NewApiSubscription,
     /// The document of all that is served.

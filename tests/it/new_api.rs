@@ -3,3 +3,10 @@
 mod auth;
 mod callers;
 mod keys;
+mod logs;
+mod model;
+mod random;
+mod round_trip;
+
+/// The names of the versions.
+const DIALECTS: [&str; 3] = ["documented", "upstream-0.9", "upstream-1.0"];

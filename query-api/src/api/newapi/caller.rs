@@ -18,7 +18,7 @@ use crate::auth::{AuthError, Directory, Entry, KnownUser};
 use crate::metrics::Route;
 use weir_service::auth::TokenDigest;
 
-pub(super) use keys::Spender;
+pub(super) use keys::{KeyHolder, Spender};
 
 const NEW_API_USER: HeaderName = HeaderName::from_static("new-api-user");
 
@@ -29,7 +29,6 @@ const SECRET_BYTES_MAX: usize = 1_024;
 pub(super) struct Asked<C> {
     pub(super) app: Arc<App>,
     /// The query string as it was sent; `""` where there is none.
-    #[expect(dead_code, reason = "the lists of logs are to be asked with it")]
     pub(super) query: String,
     /// When its time began.
     #[expect(dead_code, reason = "the lists of logs are to be asked with it")]
@@ -53,7 +52,6 @@ pub(super) trait Caller: Sized + Send {
 pub(super) struct Sent<'c> {
     app: &'c App,
     headers: &'c HeaderMap,
-    #[expect(dead_code, reason = "the lists of logs are to be asked with it")]
     query: &'c str,
 }
 

@@ -141,7 +141,6 @@ impl Dialect {
     }
 
     /// The relay key that a call shows in a parameter `key` or in a header `Authorization`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the lists of logs are to be asked with it"))]
     pub(super) fn relay_key<'k>(
         self,
         parameter: Option<&'k str>,

@@ -8,7 +8,10 @@ use warp::reply::Response;
 
 use super::dialect::{Dialect, Language, Stranger};
 use super::envelope::{failure, openai_failure};
+use super::filters;
+use super::rules::Question;
 use crate::api::app::{Blame, Failure};
+use crate::api::query_string::NotUtf8;
 use crate::auth::Forbidden;
 use crate::store::StoreError;
 
@@ -27,9 +30,15 @@ pub(super) enum Error {
         /// In so many seconds it may come again: 1 and up.
         retry_after_s: u64,
     },
+    /// What is asked for is not understood.
+    #[error(transparent)]
+    Filters(#[from] filters::Refused),
+    /// The same of its letters.
+    #[error(transparent)]
+    NotUtf8(#[from] NotUtf8),
     /// ClickHouse is not there, or it is our mistake.
     #[error("logs cannot be read")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError, Question),
     /// It takes too long.
     #[error("time is up")]
     TimedOut(#[from] Elapsed),
@@ -61,7 +70,6 @@ pub(super) enum Refusal {
     Unprivileged,
     /// No relay key was shown.
     #[error("no relay key")]
-    #[expect(dead_code, reason = "the lists of logs are to be asked with it")]
     NoKey,
     /// It is none of ours.
     #[error("unknown relay key")]
@@ -202,14 +210,23 @@ impl Failure for Error {
             Self::Refused(Refusal::Unavailable)
             | Self::RefusedAsOpenAi(Refusal::Unavailable)
             | Self::TimedOut(_) => Blame::Surroundings,
-            Self::Refused(_) | Self::RefusedAsOpenAi(_) | Self::TooMany { .. } => Blame::Client,
-            Self::Store(error) if error.is_retryable() => Blame::Surroundings,
-            Self::Store(_) => Blame::Program,
+            Self::Refused(_)
+            | Self::RefusedAsOpenAi(_)
+            | Self::TooMany { .. }
+            | Self::Filters(_)
+            | Self::NotUtf8(_) => Blame::Client,
+            Self::Store(error, _) if error.is_retryable() => Blame::Surroundings,
+            Self::Store(_, _) => Blame::Program,
         }
     }
 }
 
 impl Error {
+    /// What becomes of a failure of the store, which was asked this.
+    pub(super) const fn asking(question: Question) -> impl FnOnce(StoreError) -> Self {
+        move |error| Self::Store(error, question)
+    }
+
     /// The response, which tells nothing of what is behind this process.
     pub(super) fn into_response(self, dialect: Dialect, language: Language) -> Response {
         match self {
@@ -223,7 +240,12 @@ impl Error {
                 response.headers_mut().insert(RETRY_AFTER, retry_after_s.into());
                 response
             }
-            Self::Store(_) | Self::TimedOut(_) => failure(FAILED, None, DATABASE.text(language)),
+            Self::Filters(_) | Self::NotUtf8(_) => failure(OK, None, &self.to_string()),
+            Self::Store(_, question) => match dialect.regret(question) {
+                Some(regret) => failure(OK, None, regret),
+                None => failure(FAILED, None, DATABASE.text(language)),
+            },
+            Self::TimedOut(_) => failure(FAILED, None, DATABASE.text(language)),
         }
     }
 }

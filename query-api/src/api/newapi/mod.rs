@@ -10,10 +10,17 @@ mod context;
 mod dialect;
 mod envelope;
 mod error;
+mod filters;
+mod go_int;
 mod gzip;
 mod headers;
+mod hours;
 mod limit;
+mod logs;
+mod parameters;
+mod pattern;
 mod routes;
+mod rules;
 mod status;
 
 pub use context::NewApi;

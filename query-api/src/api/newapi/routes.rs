@@ -14,15 +14,24 @@ use super::caller::{Asked, Caller, answer};
 use super::dialect::Dialect;
 use super::envelope::openai_failure;
 use super::error::Error;
-use super::{billing, headers, status};
+use super::{billing, headers, hours, logs, status};
 use crate::api::app::{App, Call};
 use crate::api::routes::Stray;
 use crate::metrics::Route;
 
 /// All that is offered, as it is written.
-const OPERATIONS: [(Method, &str); 4] = [
+const OPERATIONS: [(Method, &str); 13] = [
     (Method::GET, "/api/status"),
     (Method::GET, "/api/user/self"),
+    (Method::GET, "/api/log/"),
+    (Method::GET, "/api/log/stat"),
+    (Method::GET, "/api/log/search"),
+    (Method::GET, "/api/log/self"),
+    (Method::GET, "/api/log/self/stat"),
+    (Method::GET, "/api/log/self/search"),
+    (Method::GET, "/api/log/token"),
+    (Method::GET, "/api/data/"),
+    (Method::GET, "/api/data/self"),
     (Method::GET, "/dashboard/billing/subscription"),
     (Method::GET, "/v1/dashboard/billing/subscription"),
 ];
@@ -35,7 +44,27 @@ pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let subscription = get(app, "/dashboard/billing/subscription", route, billing::subscription)
         .or(get(app, "/v1/dashboard/billing/subscription", route, billing::subscription))
         .unify();
-    status.or(user).unify().or(subscription).unify().boxed()
+    status.or(user).unify().or(subscription).unify().or(of_logs(app)).unify().boxed()
+}
+
+/// What is asked of rows.
+fn of_logs(app: &Arc<App>) -> BoxedFilter<(Response,)> {
+    let all = get(app, "/api/log/", Route::NewApiList, logs::list)
+        .or(get(app, "/api/log/stat", Route::NewApiStat, logs::stat))
+        .unify()
+        .or(get(app, "/api/log/search", Route::NewApiSearch, logs::search))
+        .unify()
+        .or(get(app, "/api/data/", Route::NewApiHours, hours::all))
+        .unify();
+    let own = get(app, "/api/log/self", Route::NewApiOwnList, logs::own_list)
+        .or(get(app, "/api/log/self/stat", Route::NewApiOwnStat, logs::own_stat))
+        .unify()
+        .or(get(app, "/api/log/self/search", Route::NewApiOwnSearch, logs::own_search))
+        .unify()
+        .or(get(app, "/api/data/self", Route::NewApiOwnHours, hours::own))
+        .unify();
+    let of_key = get(app, "/api/log/token", Route::NewApiKeyList, logs::of_key);
+    all.or(own).unify().or(of_key).unify().boxed()
 }
 
 /// Whether a path is of this dialect.

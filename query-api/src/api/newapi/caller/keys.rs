@@ -12,12 +12,10 @@ use crate::auth::{KeyLogs, KnownKey, Readable, ShownKey};
 /// A relay key with what it was used for.
 pub(in crate::api::newapi) struct HeldKey {
     pub(in crate::api::newapi) key: KnownKey,
-    #[expect(dead_code, reason = "the lists of logs are to be asked with it")]
     pub(in crate::api::newapi) logs: Readable<KeyLogs>,
 }
 
 /// Who may see the logs of a key; nothing where strangers are told that they have none.
-#[expect(dead_code, reason = "the lists of logs are to be asked with it")]
 pub(in crate::api::newapi) struct KeyHolder(pub(in crate::api::newapi) Option<HeldKey>);
 
 /// Who may call models with a key, and so see what is left of it. They are told as OpenAI tells it.
