@@ -85,6 +85,10 @@ routes! {
     NewApiKeyList,
     /// new-api: what a relay key was granted.
     NewApiSubscription,
+    /// new-api: what it has used, as OpenAI tells it.
+    NewApiBilling,
+    /// new-api: what it was granted and has used.
+    NewApiKeyUsage,
     /// The document of all that is served.
     OpenApi,
     /// No route of ours.

@@ -171,7 +171,7 @@ impl LogStore {
     }
 
     /// A sum over everything that the filter lets through, at one moment.
-    async fn newapi_amount(
+    pub async fn newapi_amount(
         &self,
         logs: &impl LogsOf,
         filter: &Filter,

@@ -5,8 +5,11 @@ use std::time::Duration;
 use harness::eventually;
 use serde_json::Value;
 use tempfile::TempDir;
+use weir_service::auth::TokenDigest;
+use weir_store::LogRow;
 
 use super::callers::{OTHER_TENANT, TENANT, key, user, with_user};
+use crate::query_api::rows::{STARTED_AT, id_of, seed_row};
 use crate::query_api::world::{Answer, World};
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -101,5 +104,162 @@ async fn a_dump_of_keys_is_taken_over_whole_and_no_key_is_kept() {
     assert_eq!((&first["name"], &first["granted_quota"]), (&"team a".into(), &1_000_000.into()), "{first}");
     for text in [&list, &lines, &stored, &world.api.log_tail(), &refused] {
         assert!(!text.contains(&KEY[4..44]) && !text.contains(&ENDLESS[4..44]), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_used_is_what_the_rows_of_the_key_say_and_of_no_other() {
+    let world = World::start_with(&[("WEIR_QUERY_API_NEW_API_DIALECT", "upstream-1.0")]).await;
+    let token = user(&world, TENANT, "3", "alice", "common").await;
+    let row = |name: &'static str, kind, quota, token_id| LogRow {
+        account_id: "acc",
+        gateway_id: "gw",
+        id: id_of(STARTED_AT, name).bytes(),
+        kind,
+        quota: Some(quota),
+        token_id,
+        user_id: "3",
+        ..seed_row()
+    };
+    let beside = LogRow { gateway_id: "other", ..row("e", "consume", 10_000, "7") };
+    let rows = [
+        row("a", "consume", 1_000, "7"),
+        row("b", "consume", 501, "7"),
+        row("c", "refund", 250, "7"),
+        row("d", "topup", 9_999, "7"),
+        row("f", "consume", 40, "8"),
+        beside,
+    ];
+    world.insert_logs(&rows).await;
+    let id = key(&world, KEY, &["--token-id", "7", "--quota", "2000", "--expires", "2090-01-01"]).await;
+    key(&world, ENDLESS, &["--token-id", "8"]).await;
+    let ask = async |path: &str, authorization: &str| {
+        let answer = world.ask("GET", path, &[("authorization", authorization)]).await;
+        (answer.status.as_u16(), answer.text)
+    };
+    let usage = |name: &str, numbers: [i64; 4], unlimited: bool| {
+        let [expires, available, granted, used] = numbers;
+        format!(
+            r#"{{"code":true,"data":{{"expires_at":{expires},"model_limits":{{}},"model_limits_enabled":false,"name":"{name}","object":"token_usage","total_available":{available},"total_granted":{granted},"total_used":{used},"unlimited_quota":{unlimited}}},"message":"ok"}}"#
+        )
+    };
+    let of_key = (200, usage("team", [3_786_912_000, 749, 2_000, 1_251], false));
+    assert_eq!(ask("/api/usage/token/", &format!("Bearer sk-{KEY}")).await, of_key);
+    let endless = (200, usage("team", [0, 0, 40, 40], true));
+    assert_eq!(ask("/api/usage/token/", &format!("bearer {ENDLESS}")).await, endless);
+    let cents = (200, r#"{"object":"list","total_usage":0.2502}"#.to_owned());
+    for path in ["/v1/dashboard/billing/usage?start_date=2026-01-01", "/dashboard/billing/usage"] {
+        assert_eq!(ask(path, KEY).await, cents, "{path}");
+    }
+    let told = |status, message: &str| (status, format!(r#"{{"message":"{message}","success":false}}"#));
+    assert_eq!(ask("/api/usage/token/", KEY).await, told(401, "Invalid Bearer token"));
+    assert_eq!(ask("/api/usage/token/", "Bearer stranger").await, told(401, "Invalid token"));
+    assert_eq!(ask("/api/usage/token/", "").await, told(401, "Token not provided"));
+    assert_eq!(ask("/api/usage/token?x=1", "").await.0, 301);
+    world.succeeded(&["keys", "disable", &id]).await;
+    let disabled = told(401, "This token status is unavailable");
+    eventually(LIMIT, disabled, async || ask("/api/usage/token/", &format!("Bearer {KEY}")).await).await;
+
+    let answer = ask("/api/user/self", &token).await;
+    assert!(
+        answer.1.contains(r#""request_count":3,"#) && answer.1.contains(r#""used_quota":1541,"#),
+        "{answer:?}"
+    );
+}
+
+/// What is shown in `key` and in `Authorization`, with `GOOD`, `DISABLED`, `EXPIRED` and `BANNED` for keys, the last of a user who
+/// is; and what is answered as it is documented, by 0.9 and by 1.0. `rows` stands for those of that key, `none` for no rows.
+const TABLE: &str = "
+key          | Authorization        | documented             | 0.9  | 1.0
+-            | -                    | 200 Token不存在或无权限 | none | 401 Token not provided
+stranger     | -                    | 200 Token不存在或无权限 | none | 401 Token not provided
+GOOD         | -                    | rows                   | rows | 401 Token not provided
+sk-GOOD      | -                    | rows                   | rows | 401 Token not provided
+GOOD-some    | -                    | 200 Token不存在或无权限 | none | 401 Token not provided
+-            | Bearer sk-GOOD       | rows                   | none | rows
+-            | bearer GOOD          | rows                   | none | rows
+-            | sk-GOOD              | rows                   | none | rows
+-            | Bearer sk-GOOD-some  | 200 Token不存在或无权限 | none | rows
+-            | BEARER GOOD          | 200 Token不存在或无权限 | none | 401 Invalid token
+-            | stranger             | 200 Token不存在或无权限 | none | 401 Invalid token
+stranger     | GOOD                 | 200 Token不存在或无权限 | none | rows
+GOOD         | stranger             | rows                   | rows | 401 Invalid token
+DISABLED     | DISABLED             | 200 Token不存在或无权限 | rows | 401 This token status is unavailable
+EXPIRED      | EXPIRED              | rows                   | rows | rows
+BANNED       | BANNED               | 200 Token不存在或无权限 | rows | 403 User has been banned
+";
+
+#[tokio::test]
+async fn every_line_of_the_table_of_keys_is_kept_by_every_version() {
+    for (column, dialect) in [(2, "documented"), (3, "upstream-0.9"), (4, "upstream-1.0")] {
+        check_table(dialect, column).await;
+    }
+}
+
+async fn check_table(dialect: &str, column: usize) {
+    let world = World::start_with(&[("WEIR_QUERY_API_NEW_API_DIALECT", dialect)]).await;
+    user(&world, TENANT, "3", "alice", "common").await;
+    with_user(&world, "disable", "3", &[]).await;
+    let names = ["GOOD", "DISABLED", "EXPIRED", "BANNED"];
+    let keys = names.map(|name| format!("{name}{}", &KEY[..40]));
+    let rows = keys.iter().zip(names).zip(1_i64..).map(|((key, name), number)| {
+        let id = id_of(STARTED_AT, name).bytes();
+        // Of every second one the number is known alone, of the others the hash of what was sent.
+        let (token_hash, token_id) = match number % 2 {
+            0 => (String::new(), number.to_string()),
+            _ => (TokenDigest::of(&format!("sk-{key}")).to_hex(), String::new()),
+        };
+        let [token_hash, token_id] = [token_hash, token_id].map(|text| &*text.leak());
+        LogRow {
+            account_id: "acc",
+            gateway_id: "gw",
+            id,
+            model: name,
+            model_requested: name,
+            token_hash,
+            token_id,
+            ..seed_row()
+        }
+    });
+    world.insert_logs(&rows.collect::<Vec<_>>()).await;
+    for (key_text, number) in keys.iter().zip(1..) {
+        let number = number.to_string();
+        let id = key(
+            &world,
+            key_text,
+            &match &key_text[..2] {
+                "EX" => ["--token-id", &number, "--expires", "1ms"],
+                "BA" => ["--token-id", &number, "--user-id", "3"],
+                _ => ["--token-id", &number, "--user-id", "9"],
+            },
+        )
+        .await;
+        if key_text.starts_with("DIS") {
+            world.succeeded(&["keys", "disable", &id]).await;
+        }
+    }
+    let with_keys = |text: &str| {
+        names.iter().zip(&keys).fold(text.to_owned(), |text, (name, key)| text.replace(name, key))
+    };
+    for line in TABLE.trim().lines().skip(1) {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let query = if cells[0] == "-" { String::new() } else { format!("?key={}", with_keys(cells[0])) };
+        let authorization = with_keys(cells[1]);
+        let headers = [("authorization", &*authorization), ("origin", "https://pages.example")];
+        let headers = if cells[1] == "-" { &headers[1..] } else { &headers };
+        let shown = names.iter().find(|name| line.contains(*name)).copied().unwrap_or("nothing");
+        let ask = async || {
+            let answer = world.ask("GET", &format!("/api/log/token{query}"), headers).await;
+            assert_eq!(answer.headers["access-control-allow-origin"], "*", "{line}");
+            let found = serde_json::from_str::<Value>(&answer.text).unwrap();
+            let told = match found["data"].as_array().map(Vec::as_slice) {
+                Some([]) => "none".to_owned(),
+                Some([row]) if row["model_name"] == shown => "rows".to_owned(),
+                Some(other) => panic!("{dialect} {line}: {other:?}"),
+                None => format!("{} {}", answer.status.as_u16(), found["message"].as_str().unwrap()),
+            };
+            (line, told)
+        };
+        eventually(LIMIT, (line, cells[column].to_owned()), ask).await;
     }
 }

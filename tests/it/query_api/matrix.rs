@@ -105,6 +105,8 @@ fn operation(route: Route) -> Operation {
         // It is documented to say so with success.
         Route::NewApiKeyList => reads(Path::NewApi("/api/log/token?key=nobodys"), 200),
         Route::NewApiSubscription => reads(Path::NewApi("/v1/dashboard/billing/subscription"), 401),
+        Route::NewApiBilling => reads(Path::NewApi("/v1/dashboard/billing/usage"), 401),
+        Route::NewApiKeyUsage => reads(Path::NewApi("/api/usage/token/"), 401),
         Route::OpenApi => reads(Path::Free("/openapi.json"), 200),
         Route::Unmatched => reads(Path::Free("/v1/nothing"), 404),
     }

@@ -3,17 +3,17 @@
 use weir_event::{EventId, Timestamp};
 use weir_store::{LogRow, PayloadRow, ScaledUsd};
 
-pub(super) const ACCOUNT: &str = "acc";
-pub(super) const GATEWAY: &str = "my-gateway";
+pub(crate) const ACCOUNT: &str = "acc";
+pub(crate) const GATEWAY: &str = "my-gateway";
 /// The seed's call: it began at this time and took 6,587 ms.
-pub(super) const STARTED_AT: i64 = 1_727_689_534_741;
+pub(crate) const STARTED_AT: i64 = 1_727_689_534_741;
 
-pub(super) fn id_of(started_at: i64, key: &str) -> EventId {
+pub(crate) fn id_of(started_at: i64, key: &str) -> EventId {
     EventId::derive(Timestamp::from_millis(started_at).unwrap(), &[key.as_bytes()])
 }
 
 /// The row of the seed's call.
-pub(super) fn seed_row() -> LogRow<'static> {
+pub(crate) fn seed_row() -> LogRow<'static> {
     LogRow {
         account_id: ACCOUNT,
         gateway_id: GATEWAY,
@@ -53,7 +53,7 @@ fn cost(text: &str) -> ScaledUsd {
     text.parse::<weir_event::Usd>().unwrap().into()
 }
 
-pub(super) fn payload_of(
+pub(crate) fn payload_of(
     row: &LogRow<'static>,
     request: Option<&'static str>,
     response: Option<&'static str>,
@@ -69,7 +69,7 @@ pub(super) fn payload_of(
 }
 
 /// 120 rows in 40 groups of 3 that ended at the same time, from three providers.
-pub(super) fn many_rows() -> Vec<LogRow<'static>> {
+pub(crate) fn many_rows() -> Vec<LogRow<'static>> {
     (0..120_u32)
         .map(|n| {
             let started_at = STARTED_AT + i64::from(n / 3) * 1_000;
@@ -90,6 +90,6 @@ pub(super) fn many_rows() -> Vec<LogRow<'static>> {
         .collect()
 }
 
-pub(super) fn id_text(row: &LogRow<'_>) -> String {
+pub(crate) fn id_text(row: &LogRow<'_>) -> String {
     String::from_utf8(row.id.to_vec()).unwrap()
 }

@@ -9,6 +9,7 @@ use tracing::Span;
 use warp::http::HeaderMap;
 use warp::http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, HeaderName};
 use warp::reply::Response;
+use weir_service::auth::TokenDigest;
 
 use super::error::{Error, Refusal};
 use super::gzip::packed;
@@ -16,9 +17,8 @@ use super::headers;
 use crate::api::app::{App, Call, framed};
 use crate::auth::{AuthError, Directory, Entry, KnownUser};
 use crate::metrics::Route;
-use weir_service::auth::TokenDigest;
 
-pub(super) use keys::{KeyHolder, Spender};
+pub(super) use keys::{Counter, HeldKey, KeyHolder, Spender};
 
 const NEW_API_USER: HeaderName = HeaderName::from_static("new-api-user");
 
@@ -43,6 +43,8 @@ pub(super) trait Caller: Sized + Send {
     const IS_SHARED: bool;
     /// Whether it is asked where keys could be tried out: there is a limit for that of its own.
     const IS_CRITICAL: bool;
+    /// Whether it is asked as a user.
+    const IS_USER: bool = false;
 
     /// Finds out who sent it.
     fn of(sent: &Sent<'_>) -> impl Future<Output = Result<Self, Error>> + Send;
@@ -77,7 +79,11 @@ where
         new_api.limits.admit(peer, &headers, C::IS_CRITICAL)?;
         let sent = Sent { app: &app, headers: &headers, query: &query };
         let caller = C::of(&sent).await?;
-        work(Asked { app: app.clone(), query: query.clone(), begun, caller }).await
+        let mut response = work(Asked { app: app.clone(), query: query.clone(), begun, caller }).await?;
+        if C::IS_USER {
+            headers::mark_known(&mut response, dialect);
+        }
+        Ok(response)
     };
     let respond = |error: Error| error.into_response(dialect, language);
     let mut response = framed(&app, route, admitted, respond).await;
@@ -98,6 +104,7 @@ impl Caller for Anyone {
 }
 
 impl Caller for KnownUser {
+    const IS_USER: bool = true;
     const IS_SHARED: bool = false;
     const IS_CRITICAL: bool = false;
 

@@ -80,6 +80,9 @@ pub(super) enum Refusal {
     /// It is of a user who is.
     #[error("user of the relay key is disabled")]
     DisabledOwner,
+    /// The header with it has no scheme.
+    #[error("not a bearer token")]
+    NotBearer,
     /// Nobody can say: a directory cannot be read.
     #[error("users and keys cannot be looked up")]
     Unavailable,
@@ -176,6 +179,10 @@ impl Refusal {
             Self::DisabledKey => {
                 let english = "This token status is unavailable";
                 told(UNAUTHORIZED, (UNAUTHORIZED, None), "该令牌状态不可用", english)
+            }
+            Self::NotBearer => {
+                let message = "Invalid Bearer token";
+                told(UNAUTHORIZED, (UNAUTHORIZED, None), message, message)
             }
             Self::DisabledOwner => Telling { status: FORBIDDEN, coded: (FORBIDDEN, None), message: BANNED },
             Self::Unavailable => {

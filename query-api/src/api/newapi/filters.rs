@@ -81,6 +81,11 @@ pub(super) fn search(dialect: Dialect, reader: Asker, keyword: &str) -> Result<F
     Ok(Filter::new(found)?)
 }
 
+/// Everything of a kind.
+pub(super) fn kind(kind: EventKind) -> Result<Filter, Refused> {
+    Ok(Filter::new(of_kind(kind))?)
+}
+
 /// The hours that began from `start` to `end`, in seconds since 1970; of a user where one is named.
 pub(super) fn hours(start: i64, end: i64, user_name: Option<&str>) -> Result<Filter, Refused> {
     const HOUR: i64 = 3_600;

@@ -14,6 +14,10 @@ use crate::api::observer::REQUEST_ID;
 const ONEAPI_REQUEST_ID: HeaderName = HeaderName::from_static("x-oneapi-request-id");
 const NEW_API_VERSION: HeaderName = HeaderName::from_static("x-new-api-version");
 
+const AUTH_VERSION: HeaderName = HeaderName::from_static("auth-version");
+/// A constant of new-api's.
+const AUTH_VERSION_OF_NEW_API: &str = "864b7076dbcd0a3c01b5520316720ebf";
+
 /// What is said to be served: clients show it, and what they compare it with has no such names.
 pub(super) const VERSION: &str = concat!("weir-", env!("CARGO_PKG_VERSION"));
 
@@ -25,6 +29,13 @@ pub(super) fn mark(response: &mut Response, dialect: Dialect) {
     }
     if dialect.tells_version() {
         headers.insert(NEW_API_VERSION, HeaderValue::from_static(VERSION));
+    }
+}
+
+/// Puts what only users are told on an answer.
+pub(super) fn mark_known(response: &mut Response, dialect: Dialect) {
+    if dialect.tells_version() {
+        response.headers_mut().insert(AUTH_VERSION, HeaderValue::from_static(AUTH_VERSION_OF_NEW_API));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::api::routes::Stray;
 use crate::metrics::Route;
 
 /// All that is offered, as it is written.
-const OPERATIONS: [(Method, &str); 13] = [
+const OPERATIONS: [(Method, &str); 16] = [
     (Method::GET, "/api/status"),
     (Method::GET, "/api/user/self"),
     (Method::GET, "/api/log/"),
@@ -32,6 +32,9 @@ const OPERATIONS: [(Method, &str); 13] = [
     (Method::GET, "/api/log/token"),
     (Method::GET, "/api/data/"),
     (Method::GET, "/api/data/self"),
+    (Method::GET, "/api/usage/token/"),
+    (Method::GET, "/dashboard/billing/usage"),
+    (Method::GET, "/v1/dashboard/billing/usage"),
     (Method::GET, "/dashboard/billing/subscription"),
     (Method::GET, "/v1/dashboard/billing/subscription"),
 ];
@@ -40,11 +43,21 @@ const OPERATIONS: [(Method, &str); 13] = [
 pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let status = get(app, "/api/status", Route::NewApiStatus, status::status);
     let user = get(app, "/api/user/self", Route::NewApiUser, status::user);
+    status.or(user).unify().or(of_billing(app)).unify().or(of_logs(app)).unify().boxed()
+}
+
+/// What holders of relay keys were granted and have used.
+fn of_billing(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let route = Route::NewApiSubscription;
     let subscription = get(app, "/dashboard/billing/subscription", route, billing::subscription)
         .or(get(app, "/v1/dashboard/billing/subscription", route, billing::subscription))
         .unify();
-    status.or(user).unify().or(subscription).unify().or(of_logs(app)).unify().boxed()
+    let route = Route::NewApiBilling;
+    let usage = get(app, "/dashboard/billing/usage", route, billing::usage)
+        .or(get(app, "/v1/dashboard/billing/usage", route, billing::usage))
+        .unify();
+    let of_token = get(app, "/api/usage/token/", Route::NewApiKeyUsage, billing::of_token);
+    subscription.or(usage).unify().or(of_token).unify().boxed()
 }
 
 /// What is asked of rows.

@@ -20,6 +20,8 @@ pub(super) enum Question {
     OfKey,
     /// Sums by hour.
     Hours,
+    /// Sums over all time.
+    Total,
 }
 
 /// The kinds with their numbers, but for the two that are numbered in two ways.

@@ -2,12 +2,16 @@
 
 use serde::Serialize;
 use warp::reply::Response;
+use weir_event::EventKind;
 
 use super::caller::{Anyone, Asked};
 use super::envelope::success;
 use super::error::Error;
+use super::filters;
 use super::headers::VERSION;
+use super::rules::Question;
 use crate::auth::KnownUser;
+use crate::sql::newapi::Amount;
 
 /// So much quota is a dollar.
 pub(super) const QUOTA_PER_UNIT: u32 = 500_000;
@@ -43,8 +47,12 @@ struct SelfView<'u> {
     display_name: &'u str,
     group: &'u str,
     id: i64,
+    /// What is left of it is new-api's own affair.
+    quota: u8,
+    request_count: i128,
     role: u8,
     status: u8,
+    used_quota: i128,
     username: &'u str,
 }
 
@@ -78,12 +86,22 @@ pub(super) async fn user(asked: Asked<KnownUser>) -> Result<Response, Error> {
     const ENABLED: u8 = 1;
     let KnownUser { user, group, .. } = &asked.caller;
     let role = user.role().number();
+    let (logs, store) = (user.own_logs(), &asked.app.store);
+    let consumed = filters::kind(EventKind::Consume)?;
+    let sum = async |amount| {
+        let sum = store.newapi_amount(&logs, &consumed, amount).await;
+        sum.map_err(Error::asking(Question::Total))
+    };
+    let (request_count, used_quota) = tokio::try_join!(sum(Amount::Rows), sum(Amount::Quota))?;
     Ok(success(&SelfView {
         display_name: user.name(),
         group,
         id: user.id(),
+        quota: 0,
+        request_count,
         role,
         status: ENABLED,
+        used_quota,
         username: user.name(),
     }))
 }

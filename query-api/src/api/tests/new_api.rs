@@ -22,7 +22,10 @@ struct Line {
     english: &'static str,
 }
 
-const SELF: &str = r#""data":{"display_name":"admin","group":"default","id":2,"role":10,"status":1,"username":"admin"},"message":"","success":true"#;
+/// Who is let in, and finds no ClickHouse that knows what they used.
+const LET_IN: &str = r#""message":"数据库出错，请联系管理员","success":false"#;
+const LET_IN_ENGLISH: &str =
+    r#""message":"Database error, please contact the administrator","success":false"#;
 const UNKNOWN: &str =
     r#""code":"AUTH_UNAUTHORIZED","message":"无权进行此操作，access token 无效","success":false"#;
 const UNKNOWN_ENGLISH: &str =
@@ -45,17 +48,17 @@ const LINES: [Line; 18] = [
     Line { headers: &[("authorization", "stranger")], old: (200, OLD_UNKNOWN), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
     Line { headers: &[("authorization", "Basic admin"), ("new-api-user", "2")], old: (200, OLD_UNKNOWN), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
     Line { headers: &[("authorization", "Bearer "), ("new-api-user", "2")], old: (200, OLD_UNKNOWN), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
-    Line { headers: &[("authorization", "admin")], old: (401, NO_USER), new: (200, SELF), english: SELF },
-    Line { headers: &[("authorization", "admin"), ("new-api-user", "")], old: (401, NO_USER), new: (200, SELF), english: SELF },
-    Line { headers: &[("authorization", "admin"), ("new-api-user", "admin")], old: (401, NOT_A_USER), new: (200, SELF), english: SELF },
-    Line { headers: &[("authorization", "admin"), ("new-api-user", "3")], old: (401, OTHER_USER), new: (200, SELF), english: SELF },
+    Line { headers: &[("authorization", "admin")], old: (401, NO_USER), new: (500, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "admin"), ("new-api-user", "")], old: (401, NO_USER), new: (500, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "admin"), ("new-api-user", "admin")], old: (401, NOT_A_USER), new: (500, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "admin"), ("new-api-user", "3")], old: (401, OTHER_USER), new: (500, LET_IN), english: LET_IN_ENGLISH },
     Line { headers: &[("authorization", "disabled")], old: (401, NO_USER), new: (401, r#""code":"AUTH_USER_DISABLED","message":"用户已被封禁","success":false"#), english: r#""code":"AUTH_USER_DISABLED","message":"User has been banned","success":false"# },
     Line { headers: &[("authorization", "disabled"), ("new-api-user", "3")], old: (401, OTHER_USER), new: (401, r#""code":"AUTH_USER_DISABLED","message":"用户已被封禁","success":false"#), english: r#""code":"AUTH_USER_DISABLED","message":"User has been banned","success":false"# },
     Line { headers: &[("authorization", "disabled"), ("new-api-user", "4")], old: (200, r#""message":"用户已被封禁","success":false"#), new: (401, r#""code":"AUTH_USER_DISABLED","message":"用户已被封禁","success":false"#), english: r#""code":"AUTH_USER_DISABLED","message":"User has been banned","success":false"# },
-    Line { headers: &[("authorization", "admin"), ("new-api-user", "2")], old: (200, SELF), new: (200, SELF), english: SELF },
-    Line { headers: &[("authorization", "Bearer admin"), ("new-api-user", "+2")], old: (200, SELF), new: (200, SELF), english: SELF },
-    Line { headers: &[("authorization", "bearer admin"), ("new-api-user", "2")], old: (200, OLD_UNKNOWN), new: (200, SELF), english: SELF },
-    Line { headers: &[("authorization", "adBearer min"), ("new-api-user", "2")], old: (200, SELF), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
+    Line { headers: &[("authorization", "admin"), ("new-api-user", "2")], old: (500, LET_IN), new: (500, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "Bearer admin"), ("new-api-user", "+2")], old: (500, LET_IN), new: (500, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "bearer admin"), ("new-api-user", "2")], old: (200, OLD_UNKNOWN), new: (500, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "adBearer min"), ("new-api-user", "2")], old: (500, LET_IN), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
     Line { headers: &[("cookie", "session=admin"), ("new-api-user", "2")], old: (401, r#""message":"无权进行此操作，未登录且未提供 access token","success":false"#), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
 ];
 

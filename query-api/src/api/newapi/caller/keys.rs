@@ -21,6 +21,10 @@ pub(in crate::api::newapi) struct KeyHolder(pub(in crate::api::newapi) Option<He
 /// Who may call models with a key, and so see what is left of it. They are told as OpenAI tells it.
 pub(in crate::api::newapi) struct Spender(pub(in crate::api::newapi) HeldKey);
 
+/// Who may see what a key was used for in sum. 1.0 asks no more of them than of [`KeyHolder`], older versions as much as of
+/// [`Spender`].
+pub(in crate::api::newapi) struct Counter(pub(in crate::api::newapi) HeldKey);
+
 impl Caller for KeyHolder {
     const IS_SHARED: bool = true;
     const IS_CRITICAL: bool = true;
@@ -65,6 +69,29 @@ impl Caller for Spender {
             Refusal::DisabledKey => Error::RefusedAsOpenAi(Refusal::UnknownKey),
             refusal => Error::RefusedAsOpenAi(refusal),
         })
+    }
+}
+
+impl Caller for Counter {
+    const IS_SHARED: bool = true;
+    const IS_CRITICAL: bool = false;
+
+    async fn of(sent: &Sent<'_>) -> Result<Self, Error> {
+        let dialect = sent.app.new_api.dialect;
+        let authorization = text(sent.headers, &AUTHORIZATION);
+        let held = match dialect.stranger() {
+            Stranger::IsRefused | Stranger::HasNothing => Spender::of(sent).await?.0,
+            Stranger::IsTold => {
+                let shown = dialect.relay_key(None, authorization).ok_or(Refusal::NoKey)?;
+                held(sent, shown, is_enabled).await?
+            }
+        };
+        // Here alone the scheme may not be missing.
+        let words: Vec<_> = authorization.unwrap_or_default().split(' ').collect();
+        match words[..] {
+            [scheme, _] if scheme.eq_ignore_ascii_case("bearer") => Ok(Self(held)),
+            _ => Err(Refusal::NotBearer.into()),
+        }
     }
 }
 
