@@ -4,6 +4,7 @@ mod auth;
 mod callers;
 mod keys;
 mod logs;
+mod matrix;
 mod model;
 mod random;
 mod round_trip;
