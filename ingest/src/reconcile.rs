@@ -35,8 +35,6 @@ pub(crate) struct Reconciler {
     watched: Vec<Watched>,
     /// Whether this process has looked at more than the last minutes, for writes that are not entered.
     has_looked_back_for_writes: bool,
-    /// The same for rollups.
-    has_looked_back_for_rollups: bool,
 }
 
 impl Reconciler {
@@ -55,7 +53,6 @@ impl Reconciler {
             interval,
             watched: Watched::all(),
             has_looked_back_for_writes: false,
-            has_looked_back_for_rollups: false,
         }
     }
 
@@ -83,7 +80,6 @@ impl Reconciler {
         self.has_looked_back_for_writes |= entered.is_ok();
         let weighed = self.weigh(now_ms).await;
         let compared = self.compare_rollups(now_ms).await;
-        self.has_looked_back_for_rollups |= compared.is_ok();
         [doubles, told, finished, entered, weighed, compared].into_iter().collect()
     }
 }

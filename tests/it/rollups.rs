@@ -93,3 +93,25 @@ async fn what_differs_is_counted_and_told_of_and_what_does_not_is_left_alone() {
     eventually(LIMIT, Some(0), || differing(&system)).await;
     eventually(LIMIT, expected, || system.sql(FIGURES)).await;
 }
+
+#[tokio::test]
+async fn a_quarter_of_an_hour_that_differs_is_computed_anew() {
+    const SUM: &str = "SELECT sum(requests), sum(cost) FROM usage_15m FINAL";
+    let system = start().await;
+    // Stored long enough ago for a quarter, and nobody told of them.
+    let rows = "INSERT INTO logs (account_id, gateway_id, id, created_at, started_at, ingested_at, source, write_id, \
+            kind, success, token, user_id, model, cost) \
+        SELECT 'acc', 'gw', leftPad(toString(number), 26, '0'), \
+            toStartOfHour(now64(3)) - toIntervalHour(2) + toIntervalSecond(number * 20) AS at, at, \
+            now64(3) - INTERVAL 6 MINUTE, 'http', 2, 'consume', true, toString(number % 7), toString(number % 3), 'model', \
+            toDecimal128(number, 18) / 1000 \
+        FROM numbers(180)";
+    system.sql(rows).await;
+    eventually(LIMIT, "180\t16.11".to_owned(), || system.sql(SUM)).await;
+    let by_hand = "INSERT INTO usage_15m SELECT * REPLACE (cost + 1 AS cost, version + 1 AS version) \
+        FROM usage_15m FINAL ORDER BY slot, token, user_id LIMIT 1";
+    system.sql(by_hand).await;
+    assert_eq!(system.sql(SUM).await, "180\t17.11");
+    eventually(LIMIT, "180\t16.11".to_owned(), || system.sql(SUM)).await;
+    eventually(LIMIT, Some(0), || differing(&system)).await;
+}

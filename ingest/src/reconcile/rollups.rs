@@ -34,6 +34,8 @@ const NAMED: &str = "SELECT name.1, name.2, toDateTime(name.3, 'UTC') FROM (SELE
 pub(super) struct Watched {
     rollup: &'static Rollup,
     suspects: Suspects,
+    /// Whether this process has looked at more than the last minutes.
+    has_looked_back: bool,
 }
 
 #[derive(Row, Deserialize)]
@@ -46,7 +48,7 @@ struct WindowRow {
 impl Watched {
     /// Every rollup, with nothing found yet.
     pub(super) fn all() -> Vec<Self> {
-        let watched = |rollup| Self { rollup, suspects: Suspects::default() };
+        let watched = |rollup| Self { rollup, suspects: Suspects::default(), has_looked_back: false };
         ROLLUPS.into_iter().map(watched).collect()
     }
 }
@@ -54,14 +56,15 @@ impl Watched {
 impl Reconciler {
     /// Tells the aggregator of minutes that it should have computed and has not.
     pub(super) async fn compare_rollups(&mut self, now_ms: i64) -> Result<(), SinkError> {
-        let look_back_ms = if self.has_looked_back_for_rollups { LOOK_BACK_MS } else { LOOK_BACK_FIRST_MS };
-        let slices = self.slices(Time::Created, now_ms - look_back_ms).await?;
         let mut due = BTreeSet::new();
         let mut watched = std::mem::take(&mut self.watched);
+        // One that cannot be looked at holds up no other.
         let mut compared = Ok(());
-        for Watched { rollup, suspects } in &mut watched {
-            match self.differing(rollup, suspects, (now_ms, look_back_ms), &slices).await {
+        for Watched { rollup, suspects, has_looked_back } in &mut watched {
+            let look_back_ms = if *has_looked_back { LOOK_BACK_MS } else { LOOK_BACK_FIRST_MS };
+            match self.differing(rollup, suspects, (now_ms, look_back_ms)).await {
                 Ok(differing) => {
+                    *has_looked_back = true;
                     let found = suspects.look(differing);
                     due.extend(found.iter().flat_map(|window| minutes(rollup, window)));
                 }
@@ -85,8 +88,8 @@ impl Reconciler {
         rollup: &Rollup,
         suspects: &Suspects,
         (now_ms, look_back_ms): (i64, i64),
-        slices: &[Range<i64>],
     ) -> Result<BTreeSet<Window>, SinkError> {
+        let slices = self.slices(Time::Created, now_ms - look_back_ms).await?;
         let settled_ms = now_ms - rollup.settled_after_ms;
         let select = |windows: &str| {
             let statement = rollup.differing_windows(Windows::Of("named"));
@@ -98,7 +101,7 @@ impl Reconciler {
         };
         let touched = rollup.touched_windows();
         let mut differing = BTreeSet::new();
-        for range in whole(rollup, slices) {
+        for range in whole(rollup, &slices) {
             let query = select(&touched).param("stored_since", now_ms - look_back_ms);
             differing.extend(self.fetch_differing(query, &range).await?);
             if differing.len() >= SUSPECTS_MAX {
