@@ -69,10 +69,10 @@ impl MetricName for IngestMetric {
                 "records by which the ledger of the last closed hours is off, by source: 0 when it balances"
             }
             Self::RollupMinutesDiffering => {
-                "minutes of tenants whose rollup differs from their rows for longer than the aggregator may take"
+                "minutes and quarters of an hour of tenants whose rollup differs from their rows for longer than the aggregator may take"
             }
             Self::RollupMinutesTold => {
-                "minutes that the aggregator was told of once more because their rollup differs from their rows"
+                "minutes that the aggregator was told of once more because a rollup that they are in differs from its rows"
             }
             Self::RacesRepaired => "rows taken out because another process had stored their event too",
             Self::UsageMessagesDropped => "usage messages that were not published, by reason",
