@@ -5,6 +5,7 @@ mod callers;
 mod keys;
 mod logs;
 mod matrix;
+mod meanwhile;
 mod model;
 mod random;
 mod round_trip;
