@@ -2,6 +2,7 @@
 
 mod auth;
 mod callers;
+mod hostile;
 mod keys;
 mod logs;
 mod matrix;

@@ -2,7 +2,7 @@
 //! is where a cost loses its digits.
 
 mod annotations;
-mod hostile;
+pub(crate) mod hostile;
 mod matrix;
 mod openapi;
 pub(crate) mod rows;

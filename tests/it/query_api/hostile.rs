@@ -13,7 +13,7 @@ use weir_store::LogRow;
 use super::rows::{ACCOUNT, GATEWAY, STARTED_AT, id_of, id_text, seed_row};
 use super::world::{TOKEN, World};
 
-const HOSTILE: [&str; 22] = [
+pub(crate) const HOSTILE: [&str; 22] = [
     "' OR 1=1 --",
     "\\' OR 1=1 --",
     "') OR (1=1",

@@ -75,7 +75,7 @@ pub(super) fn stat(dialect: Dialect, reader: Asker, parameters: &Parameters) -> 
 pub(super) fn search(dialect: Dialect, reader: Asker, keyword: &str) -> Result<Filter, Refused> {
     let of_type = keyword.parse().map_or_else(|_| nothing(), |number| of_type(dialect, number));
     let found = match reader {
-        Asker::Admin => Node::Or(vec![of_type, content(&TextTest::Like(format!("{keyword}%")))]),
+        Asker::Admin => Node::Or(vec![of_type, content(&TextTest::Like(begins_with(keyword)))]),
         Asker::User => of_type,
     };
     Ok(Filter::new(found)?)
@@ -84,6 +84,12 @@ pub(super) fn search(dialect: Dialect, reader: Asker, keyword: &str) -> Result<F
 /// Everything of a kind.
 pub(super) fn kind(kind: EventKind) -> Result<Filter, Refused> {
     Ok(Filter::new(of_kind(kind))?)
+}
+
+/// The pattern of what begins with a pattern. A `\` at its end is none that takes the meaning of what follows.
+fn begins_with(pattern: &str) -> String {
+    let backslashes = pattern.len() - pattern.trim_end_matches('\\').len();
+    format!("{pattern}{}%", if backslashes % 2 == 1 { "\\" } else { "" })
 }
 
 /// The hours that began from `start` to `end`, in seconds since 1970; of a user where one is named.

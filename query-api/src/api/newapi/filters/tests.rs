@@ -118,4 +118,7 @@ fn a_search_is_for_a_type_and_by_admins_for_content_too() {
     let of_admin = search(Asker::Admin, "err");
     assert!(of_admin.starts_with(r#"kind = "" or success = false and error like "err%" or "#), "{of_admin}");
     assert!(search(Asker::Admin, "").contains(r#"content like "%""#));
+    for keyword in [r"a\", r"a\\"] {
+        assert!(search(Asker::Admin, keyword).contains(r#"content like "a\\\\%""#), "{keyword}");
+    }
 }
