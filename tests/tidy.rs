@@ -25,7 +25,7 @@ const STAGES: [(&str, &[&str]); 3] = [
 
 /// Where SQL may be written. The embedded ClickHouse reads it, the demonstration shows a line of it to its reader, an import asks
 /// a database of its own, and tests look at what is stored.
-const SQL_HOMES: [&str; 15] = [
+const SQL_HOMES: [&str; 16] = [
     "aggregator/src/audit/",
     "aggregator/src/consume/history.rs",
     "aggregator/src/publish/",
@@ -35,6 +35,7 @@ const SQL_HOMES: [&str; 15] = [
     "ingest/src/import/sqlite.rs",
     "ingest/src/migrate",
     "ingest/src/reconcile/",
+    "ingest/src/removal/",
     "ingest/src/reprice/",
     "ingest/src/sink/",
     "query-api/src/sql/",

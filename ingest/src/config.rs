@@ -18,6 +18,7 @@ use crate::normalize::NewApiTypes;
 use crate::pipeline::Pipeline;
 use crate::price::{PriceBook, load_book};
 use crate::redact::{self, Redactor};
+use crate::removal::{self, Retention};
 use crate::sink::GroupLimits;
 
 /// The price files, for everything that prices.
@@ -93,6 +94,8 @@ pub const KEYS: &[Key] = &[
         "how often to look for what a killed process left behind, and for rollups that differ from their rows",
     )
     .default("1m"),
+    removal::KEYS[0],
+    removal::KEYS[1],
     redact::KEYS[0],
     redact::KEYS[1],
     redact::KEYS[2],
@@ -137,6 +140,8 @@ pub struct IngestConfig {
     pub spool_bytes_max: u64,
     /// From one look for what is to be put right to the next.
     pub reconcile_interval: Duration,
+    /// How long what is kept.
+    pub(crate) retention: Retention,
     /// What is kept of texts.
     pub redactor: Redactor,
     /// What topics are consumed, if any.
@@ -166,6 +171,7 @@ impl IngestConfig {
         let spool_bytes_max: Result<ByteSize, _> = reader.get("ingest.spool_bytes_max");
         let reconcile_interval =
             reader.get_in("ingest.reconcile_interval", Duration::from_secs(1)..=Duration::from_hours(1));
+        let retention = removal::read(&mut reader);
         let redactor = redact::read(&mut reader);
         let kafka = consume::read(&mut reader);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
@@ -186,6 +192,7 @@ impl IngestConfig {
                 write_timeout: write_timeout?,
                 spool_bytes_max: spool_bytes_max?.bytes(),
                 reconcile_interval: reconcile_interval?,
+                retention: retention?,
                 redactor: redactor?,
                 kafka: kafka?,
                 clickhouse: clickhouse?,
@@ -422,6 +429,21 @@ mod tests {
         assert!(error.contains("ingest.redact_rules (weir.toml:2): has no rule, but"), "{error}");
         let fine = [TOKENS, ("WEIR_INGEST_PAYLOAD_POLICIES", "*/*=store")];
         assert!(read(&[], &fine).unwrap().redactor.rules().name(0) == "api_key");
+    }
+
+    #[test]
+    fn nothing_is_kept_for_less_than_a_day_and_no_body_for_longer_than_its_log() {
+        let told = |logs: &str, bodies: &str| {
+            let args = ["--ingest-retention-logs", logs, "--ingest-retention-bodies", bodies];
+            read(&args, &[TOKENS]).map(|config| config.retention)
+        };
+        assert!(told("90d", "7d").is_ok() && told("1d", "1d").is_ok());
+        let error = told("23h", "1s").unwrap_err();
+        assert!(
+            error.contains("ingest.retention_logs") && error.contains("ingest.retention_bodies"),
+            "{error}"
+        );
+        assert!(told("7d", "8d").unwrap_err().contains("bodies go with their logs"));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod price;
 mod prices;
 mod reconcile;
 pub mod redact;
+mod removal;
 pub mod reprice;
 mod serve;
 pub mod sink;

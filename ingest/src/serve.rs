@@ -25,6 +25,7 @@ use crate::metrics::IngestMetrics;
 use crate::migrate::migrate;
 use crate::pipeline::Pipeline;
 use crate::reconcile::Reconciler;
+use crate::removal::Remover;
 use crate::sink::{Announcer, Drainer, Publisher, Races, Sink, SpoolLevel, Store, Writer, connect_bus};
 
 /// How often the stores are looked at for `/readyz`.
@@ -149,6 +150,12 @@ fn start_sink(
     let clock = SystemClock::shared();
     let interval = config.reconcile_interval;
     let reconciler = Reconciler::new(store.clone(), races, clock.clone(), metrics.clone(), interval);
+    let remover = Remover::new(store, announcer.clone(), clock.clone(), config.retention, interval);
+    let removing = remover.run(bus.clone(), lifecycle.shutdown().soft_stop().clone());
+    lifecycle.spawn("remover", async move {
+        removing.await;
+        Ok::<_, Infallible>(())
+    });
     let (writer, sink) = Writer::new(config.group, store.clone(), announcer, clock, metrics.clone());
     spawn_sink(lifecycle, Parts { writer, publisher, reconciler }, readiness.register(PREDECESSORS));
     sink

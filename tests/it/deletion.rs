@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use self::api::Api;
 
-/// What was left is looked for when it is half a minute old.
-const LIMIT: Duration = Duration::from_mins(3);
+/// What was left is looked for when it is two minutes old.
+const LIMIT: Duration = Duration::from_mins(8);
 const EAGER: (&str, &str) = ("WEIR_INGEST_RECONCILE_INTERVAL", "1s");
 const DONE: &str = r#"{"success":true}"#;
 const UNTOLD: &str = "SELECT count() FROM ledger FINAL WHERE deleted > 0 AND version < 2";

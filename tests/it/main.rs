@@ -22,6 +22,7 @@ mod prices;
 mod query_api;
 mod races;
 mod redact;
+mod removal;
 mod reprice;
 mod rollups;
 mod soak;

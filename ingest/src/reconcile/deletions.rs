@@ -12,7 +12,8 @@ use clickhouse::query::Query;
 use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 use weir_store::LedgerRow;
-use weir_store::deletion::{self, DoomedRow, ROWS_PER_STATEMENT_MAX, Removal, STATEMENT_BYTES_MAX};
+use weir_store::deletion::{self, DoomedRow, ROWS_PER_STATEMENT_MAX, Removal, STATEMENT_BYTES_MAX, YOUNG_S};
+use weir_store::removal::SUBJECT;
 
 use super::Reconciler;
 use crate::sink::{SinkError, Store, TOLD};
@@ -23,13 +24,13 @@ const ROWS_PER_LOOK_MAX: usize = 50_000;
 const TELL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A skip index leads to what is not told, however long ago it was entered and whatever hour its row is of. Some of it is
-/// told since, in a row that is not merged with it yet.
+/// told since, in a row that is not merged with it yet. What goes by age has entries of another kind.
 const UNTOLD: &str = "SELECT ?fields FROM ledger FINAL \
     WHERE (hour, source, account_id, write_id, subject) IN ( \
             SELECT hour, source, account_id, write_id, subject FROM ledger \
             WHERE version - deleted - deleted < 0 \
         ) \
-        AND deleted > 0 AND version < ? AND entered_at < now64(3) - INTERVAL 30 SECOND \
+        AND deleted > 0 AND version < ? AND NOT startsWith(subject, ?) AND entered_at < now64(3) - toIntervalSecond(?) \
     ORDER BY account_id, gateway_id, hour, subject LIMIT ?";
 
 #[derive(Row, Deserialize)]
@@ -51,8 +52,9 @@ struct NameRow {
 impl Reconciler {
     /// Brings deletions to their end.
     pub(super) async fn finish_deletions(&self) -> Result<(), SinkError> {
-        let query = self.store.client.query(UNTOLD).bind(TOLD).bind(ROWS_PER_LOOK_MAX).fetch_all();
-        let untold: Vec<UntoldRow> = self.store.within("look for deletions", query).await?;
+        let query =
+            self.store.client.query(UNTOLD).bind(TOLD).bind(SUBJECT).bind(YOUNG_S).bind(ROWS_PER_LOOK_MAX);
+        let untold: Vec<UntoldRow> = self.store.within("look for deletions", query.fetch_all()).await?;
         let mut doomed: BTreeMap<Scope, Vec<DoomedRow>> = BTreeMap::new();
         for (scope, row) in untold.into_iter().filter_map(UntoldRow::doomed) {
             doomed.entry(scope).or_default().push(row);
@@ -100,7 +102,8 @@ impl Store {
         Ok(rows.iter().filter(|row| found.contains(&deletion::name(row))).cloned().collect())
     }
 
-    async fn remove(&self, scope: &Scope, removals: &[Removal]) -> Result<(), SinkError> {
+    /// Takes out what there is to be taken out. Each is done when the next one begins.
+    pub(crate) async fn remove(&self, scope: &Scope, removals: &[Removal]) -> Result<(), SinkError> {
         for removal in removals {
             let count = self.bounded(self.of_tenant(&removal.count, scope)).fetch_one::<u64>();
             if self.within("count what is deleted", count).await? > 0 {
@@ -112,7 +115,7 @@ impl Store {
         Ok(())
     }
 
-    fn of_tenant(&self, statement: &str, scope: &Scope) -> Query {
+    pub(crate) fn of_tenant(&self, statement: &str, scope: &Scope) -> Query {
         let query = self.client.query_raw(statement).param("account_id", scope.account_id.as_str());
         let query = query.param("gateway_id", scope.gateway_id.as_str());
         query.with_setting("max_query_size", STATEMENT_BYTES_MAX.to_string())

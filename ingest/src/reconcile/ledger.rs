@@ -12,10 +12,11 @@ use clickhouse::query::Query;
 use serde::Deserialize;
 use weir_event::Source;
 use weir_store::LedgerRow;
+use weir_store::removal::absorbed;
 
 use super::Reconciler;
 use super::slices::MINUTE_MS;
-use crate::sink::{REPLAYED, SinkError, TOLD};
+use crate::sink::{REPLAYED, SinkError};
 
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
@@ -70,7 +71,7 @@ impl Reconciler {
                     UNION ALL \
                     SELECT toUInt32(toUnixTimestamp(hour)), source, account_id, write_id, subject, toUInt64(-stored), \
                         entered_at \
-                    FROM ledger FINAL WHERE hour >= fromUnixTimestamp64Milli(?) AND subject != '' AND stored < 0 \
+                    FROM ledger FINAL WHERE hour >= fromUnixTimestamp64Milli(?) AND length(subject) = 26 AND stored < 0 \
                         AND write_id NOT IN entered \
                 ) GROUP BY hour, source, account_id, write_id, subject \
             ) GROUP BY hour, source, account_id, write_id HAVING max(latest) < fromUnixTimestamp64Milli(?)";
@@ -95,12 +96,15 @@ impl Reconciler {
 
     /// Says how far the ledger of the last hours is from being balanced.
     pub(super) async fn weigh(&self, now_ms: i64) -> Result<(), SinkError> {
-        const LEDGER: &str = "SELECT toUInt32(toUnixTimestamp(hour)) AS hour_s, source, \
-                sum(received - stored - duplicates - dead_lettered - ignored - deleted) AS unaccounted, \
-                sum(stored) AS entered, \
-                sumIf(deleted, deleted > 0 AND (version < ? OR entered_at > now64(3) - INTERVAL 5 MINUTE)) AS deleting \
-            FROM ledger FINAL WHERE hour >= fromUnixTimestamp64Milli(?) AND hour < fromUnixTimestamp64Milli(?) \
-            GROUP BY hour_s, source";
+        const SUMS: &str = "SELECT hour_s, source, sum(unaccounted) AS unaccounted, sum(stored) AS entered, \
+            sum(deleting) AS deleting";
+        const ENTERED: &str = "SELECT toUInt32(toUnixTimestamp(hour)) AS hour_s, source, \
+                received - stored - duplicates - dead_lettered - ignored - deleted AS unaccounted, stored, \
+                if(deleted > 0 AND (version < 2 * deleted OR entered_at > now64(3) - INTERVAL 5 MINUTE), deleted, toInt64(0)) \
+                    AS deleting FROM ledger FINAL";
+        // What an entry of many rows says again.
+        const ABSORBED: &str = "toUInt32(toUnixTimestamp(hour)), source, toInt64(0), -stored, toInt64(0)";
+        const BOUNDS: &str = "hour >= fromUnixTimestamp64Milli(?) AND hour < fromUnixTimestamp64Milli(?)";
         const ROWS: &str = "SELECT toUInt32(toUnixTimestamp(toStartOfHour(ingested_at))) AS hour_s, source, count() AS rows \
             FROM logs WHERE ingested_at >= fromUnixTimestamp64Milli(?) AND ingested_at < fromUnixTimestamp64Milli(?) \
             GROUP BY hour_s, source";
@@ -109,7 +113,12 @@ impl Reconciler {
         // The rows first: what is deleted after they were counted is in the ledger by then, as what is being deleted.
         let query = self.store.client.query(ROWS).bind(from).bind(to).fetch_all();
         let rows: Vec<RowsRow> = self.store.within("count what was stored", query).await?;
-        let query = self.store.client.query(LEDGER).bind(TOLD).bind(from).bind(to).fetch_all();
+        let ledger = format!(
+            "{SUMS} FROM ({ENTERED} WHERE {BOUNDS} UNION ALL {}) GROUP BY hour_s, source",
+            absorbed(ABSORBED, BOUNDS)
+        );
+        let query = self.store.client.query(&ledger).bind(from).bind(to).bind(from).bind(to);
+        let query = query.bind(from).bind(to).fetch_all();
         let hours: Vec<HourRow> = self.store.within("weigh the ledger", query).await?;
         let imbalance = imbalance(&hours, &rows);
         for source in Source::ALL {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use weir_event::{AccountId, Source, Timestamp};
+use weir_store::removal::absorbed;
 
 use super::statement::{Bind, Statement};
 
@@ -15,21 +16,25 @@ pub fn ledger(account_id: &AccountId, hours: &Range<Timestamp>, source: Option<S
     // FINAL: the ledger has a row per write, and those of a month are few.
     const ENTERED: &str = "SELECT toInt64(toUnixTimestamp(hour)) * 1000 AS hour_ms, source, received, stored, \
         duplicates, dead_lettered, ignored, deleted, \
-        if(deleted > 0 AND version < 2, deleted, toInt64(0)) AS deleting, toInt64(0) AS rows FROM ledger FINAL";
+        if(version < 2 * deleted, deleted, toInt64(0)) AS deleting, toInt64(0) AS rows FROM ledger FINAL";
+    // What an entry of many rows says again.
+    const ABSORBED: &str = "toInt64(toUnixTimestamp(hour)) * 1000, source, toInt64(0), -stored, -duplicates, toInt64(0), \
+        toInt64(0), -deleted, if(version < 2 * deleted, -deleted, toInt64(0)), toInt64(0)";
     const COUNTED: &str = "SELECT toInt64(toUnixTimestamp(toStartOfHour(ingested_at))) * 1000 AS hour_ms, source, \
         toInt64(0), toInt64(0), toInt64(0), toInt64(0), toInt64(0), toInt64(0), toInt64(0), toInt64(count()) FROM logs";
     let bounds = |column: &str| {
         let of_source = if source.is_some() { " AND source = {source:String}" } else { "" };
         format!(
-            "WHERE account_id = {{account_id:String}} \
+            "account_id = {{account_id:String}} \
              AND {column} >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') \
              AND {column} < fromUnixTimestamp64Milli({{to:Int64}}, 'UTC'){of_source}"
         )
     };
     let text = format!(
-        "{SUMS} FROM ({ENTERED} {} UNION ALL {COUNTED} {} GROUP BY hour_ms, source) \
+        "{SUMS} FROM ({ENTERED} WHERE {} UNION ALL {} UNION ALL {COUNTED} WHERE {} GROUP BY hour_ms, source) \
          GROUP BY hour_ms, source ORDER BY hour_ms, source",
         bounds("hour"),
+        absorbed(ABSORBED, &bounds("hour")),
         bounds("ingested_at"),
     );
     let mut binds = vec![
@@ -46,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_halves_are_of_the_account_and_what_is_asked_is_bound() {
+    fn every_part_is_of_the_account_and_what_is_asked_is_bound() {
         let hours = Timestamp::MIN..Timestamp::MAX;
         let account_id = "acc".parse().unwrap();
         let all = ledger(&account_id, &hours, None);
-        assert_eq!(all.text().matches("account_id = {account_id:String}").count(), 2);
+        assert_eq!(all.text().matches("account_id = {account_id:String}").count(), 4);
         assert!(!all.text().contains("{source:String}"));
         let one = ledger(&account_id, &hours, Some(Source::Kafka));
-        assert_eq!(one.text().matches("source = {source:String}").count(), 2);
+        assert_eq!(one.text().matches("source = {source:String}").count(), 4);
         let binds: Vec<_> = one.binds().map(|(name, bind)| (name, bind.clone())).collect();
         assert_eq!(
             binds,

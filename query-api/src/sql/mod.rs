@@ -16,6 +16,7 @@ pub mod newapi;
 mod number;
 mod page;
 mod probe;
+mod removal;
 mod statement;
 mod summary;
 #[cfg(test)]
@@ -29,5 +30,6 @@ pub use entry::{ENTRY_COLUMNS, entry};
 pub use ledger::ledger;
 pub use page::{Direction, Order, Page, Run, page, page_of_value, values};
 pub use probe::PROBE;
+pub use removal::{removal, removals};
 pub use statement::{Bind, Statement};
 pub use summary::{PARTS, summary, summary_by_part};

@@ -1,10 +1,12 @@
 //! Deletes logs, in steps of which each may be taken again: see [`weir_store::deletion`].
 //!
-//! In: a tenant, a filter, an order and a limit. Out: the logs that they chose are gone, or will be. Once the ledger has
+//! In: a tenant, a filter, an order and a limit, or a time. Out: the logs that they chose are gone, or will be; what goes by its
+//! age goes by another way, see [`removal`]. Once the ledger has
 //! them, somebody brings the deletion to its end: this process, whether its caller waits for it or not, or else `ingest`,
 //! which looks for corrections that were not told.
 
 mod error;
+mod removal;
 mod steps;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use weir_service::lifecycle::Shutdown;
 use weir_service::telemetry::chain;
 
 pub use self::error::DeletionError;
+pub use self::removal::{Progress, Removal, Removed};
 use self::steps::{Rows, Steps};
 use super::log_store::LogStore;
 use crate::auth::Writable;

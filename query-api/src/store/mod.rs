@@ -18,7 +18,7 @@ mod summaries;
 
 pub use aggregators::{Aggregators, LiveError};
 pub use annotations::{Annotations, Change};
-pub use deletion::{Choice, Deleted, DeletionError, Deletions};
+pub use deletion::{Choice, Deleted, DeletionError, Deletions, Progress, Removal, Removed};
 pub use error::StoreError;
 pub use identities::{Identity, IdentityTable, KeyNews, KeyRow, News, TokenRow, UserRow};
 pub use ingests::{InFlight, Ingests, OnItsWay};

@@ -50,6 +50,8 @@ const SETTLING_PREFIX: &str = "weir.settling.";
 pub const LIVE_SUBJECT: &str = "weir.live";
 /// Where every ingest process answers, with [`InFlight`], how much is on its way. The question is empty.
 pub const LEDGER_SUBJECT: &str = "weir.ledger";
+/// Where one of the ingest processes hears, without a word, that there is a removal to be done.
+pub const REMOVALS_SUBJECT: &str = "weir.removals";
 /// Into how many shards usage is split. Aggregators share them out.
 pub const SHARDS: u16 = 16;
 /// The most entries in one message: keeps it below NATS's default limit of 1 MiB.

@@ -28,8 +28,9 @@ pub const ROWS_PER_STATEMENT_MAX: usize = 10_000;
 /// What `max_query_size` has to be for these statements, in bytes.
 pub const STATEMENT_BYTES_MAX: u64 = 1 << 20;
 
-/// For so long after a row was stored word of it may be on its way, in seconds.
-const YOUNG_S: u32 = 120;
+/// For so long after a row was stored word of it may be on its way, in seconds; and for so long after a correction was
+/// entered its deletion may be under way.
+pub const YOUNG_S: u32 = 120;
 const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
 
@@ -60,7 +61,7 @@ pub struct StoredRow {
 }
 
 /// A statement that takes out what may be there, and one that counts it. Both have the placeholders `{account_id:String}`
-/// and `{gateway_id:String}`.
+/// and `{gateway_id:String}`, unless they are of all tenants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removal {
     /// How many rows there are to take out: a count. To take out none costs as much as to take out many.
@@ -70,6 +71,12 @@ pub struct Removal {
 }
 
 impl StoredRow {
+    /// When it ended, in epoch milliseconds.
+    #[must_use]
+    pub const fn ended_at(&self) -> i64 {
+        self.created_at
+    }
+
     /// The row as one that is to go, and whether word of it may still be on its way to the aggregator, which would count it
     /// after it was told that it is gone. `None` where it has an id that is none.
     #[must_use]
@@ -147,6 +154,40 @@ pub fn rows_of(ids: &[EventId]) -> Option<String> {
     ))
 }
 
+/// Gives a [`StoredRow`] for each row of a tenant that ended before `before`, was stored before `stored_before` and has no
+/// correction, the oldest `limit` of them and whatever ended in the same millisecond as the last of these. A statement with
+/// the placeholders of a [`Removal`].
+#[must_use]
+pub fn rows_before(before: Timestamp, stored_before: Timestamp, limit: usize) -> String {
+    let rows = rows_until(before, stored_before);
+    format!(
+        "SELECT id, write_id, source, created_at, ingested_at, \
+            ingested_at > now64(3) - INTERVAL {YOUNG_S} SECOND AS is_young \
+         FROM logs WHERE {rows} AND {NAME} NOT IN ( \
+            SELECT concat(subject, toString(write_id)) FROM ledger FINAL \
+            WHERE {OF_TENANT} AND stored < 0 AND length(subject) = 26 \
+                AND hour >= (SELECT toStartOfHour(min(ingested_at)) FROM logs WHERE {rows}) \
+         ) \
+         ORDER BY created_at LIMIT {limit} WITH TIES"
+    )
+}
+
+/// How many rows of a tenant ended before `before` and were stored before `stored_before`, those included that somebody is
+/// taking out: a statement with the placeholders of a [`Removal`].
+#[must_use]
+pub fn count_before(before: Timestamp, stored_before: Timestamp) -> String {
+    format!("SELECT count() FROM logs WHERE {}", rows_until(before, stored_before))
+}
+
+fn rows_until(before: Timestamp, stored_before: Timestamp) -> String {
+    format!(
+        "{OF_TENANT} AND created_at < fromUnixTimestamp64Milli({}, 'UTC') \
+         AND ingested_at < fromUnixTimestamp64Milli({}, 'UTC')",
+        before.millis(),
+        stored_before.millis()
+    )
+}
+
 /// Gives the names of those of `rows` that are there, see [`name`]: a statement with the placeholders of a [`Removal`]. There is
 /// none for no rows.
 #[must_use]
@@ -167,11 +208,15 @@ const NAME: &str = "concat(id, toString(write_id))";
 
 impl Removal {
     fn new(table: &str, month: Option<&str>, condition: &str) -> Self {
+        Self::of(table, month, &format!("{OF_TENANT} AND {condition}"))
+    }
+
+    /// Takes out whatever `condition` holds of, within a month.
+    pub(crate) fn of(table: &str, month: Option<&str>, condition: &str) -> Self {
         let partition = month.map_or(String::new(), |month| format!(" IN PARTITION {month}"));
-        let condition = format!("WHERE {OF_TENANT} AND {condition}");
         Self {
-            count: format!("SELECT count() FROM {table} {condition}"),
-            delete: format!("DELETE FROM {table}{partition} {condition}"),
+            count: format!("SELECT count() FROM {table} WHERE {condition}"),
+            delete: format!("DELETE FROM {table}{partition} WHERE {condition}"),
         }
     }
 }

@@ -7,6 +7,7 @@ mod client;
 pub mod deletion;
 pub mod migrations;
 mod money;
+pub mod removal;
 pub mod rollup;
 mod row_binary;
 mod rows;
@@ -15,5 +16,5 @@ pub use client::client;
 pub use money::{ScaledUsd, UsdRangeError};
 pub use row_binary::{RowBinaryError, append_row, columns};
 pub use rows::{
-    AnnotationRow, DeadLetterRow, LedgerRow, LogRow, PayloadRow, ROW_HEADER_BYTES, fill_in_header,
+    AnnotationRow, DeadLetterRow, LedgerRow, LogRow, PayloadRow, ROW_HEADER_BYTES, RemovalRow, fill_in_header,
 };

@@ -25,6 +25,7 @@ pub const ALL: &[Migration] = &[
         source: include_str!("../migrations/0010_new_api_rows.sql"),
     },
     Migration { version: 11, name: "usage_15m", source: include_str!("../migrations/0011_usage_15m.sql") },
+    Migration { version: 12, name: "removal", source: include_str!("../migrations/0012_removal.sql") },
 ];
 
 /// The table that records what was applied. Created before anything else.

@@ -180,6 +180,23 @@ pub struct LedgerRow<'a> {
     pub version: u64,
 }
 
+/// A row of `removals`. Its sign of life is the server's time, which the server fills in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are described in the migration")]
+pub struct RemovalRow<'a> {
+    pub account_id: &'a str,
+    pub gateway_id: &'a str,
+    pub id: &'a str,
+    pub before: i64,
+    pub asked_at: i64,
+    pub state: &'a str,
+    pub worker: &'a str,
+    pub total: u64,
+    pub rows: u64,
+    pub stage: &'a str,
+    pub step: u64,
+}
+
 impl<'a> LogRow<'a> {
     /// The row of an event, stored at `ingested_at` by the write `write_id`.
     #[must_use]

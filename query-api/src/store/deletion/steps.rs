@@ -13,7 +13,7 @@ use weir_event::bus::{DIRTY_SUBJECT, DirtyMessage};
 use weir_event::{EventId, Scope};
 use weir_service::config::ClickHouseConfig;
 use weir_store::deletion::{self, DoomedRow, Removal, STATEMENT_BYTES_MAX, StoredRow, TOLD};
-use weir_store::{LedgerRow, append_row, columns};
+use weir_store::{LedgerRow, RemovalRow, append_row, columns};
 
 use super::Choice;
 use super::error::{DeletionError, TellError, unencodable, unreadable};
@@ -88,6 +88,31 @@ impl Steps {
             0 => Err(DeletionError::NoRights(None)),
             _ => Ok(()),
         }
+    }
+
+    /// Where removals are read from.
+    pub(super) const fn store(&self) -> &LogStore {
+        &self.store
+    }
+
+    /// Where they are called for.
+    pub(super) const fn bus(&self) -> &async_nats::Client {
+        &self.bus
+    }
+
+    /// The server's time, in epoch milliseconds.
+    pub(super) async fn now_ms(&self) -> Result<i64, StoreError> {
+        within(self.client.query("SELECT toUnixTimestamp64Milli(now64(3))").fetch_one()).await
+    }
+
+    /// Asks for a removal.
+    pub(super) async fn ask(&self, row: &RemovalRow<'_>) -> Result<(), StoreError> {
+        within(async {
+            let mut insert = self.client.insert::<RemovalRow<'_>>("removals").await?;
+            insert.write(row).await?;
+            insert.end().await
+        })
+        .await
     }
 
     /// The rows that are to go: all of every event that is chosen, for one event may have two for a moment.

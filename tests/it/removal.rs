@@ -1,0 +1,241 @@
+//! Removal by age: everything of a tenant that is older than a time goes, counted, and nothing else does, whoever dies
+//! meanwhile; and what retention says.
+
+mod faults;
+mod retention;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use harness::traffic::{now_ms, record};
+use harness::{System, eventually};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use weir_local::ClickHouse;
+
+/// What died is taken over, or looked for, when it is some minutes old.
+const LIMIT: Duration = Duration::from_mins(8);
+const EAGER: (&str, &str) = ("WEIR_INGEST_RECONCILE_INTERVAL", "1s");
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+async fn start_with(variables: &[(&'static str, &str)]) -> System {
+    let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    let variables = [(EAGER.0, EAGER.1.to_owned())].into_iter().chain(variables).collect();
+    System::start_with(|_: &ClickHouse| variables).await
+}
+
+fn lines(numbers: std::ops::Range<u64>, at: impl Fn(u64) -> i64) -> String {
+    numbers.map(|number| record(number, at(number))).collect::<Vec<_>>().join("\n")
+}
+
+/// Makes what was stored until now some hours older: stored in hours that are over.
+async fn grow_old(system: &System, hours: u32) {
+    let columns = "hour, source, account_id, write_id, subject, received, stored, duplicates, dead_lettered, ignored, deleted, \
+        gateway_id, minute, entered_at, version";
+    let older = columns.replacen("hour", &format!("hour - INTERVAL {hours} HOUR"), 1);
+    let recent = "hour > now() - INTERVAL 2 HOUR";
+    for statement in [
+        format!("INSERT INTO ledger ({columns}) SELECT {older} FROM ledger FINAL WHERE {recent}"),
+        format!("ALTER TABLE ledger DELETE WHERE {recent} SETTINGS mutations_sync = 2"),
+        format!(
+            "ALTER TABLE logs UPDATE ingested_at = ingested_at - INTERVAL {hours} HOUR \
+            WHERE ingested_at > now() - INTERVAL 2 HOUR SETTINGS mutations_sync = 2"
+        ),
+    ] {
+        system.sql(&statement).await;
+    }
+}
+
+/// Asks for a removal of what ended before `before` (epoch milliseconds).
+async fn ask(system: &System, gateway: &str, before: i64) {
+    let ask = format!(
+        "INSERT INTO removals (account_id, gateway_id, id, before, state, step) \
+         SELECT 'acc', '{gateway}', toString(now64(9)), fromUnixTimestamp64Milli({before}, 'UTC'), 'waiting', 1"
+    );
+    system.sql(&ask).await;
+}
+
+/// How many rows each removal of a gateway took, once all of them are over.
+async fn removed(system: &System, gateway: &str) -> Vec<u64> {
+    let unfinished =
+        format!("SELECT count() FROM removals FINAL WHERE gateway_id = '{gateway}' AND state != 'done'");
+    eventually(LIMIT, "0".to_owned(), || system.sql(&unfinished)).await;
+    let rows = format!("SELECT rows FROM removals FINAL WHERE gateway_id = '{gateway}' ORDER BY id");
+    system.sql(&rows).await.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+async fn count(system: &System, table: &str, gateway: &str) -> u64 {
+    let count = format!("SELECT count() FROM {table} WHERE gateway_id = '{gateway}'");
+    system.sql(&count).await.parse().unwrap()
+}
+
+/// Holds bodies, rollups and live windows against the rows that a gateway has now.
+async fn expect_figures(system: &System, gateway: &str, rows: u64) {
+    let expected = vec![rows; 2];
+    eventually(LIMIT, expected, async || {
+        vec![count(system, "logs", gateway).await, count(system, "payloads FINAL", gateway).await]
+    })
+    .await;
+    expect_rollups(system, gateway).await;
+    let of_day = format!(
+        "SELECT count() FROM logs WHERE gateway_id = '{gateway}' AND created_at > now() - INTERVAL 23 HOUR"
+    );
+    let of_day = system.sql(&of_day).await.parse().ok();
+    eventually(LIMIT, of_day, || live(system, gateway)).await;
+}
+
+/// Requests and cost by minute, of rollups and of rows.
+async fn expect_rollups(system: &System, gateway: &str) {
+    let by_minute = |table: &str, what: &str, minute: &str| {
+        format!(
+            "SELECT {minute} AS at, {what} AS requests, sum(cost) FROM {table} WHERE gateway_id = '{gateway}' \
+             GROUP BY at HAVING requests > 0 ORDER BY at"
+        )
+    };
+    let logs = by_minute("logs", "count()", "toStartOfMinute(created_at)");
+    let rollups = by_minute("usage_1m FINAL", "sum(requests)", "minute");
+    eventually(LIMIT, true, async || system.sql(&logs).await == system.sql(&rollups).await).await;
+}
+
+/// Requests in the longest windows of a gateway; `None` while they are not complete.
+async fn live(system: &System, gateway: &str) -> Option<u64> {
+    let answer = system.get(&format!("/v1/live?account_id=acc&gateway_id={gateway}")).await;
+    let live = (answer.status == StatusCode::OK).then(|| answer.json())?;
+    let rows = live["rows"].as_array().filter(|_| live["complete"] == Value::Bool(true))?;
+    rows.iter().map(|row| row["windows"][3]["requests"].as_u64()).sum()
+}
+
+/// What the ledger says of all hours, for `received`, `stored`, `duplicates`, `deleted`, `deleting` and `rows`. It balances.
+async fn ledger(system: &System) -> Value {
+    let time = |millis: i64| weir_event::Timestamp::from_millis(millis).unwrap();
+    let from = now_ms() / HOUR_MS * HOUR_MS;
+    let (from, to) = (time(from - 48 * HOUR_MS), time(from + HOUR_MS));
+    let answer = system.get(&format!("/v1/ledger?account_id=acc&from={from}&to={to}")).await.json();
+    assert_eq!(answer["balanced"], true, "{answer}");
+    let sum = |name: &str| {
+        answer["hours"].as_array().unwrap().iter().map(|hour| hour[name].as_i64().unwrap()).sum()
+    };
+    let names = ["received", "stored", "duplicates", "deleted", "deleting", "rows"];
+    json!(names.map(sum).map(|sum: i64| sum))
+}
+
+/// Waits until all is told.
+async fn expect_told(system: &System) {
+    let untold = "SELECT count() FROM ledger FINAL WHERE version < 2 * deleted";
+    eventually(LIMIT, "0".to_owned(), || system.sql(untold)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_older_goes_and_is_counted_and_nothing_else_goes() {
+    let system = start_with(&[]).await;
+    let now = now_ms();
+    // Over forty days, two or three months.
+    let at = |number: u64| now - i64::try_from(number).unwrap() * 4 * HOUR_MS - 1;
+    let batch = lines(0..240, at);
+    for gateway in ["gw", "other"] {
+        assert_eq!(system.push_to(&format!("acc/{gateway}"), &batch).await.json()["stored"], 240);
+    }
+    let annotate = "INSERT INTO annotations (account_id, gateway_id, field, id, value) \
+        SELECT account_id, gateway_id, 'score', id, '1' FROM logs";
+    system.sql(annotate).await;
+    grow_old(&system, 3).await;
+    expect_rollups(&system, "gw").await;
+    // What comes late is old too.
+    let late = lines(300..310, |number| now - 39 * DAY_MS + i64::try_from(number).unwrap());
+    assert_eq!(system.push(&late).await.json()["stored"], 10);
+    // Somebody deletes some of it first, by a filter.
+    let api = format!(
+        "http://{}/client/v4/accounts/acc/ai-gateway/gateways/gw/logs?limit=7",
+        system.weir.addresses.query_api
+    );
+    let deleted = system.http.delete(api).bearer_auth(&system.weir.secrets.query_token).send().await.unwrap();
+    assert_eq!(deleted.status(), StatusCode::OK);
+    assert_eq!(count(&system, "logs", "gw").await, 243);
+
+    // The log at the time itself stays; the minute is cut.
+    ask(&system, "gw", at(100)).await;
+    assert_eq!(removed(&system, "gw").await, [139 + 10 - 7]);
+    assert_eq!(count(&system, "logs", "gw").await, 101);
+    assert_eq!(count(&system, "annotations FINAL", "gw").await, 101);
+    assert_eq!(
+        system.sql("SELECT min(toUnixTimestamp64Milli(created_at)) FROM logs WHERE gateway_id = 'gw'").await,
+        at(100).to_string()
+    );
+    expect_figures(&system, "gw", 101).await;
+    expect_figures(&system, "other", 240).await;
+    assert_eq!(count(&system, "annotations FINAL", "other").await, 240);
+    assert_eq!(
+        ledger(&system).await.as_array().unwrap()[..4],
+        [json!(490), json!(341), json!(0), json!(149)]
+    );
+    let entries =
+        "SELECT count() < 60, sum(deleted) > 100 FROM ledger FINAL WHERE startsWith(subject, 'deleted:')";
+    assert_eq!(system.sql(entries).await, "1\t1", "most of it was not entered row by row");
+
+    // Nothing is left to go.
+    ask(&system, "gw", at(100)).await;
+    assert_eq!(removed(&system, "gw").await, [142, 0]);
+    // What is pushed again is new, and goes with the next one; so does more of the day that was cut.
+    let again = system.push(&batch).await.json();
+    assert_eq!((&again["stored"], &again["duplicates"]), (&json!(139), &json!(101)), "{again}");
+    expect_figures(&system, "gw", 240).await;
+    grow_old(&system, 6).await;
+    ask(&system, "gw", at(90)).await;
+    assert_eq!(removed(&system, "gw").await, [142, 0, 149]);
+    expect_figures(&system, "gw", 91).await;
+    expect_told(&system).await;
+    assert_eq!(ledger(&system).await, json!([730, 331, 101, 298, 0, 331]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn removals_beside_pushes_and_deletions_count_every_log_once() {
+    const BATCH: u64 = 50;
+    let system = Arc::new(start_with(&[]).await);
+    let second = system.second_ingest(vec![(EAGER.0, EAGER.1.to_owned())]).await;
+    let old = now_ms() - 3 * DAY_MS;
+    let at = move |number: u64| old + i64::try_from(number).unwrap() * 997;
+    assert_eq!(system.push(&lines(0..3_000, at)).await.json()["stored"], 3_000);
+    grow_old(&system, 3).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let pushes = {
+        let (system, stop) = (Arc::clone(&system), Arc::clone(&stop));
+        tokio::spawn(async move {
+            let mut next = 0;
+            while !stop.load(Ordering::SeqCst) {
+                // New ones among those that are being removed, and some of these again.
+                let batch = lines(5_000 + next..5_000 + next + BATCH, at);
+                let again = lines(next..next + BATCH, at);
+                for batch in [&batch, &again] {
+                    let answer = system.push(batch).await;
+                    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+                }
+                next += BATCH;
+            }
+        })
+    };
+    let delete = async || {
+        let url = format!(
+            "http://{}/client/v4/accounts/acc/ai-gateway/gateways/gw/logs?limit=400",
+            system.weir.addresses.query_api
+        );
+        let request = system.http.delete(url).bearer_auth(&system.weir.secrets.query_token);
+        let status = request.send().await.unwrap().status();
+        assert!(status.is_success(), "{status}");
+    };
+    for minutes in [10, 25, 40] {
+        let ask = async || ask(&system, "gw", old + minutes * 60_000 + 30_500).await;
+        tokio::join!(delete(), ask(), delete(), ask());
+        removed(&system, "gw").await;
+    }
+    stop.store(true, Ordering::SeqCst);
+    pushes.await.unwrap();
+    ask(&system, "gw", now_ms()).await;
+    removed(&system, "gw").await;
+    expect_figures(&system, "gw", 0).await;
+    expect_told(&system).await;
+    let sums = ledger(&system).await;
+    assert_eq!((&sums[1], &sums[4], &sums[5]), (&json!(0), &json!(0), &json!(0)), "{sums}");
+    second.service.kill_hard().unwrap();
+}
