@@ -89,6 +89,8 @@ routes! {
     NewApiBilling,
     /// new-api: what it was granted and has used.
     NewApiKeyUsage,
+    /// new-api: remove what is too old, or see how far that is.
+    NewApiDelete,
     /// The document of all that is served.
     OpenApi,
     /// No route of ours.

@@ -1,6 +1,7 @@
 //! Removal by age: everything of a tenant that is older than a time goes, counted, and nothing else does, whoever dies
 //! meanwhile; and what retention says.
 
+mod api;
 mod faults;
 mod retention;
 

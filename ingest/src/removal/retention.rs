@@ -19,6 +19,8 @@ use crate::sink::SinkError;
 const DAY: Duration = Duration::from_hours(24);
 /// From one look to the next while nothing has become too old since.
 const LOOK_INTERVAL_MS: i64 = 3_600_000;
+/// What is summed up by time, a month in a partition.
+const ROLLUPS: [&str; 2] = ["usage_1m", "usage_15m"];
 const LOGS: &str = "ingest.retention_logs";
 const BODIES: &str = "ingest.retention_bodies";
 
@@ -124,7 +126,10 @@ impl Remover {
     ) -> Result<(), SinkError> {
         let is_whole = removal::month_after(month) <= before;
         let parts = if is_whole { self.parts("logs", month, "").await? } else { Vec::new() };
-        let rollups = if is_whole { self.parts("usage_1m", month, "").await? } else { Vec::new() };
+        let mut rollups = Vec::new();
+        for table in ROLLUPS.into_iter().filter(|_| is_whole) {
+            rollups.push((table, self.parts(table, month, "").await?));
+        }
         let mut counted: Vec<(Stage, Counted)> = Vec::new();
         for stage in self.days(month, before, stored_before).await? {
             let Some(of_stage) = self.count(Reach::All, &stage).await? else { continue };
@@ -140,7 +145,9 @@ impl Remover {
             self.drop_parts("logs", &parts).await?;
             // Nothing is left to be computed anew, unless it came just now.
             if self.uncounted(month, Timestamp::MIN).await? == 0 {
-                self.drop_parts("usage_1m", &rollups).await?;
+                for (table, parts) in &rollups {
+                    self.drop_parts(table, parts).await?;
+                }
             }
         }
         for (stage, of_stage) in &counted {

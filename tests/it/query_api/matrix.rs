@@ -107,6 +107,9 @@ fn operation(route: Route) -> Operation {
         Route::NewApiSubscription => reads(Path::NewApi("/v1/dashboard/billing/subscription"), 401),
         Route::NewApiBilling => reads(Path::NewApi("/v1/dashboard/billing/usage"), 401),
         Route::NewApiKeyUsage => reads(Path::NewApi("/api/usage/token/"), 401),
+        Route::NewApiDelete => {
+            Operation { method: "DELETE", ..reads(Path::NewApi("/api/log/?target_timestamp=1"), 401) }
+        }
         Route::OpenApi => reads(Path::Free("/openapi.json"), 200),
         Route::Unmatched => reads(Path::Free("/v1/nothing"), 404),
     }

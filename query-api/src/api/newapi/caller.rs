@@ -31,7 +31,6 @@ pub(super) struct Asked<C> {
     /// The query string as it was sent; `""` where there is none.
     pub(super) query: String,
     /// When its time began.
-    #[expect(dead_code, reason = "the lists of logs are to be asked with it")]
     pub(super) begun: Instant,
     /// Who is asking.
     pub(super) caller: C,

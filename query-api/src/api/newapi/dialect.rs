@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::auth::ShownKey;
+use crate::auth::{Role, ShownKey};
 
 /// A version of new-api's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,22 @@ impl Dialect {
         match self {
             Self::Documented | Self::Upstream09 => true,
             Self::Upstream10 => false,
+        }
+    }
+
+    /// What it takes to remove logs.
+    pub(super) const fn removes_logs(self) -> Role {
+        match self {
+            Self::Documented | Self::Upstream09 => Role::Admin,
+            Self::Upstream10 => Role::Root,
+        }
+    }
+
+    /// Whether logs are removed by a task that is asked after, and not while their caller waits.
+    pub(super) const fn has_tasks(self) -> bool {
+        match self {
+            Self::Documented | Self::Upstream09 => false,
+            Self::Upstream10 => true,
         }
     }
 

@@ -42,6 +42,11 @@ pub(super) fn success(data: &impl Serialize) -> Response {
     body(StatusCode::OK, &Granted { data, message: "", success: true })
 }
 
+/// The same, with something to be said of it.
+pub(super) fn success_saying(data: &impl Serialize, message: &'static str) -> Response {
+    body(StatusCode::OK, &Granted { data, message, success: true })
+}
+
 /// A failure, in words, and where there is one with a code.
 pub(super) fn failure(status: StatusCode, code: Option<&'static str>, message: &str) -> Response {
     body(status, &Refused { code, message, success: false })

@@ -13,7 +13,7 @@ use super::rules::Question;
 use crate::api::app::{Blame, Failure};
 use crate::api::query_string::NotUtf8;
 use crate::auth::Forbidden;
-use crate::store::StoreError;
+use crate::store::{DeletionError, StoreError};
 
 /// A request cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +36,29 @@ pub(super) enum Error {
     /// The same of its letters.
     #[error(transparent)]
     NotUtf8(#[from] NotUtf8),
+    /// What is asked for is not there, or is not said.
+    #[error("request is refused")]
+    Unfit(#[from] Unfit),
+    /// Logs cannot be removed.
+    #[error("logs cannot be removed")]
+    Deletion(#[from] DeletionError),
     /// ClickHouse is not there, or it is our mistake.
     #[error("logs cannot be read")]
     Store(#[source] StoreError, Question),
     /// It takes too long.
     #[error("time is up")]
     TimedOut(#[from] Elapsed),
+}
+
+/// What is the matter with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// It is not said how old logs are that are to go.
+    #[error("target timestamp is required")]
+    NoTarget,
+    /// There is no such task.
+    #[error("task not found")]
+    NoTask,
 }
 
 /// Why a caller is not let in.
@@ -221,7 +238,11 @@ impl Failure for Error {
             | Self::RefusedAsOpenAi(_)
             | Self::TooMany { .. }
             | Self::Filters(_)
-            | Self::NotUtf8(_) => Blame::Client,
+            | Self::NotUtf8(_)
+            | Self::Unfit(_) => Blame::Client,
+            Self::Deletion(DeletionError::NoRights(_)) => Blame::Program,
+            Self::Deletion(DeletionError::Store(error)) if !error.is_retryable() => Blame::Program,
+            Self::Deletion(_) => Blame::Surroundings,
             Self::Store(error, _) if error.is_retryable() => Blame::Surroundings,
             Self::Store(_, _) => Blame::Program,
         }
@@ -248,11 +269,13 @@ impl Error {
                 response
             }
             Self::Filters(_) | Self::NotUtf8(_) => failure(OK, None, &self.to_string()),
+            Self::Unfit(unfit @ Unfit::NoTarget) => failure(OK, None, &unfit.to_string()),
+            Self::Unfit(unfit @ Unfit::NoTask) => failure(StatusCode::NOT_FOUND, None, &unfit.to_string()),
             Self::Store(_, question) => match dialect.regret(question) {
                 Some(regret) => failure(OK, None, regret),
                 None => failure(FAILED, None, DATABASE.text(language)),
             },
-            Self::TimedOut(_) => failure(FAILED, None, DATABASE.text(language)),
+            Self::Deletion(_) | Self::TimedOut(_) => failure(FAILED, None, DATABASE.text(language)),
         }
     }
 }

@@ -19,6 +19,7 @@ mod limit;
 mod logs;
 mod parameters;
 mod pattern;
+mod removal;
 mod routes;
 mod rules;
 mod status;

@@ -14,7 +14,7 @@ use super::caller::{Asked, Caller, answer};
 use super::dialect::Dialect;
 use super::envelope::openai_failure;
 use super::error::Error;
-use super::{billing, headers, hours, logs, status};
+use super::{billing, headers, hours, logs, removal, status};
 use crate::api::app::{App, Call};
 use crate::api::routes::Stray;
 use crate::metrics::Route;
@@ -39,11 +39,15 @@ const OPERATIONS: [(Method, &str); 16] = [
     (Method::GET, "/v1/dashboard/billing/subscription"),
 ];
 
+/// Removal of logs that are too old, where that is done while the caller waits.
+const DELETE: (Method, &str) = (Method::DELETE, "/api/log/");
+
 /// The operations.
 pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let status = get(app, "/api/status", Route::NewApiStatus, status::status);
     let user = get(app, "/api/user/self", Route::NewApiUser, status::user);
-    status.or(user).unify().or(of_billing(app)).unify().or(of_logs(app)).unify().boxed()
+    let others = status.or(user).unify().or(of_billing(app)).unify();
+    others.or(of_logs(app)).unify().or(removal(app)).unify().boxed()
 }
 
 /// What holders of relay keys were granted and have used.
@@ -80,6 +84,22 @@ fn of_logs(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     all.or(own).unify().or(of_key).unify().boxed()
 }
 
+fn removal(app: &Arc<App>) -> BoxedFilter<(Response,)> {
+    if !app.new_api.dialect.has_tasks() {
+        let delete = at(DELETE.1).and(warp::delete()).and(Call::filter(app));
+        return delete.then(|call: Call| answer(call, Route::NewApiDelete, removal::delete)).boxed();
+    }
+    let begin = at("/api/system-task/log-cleanup").and(warp::post()).and(Call::filter(app));
+    let begin = begin.then(|call: Call| answer(call, Route::NewApiDelete, removal::begin));
+    let current = get(app, "/api/system-task/current", Route::NewApiDelete, removal::current);
+    let list = get(app, "/api/system-task/list", Route::NewApiDelete, removal::list);
+    let task = warp::path!("api" / "system-task" / String).and(warp::get()).and(Call::filter(app));
+    let task = task.then(|id: String, call: Call| {
+        answer(call, Route::NewApiDelete, async move |asked| removal::task(asked, id).await)
+    });
+    begin.or(current).unify().or(list).unify().or(task).unify().boxed()
+}
+
 /// Whether a path is of this dialect.
 pub(in crate::api) fn owns(path: &str) -> bool {
     ["/api", "/dashboard/billing", "/v1/dashboard/billing"]
@@ -104,7 +124,8 @@ fn led(stray: &Stray, dialect: Dialect) -> Response {
         return response;
     }
     let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
-    if OPERATIONS.iter().any(|(offered, path)| offered == method && **path == other) {
+    let delete = Some(DELETE).filter(|_| !dialect.has_tasks());
+    if OPERATIONS.iter().chain(&delete).any(|(offered, path)| offered == method && **path == other) {
         return sent_on(method, &other, query);
     }
     let message = format!("Invalid URL ({method} {path})");
