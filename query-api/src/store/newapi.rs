@@ -13,6 +13,11 @@ use super::summaries::{OfPart, Summary};
 use crate::auth::{KeyLogs, OwnLogs, Readable};
 use crate::sql::newapi::{self as sql, Amount, Owner, Slice};
 
+/// The most bytes that the rows of one answer may have: what they said besides their fields may be long. More is an error.
+const ROWS_BYTES_MAX: u32 = 64 << 20;
+/// The most hours, by model and user, that one answer may have. More is an error.
+const HOURS_MAX: u32 = 200_000;
+
 /// Rows of a tenant that their reader may see: all of them, a user's, or those of a key.
 pub trait LogsOf {
     /// The tenant.
@@ -61,8 +66,10 @@ pub struct NewApiRow {
     pub status_code: Option<u16>,
     pub path: String,
     pub error: String,
-    pub usage_json: String,
-    pub metadata: String,
+    /// What it said besides, as it came; `""` for rows of other sources than new-api's log.
+    pub other: String,
+    /// Its metadata as JSON; `""` for rows of other sources than new-api's log.
+    pub metadata_entries: String,
     #[serde(deserialize_with = "attributes")]
     pub attributes: Attributes,
 }
@@ -140,7 +147,8 @@ impl LogStore {
         filter: &Filter,
         slice: Slice,
     ) -> Result<Vec<NewApiRow>, StoreError> {
-        Ok(self.query(&sql::rows(logs.scope(), &logs.owner(), filter, slice)).fetch_all().await?)
+        let query = self.query(&sql::rows(logs.scope(), &logs.owner(), filter, slice));
+        Ok(query.with_setting("max_result_bytes", ROWS_BYTES_MAX.to_string()).fetch_all().await?)
     }
 
     /// What was used: the quota of what `total` lets through, and what `lately` lets through that ended at `since` or later.
@@ -167,7 +175,8 @@ impl LogStore {
         filter: &Filter,
         by_user: bool,
     ) -> Result<Vec<NewApiHour>, StoreError> {
-        Ok(self.query(&sql::hours(logs.scope(), &logs.owner(), filter, by_user)).fetch_all().await?)
+        let query = self.query(&sql::hours(logs.scope(), &logs.owner(), filter, by_user));
+        Ok(query.with_setting("max_result_rows", HOURS_MAX.to_string()).fetch_all().await?)
     }
 
     /// A sum over everything that the filter lets through, at one moment.

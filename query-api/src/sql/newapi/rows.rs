@@ -28,6 +28,10 @@ pub(super) const MODEL_NAME: &str = "if(model_requested = '', model, model_reque
 /// The number that the source gave the row, or 0.
 const NUMBER: &str = "greatest(toInt64OrZero(event_id), 0)";
 
+// Of rows of other sources nobody is shown these, and they may be long.
+const OTHER: &str = "if(dialect = 'new_api_log', usage_json, '')";
+const METADATA: &str = "if(dialect = 'new_api_log', metadata, '')";
+
 /// What is read of a row, in this order: names, and what stands behind them where that is no column of that name.
 pub const ROW_COLUMNS: &[(&str, &str)] = &[
     ("id", ""),
@@ -56,8 +60,8 @@ pub const ROW_COLUMNS: &[(&str, &str)] = &[
     ("status_code", ""),
     ("path", ""),
     ("error", ""),
-    ("usage_json", ""),
-    ("metadata", ""),
+    ("other", OTHER),
+    ("metadata_entries", METADATA),
     ("attributes", ""),
 ];
 

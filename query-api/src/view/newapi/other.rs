@@ -14,14 +14,15 @@ const NO_FIRST_TOKEN_MS: i64 = -1_000;
 /// What the row came with, to the byte; of a row that is not new-api's what is known of the call.
 pub(super) fn whole(row: &NewApiRow) -> String {
     if row.dialect == Dialect::NewApiLog.as_str() {
-        return row.usage_json.clone();
+        return row.other.clone();
     }
     if row.kind.is_call() { Value::Object(known(row)).to_string() } else { String::new() }
 }
 
 /// The same as users are shown it: read and printed anew, without what is hidden.
 pub(super) fn for_users(whole: &str) -> String {
-    let shown = go_json::members(whole).and_then(|mut members| {
+    let whole = go_json::paired(whole);
+    let shown = go_json::members(&whole).and_then(|mut members| {
         members.retain(|name, _| !HIDDEN.contains(&name.as_str()));
         go_json::print(&members)
     });

@@ -106,8 +106,12 @@ struct Old(HashMap<String, String>);
 
 impl Old {
     fn of(row: &NewApiRow) -> Self {
-        let is_meant = row.dialect == Dialect::NewApiLog.as_str() && !row.metadata.is_empty();
-        Self(if is_meant { serde_json::from_str(&row.metadata).unwrap_or_default() } else { HashMap::new() })
+        let is_meant = row.dialect == Dialect::NewApiLog.as_str() && !row.metadata_entries.is_empty();
+        Self(if is_meant {
+            serde_json::from_str(&row.metadata_entries).unwrap_or_default()
+        } else {
+            HashMap::new()
+        })
     }
 
     fn text(&self, name: &str) -> String {

@@ -33,8 +33,8 @@ fn row() -> NewApiRow {
         status_code: None,
         path: "v1/chat/completions".to_owned(),
         error: String::new(),
-        usage_json: r#"{"model_ratio":1.250,"admin_info":{"use_channel":["12"]},"frt":412.0}"#.to_owned(),
-        metadata: String::new(),
+        other: r#"{"model_ratio":1.250,"admin_info":{"use_channel":["12"]},"frt":412.0}"#.to_owned(),
+        metadata_entries: String::new(),
         attributes: Attributes {
             content: Some("1 + 1".to_owned()),
             channel_name: Some("main".to_owned()),
@@ -53,8 +53,8 @@ fn foreign() -> NewApiRow {
         token_id: "07".to_owned(),
         channel_id: String::new(),
         model: "gpt-4o-2024-08-06".to_owned(),
-        usage_json: r#"{"prompt_tokens":1000}"#.to_owned(),
-        metadata: r#"{"content":"the caller's own"}"#.to_owned(),
+        other: r#"{"prompt_tokens":1000}"#.to_owned(),
+        metadata_entries: r#"{"content":"the caller's own"}"#.to_owned(),
         attributes: Attributes::default(),
         ..row()
     }
@@ -90,7 +90,7 @@ fn a_user_sees_no_channels_name_and_another_id() {
         assert_eq!((view.channel, view.ip.as_str(), view.content.as_str()), (12, "10.0.0.1", "1 + 1"));
         assert_eq!(view.upstream_request_id, "chatcmpl-1");
     }
-    let empty = NewApiRow { usage_json: String::new(), ..row() };
+    let empty = NewApiRow { other: String::new(), ..row() };
     assert_eq!(shown(empty.clone(), Audience::Admin).other, "");
     assert_eq!(shown(empty, Audience::User(UserId::Remainder)).other, "null");
 }
@@ -113,7 +113,10 @@ fn an_error_says_what_went_wrong_in_its_content() {
 #[test]
 fn a_row_of_before_says_in_its_metadata_what_attributes_say_now() {
     let metadata = r#"{"content":"old","channel_name":"first","upstream_request_id":"up-1"}"#.to_owned();
-    let view = shown(NewApiRow { metadata, attributes: Attributes::default(), ..row() }, Audience::Admin);
+    let view = shown(
+        NewApiRow { metadata_entries: metadata, attributes: Attributes::default(), ..row() },
+        Audience::Admin,
+    );
     assert_eq!(
         (view.content.as_str(), view.channel_name.as_str(), view.upstream_request_id.as_str()),
         ("old", "first", "up-1")
