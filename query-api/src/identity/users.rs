@@ -117,7 +117,13 @@ fn new_row(
         return Err(exists(name));
     }
     nobody_has(rows, token)?;
-    let before = rows.iter().filter(is_of).find(|row| row.id == id).map_or(0, |row| row.version);
+    let before = rows.iter().filter(is_of).find(|row| row.id == id);
+    if let Some(other) = before.filter(|row| row.name != name) {
+        // Whoever has the number has the logs.
+        let was = other.name.escape_debug();
+        return Err(IdentityError::Unusable(format!("{id} was {was}, who has logs under that number")));
+    }
+    let before = before.map_or(0, |row| row.version);
     Ok(UserRow {
         account_id: tenant.account_id.to_string(),
         gateway_id: tenant.gateway_id.to_string(),

@@ -53,6 +53,15 @@ struct Fingerprint {
     versions: u64,
 }
 
+/// Which rows of such a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    /// [`IdentityTable::living`].
+    Living,
+    /// [`IdentityTable::all`].
+    All,
+}
+
 impl<R: Identity> IdentityTable<R> {
     /// Prepares a client; nothing is connected yet.
     #[must_use]
@@ -83,9 +92,13 @@ impl<R: Identity> IdentityTable<R> {
         Ok(insert.end().await?)
     }
 
-    /// The fingerprint of what [`Self::living`] gives, for less.
-    async fn fingerprint(&self) -> Result<Fingerprint, StoreError> {
-        let statement = format!("SELECT count(), sum(version) FROM {} FINAL WHERE {}", R::TABLE, R::LIVING);
+    /// The fingerprint of these, for less than to read them.
+    async fn fingerprint(&self, which: Which) -> Result<Fingerprint, StoreError> {
+        let condition = match which {
+            Which::Living => format!("WHERE {}", R::LIVING),
+            Which::All => String::new(),
+        };
+        let statement = format!("SELECT count(), sum(version) FROM {} FINAL {condition}", R::TABLE);
         let (rows, versions) = self.client.query(&statement).fetch_one().await?;
         Ok(Fingerprint { rows, versions })
     }

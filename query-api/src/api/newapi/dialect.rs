@@ -162,13 +162,13 @@ impl Dialect {
         parameter: Option<&'k str>,
         authorization: Option<&'k str>,
     ) -> Option<ShownKey<'k>> {
-        let of_header = || authorization.map(ShownKey::of_header);
-        let shown = match self {
-            Self::Documented => parameter.map(ShownKey::new).or_else(of_header),
-            Self::Upstream09 => parameter.map(ShownKey::new),
-            Self::Upstream10 => of_header().map(ShownKey::without_channel),
-        };
-        shown.filter(|key| !key.is_empty())
+        let of_parameter = || parameter.map(ShownKey::new).filter(|key| !key.is_empty());
+        let of_header = || authorization.map(ShownKey::of_header).filter(|key| !key.is_empty());
+        match self {
+            Self::Documented => of_parameter().or_else(of_header),
+            Self::Upstream09 => of_parameter(),
+            Self::Upstream10 => of_header().map(ShownKey::without_channel).filter(|key| !key.is_empty()),
+        }
     }
 
     /// What is answered of a relay key that is nobody's.
@@ -256,6 +256,8 @@ mod tests {
         check(None, Some("sk-a"), [Some("a"), None, Some("a")]);
         check(Some("a"), Some("Bearer b"), [Some("a"), Some("a"), Some("b")]);
         check(Some(""), Some("sk-"), [None; 3]);
+        check(Some(""), Some("Bearer sk-b"), [Some("b"), None, Some("b")]);
+        check(Some("sk-"), Some("b"), [Some("b"), None, Some("b")]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use weir_service::config::ClickHouseConfig;
 
 use super::users::is_enabled;
-use super::{Fingerprint, Identity, IdentityTable, KeyRow, UserRow, understood};
+use super::{Fingerprint, Identity, IdentityTable, KeyRow, UserRow, Which, understood};
 use crate::auth::KnownKey;
 use crate::store::StoreError;
 
@@ -32,7 +32,7 @@ impl<R: Identity> News<R> {
 
     /// Those that are somebody; nothing if they are what this gave last.
     pub async fn read(&self) -> Result<Option<Vec<R::Known>>, StoreError> {
-        if is_told(&self.told, self.table.fingerprint().await?) {
+        if is_told(&self.told, self.table.fingerprint(Which::Living).await?) {
             return Ok(None);
         }
         let rows = self.table.living().await?;
@@ -48,24 +48,26 @@ impl KeyNews {
         Self { keys: IdentityTable::new(config), users: IdentityTable::new(config), told: Mutex::default() }
     }
 
-    /// Those that are somebody's; nothing if they are what this gave last. Of a user who is not known, nothing is.
+    /// Those that are somebody's; nothing if they are what this gave last. A user who was never known keeps nobody out; one
+    /// who was removed does.
     pub async fn read(&self) -> Result<Option<Vec<KnownKey>>, StoreError> {
-        let (keys, users) = tokio::try_join!(self.keys.fingerprint(), self.users.fingerprint())?;
+        let (keys, users) =
+            tokio::try_join!(self.keys.fingerprint(Which::Living), self.users.fingerprint(Which::All))?;
         if is_told(&self.told, [keys, users]) {
             return Ok(None);
         }
-        let (keys, users) = tokio::try_join!(self.keys.living(), self.users.living())?;
+        let (keys, users) = tokio::try_join!(self.keys.living(), self.users.all())?;
         tell(&self.told, [Fingerprint::of(&keys), Fingerprint::of(&users)]);
         Ok(Some(with_owners(&keys, &users)))
     }
 }
 
 fn with_owners(keys: &[KeyRow], users: &[UserRow]) -> Vec<KnownKey> {
-    let disabled = users.iter().filter(|user| is_enabled(&user.status) == Some(false));
-    let disabled: HashSet<_> = disabled.map(|user| (&*user.account_id, &*user.gateway_id, user.id)).collect();
+    let out = users.iter().filter(|user| is_enabled(&user.status) != Some(true));
+    let out: HashSet<_> = out.map(|user| (&*user.account_id, &*user.gateway_id, user.id)).collect();
     let known = keys.iter().filter_map(|row| {
         let owner = (&*row.account_id, &*row.gateway_id, row.user_id);
-        understood(row).map(|known| KnownKey { is_owner_enabled: !disabled.contains(&owner), ..known })
+        understood(row).map(|known| KnownKey { is_owner_enabled: !out.contains(&owner), ..known })
     });
     known.collect()
 }
@@ -78,4 +80,46 @@ fn is_told<T: PartialEq>(told: &Mutex<Option<T>>, news: T) -> bool {
 
 fn tell<T>(told: &Mutex<Option<T>>, news: T) {
     *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(news);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_kept_out_with_its_user_and_by_nobody_elses() {
+        let user = |id, status: &str| UserRow {
+            account_id: "acc".to_owned(),
+            gateway_id: "gw".to_owned(),
+            id,
+            name: format!("user {id}"),
+            role: "common".to_owned(),
+            group: String::new(),
+            status: status.to_owned(),
+            sha256: String::new(),
+            display: String::new(),
+            created_at: 0,
+            version: 1,
+        };
+        let key = |user_id| KeyRow {
+            sha256: "ab".repeat(32),
+            display: String::new(),
+            account_id: "acc".to_owned(),
+            gateway_id: "gw".to_owned(),
+            token_id: 1,
+            name: "key".to_owned(),
+            user_id,
+            status: "enabled".to_owned(),
+            expires_at: None,
+            granted_quota: None,
+            created_at: 0,
+            version: 1,
+        };
+        let of_another = UserRow { gateway_id: "other".to_owned(), ..user(1, "disabled") };
+        let users =
+            [user(1, "enabled"), user(2, "disabled"), user(3, "removed"), user(4, "unheard-of"), of_another];
+        let keys = [key(1), key(2), key(3), key(4), key(5), key(0)];
+        let let_in: Vec<_> = with_owners(&keys, &users).iter().map(|known| known.is_owner_enabled).collect();
+        assert_eq!(let_in, [true, false, false, false, true, true]);
+    }
 }
