@@ -115,6 +115,7 @@ async fn what_was_used_is_what_the_rows_of_the_key_say_and_of_no_other() {
         account_id: "acc",
         gateway_id: "gw",
         id: id_of(STARTED_AT, name).bytes(),
+        dialect: "new_api_log",
         kind,
         quota: Some(quota),
         token_id,
@@ -129,6 +130,8 @@ async fn what_was_used_is_what_the_rows_of_the_key_say_and_of_no_other() {
         row("d", "topup", 9_999, "7"),
         row("f", "consume", 40, "8"),
         beside,
+        // Somebody calls their user 3 in a request that another gateway logs.
+        LogRow { dialect: "malacca_object", ..row("g", "consume", 7, "") },
     ];
     world.insert_logs(&rows).await;
     let id = key(&world, KEY, &["--token-id", "7", "--quota", "2000", "--expires", "2090-01-01"]).await;

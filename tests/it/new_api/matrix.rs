@@ -122,6 +122,7 @@ fn rows() -> Vec<LogRow<'static>> {
             account_id: "acc",
             gateway_id: gateway,
             id: id_of(STARTED_AT, mark).bytes(),
+            dialect: "new_api_log",
             model: mark,
             model_requested: mark,
             user_id: id,

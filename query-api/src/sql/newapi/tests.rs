@@ -23,7 +23,11 @@ fn an_owner_is_a_condition_beside_the_tenant() {
     };
     let text = |text: &str| Bind::Text(text.to_owned());
     check(Owner::Anyone, "", &[]);
-    check(Owner::User(7), " AND user_id = {p2:String}", &[text("7")]);
+    check(
+        Owner::User(7),
+        " AND user_id = {p2:String} AND dialect IN ('new_api_log', 'canonical')",
+        &[text("7")],
+    );
     let hashes = vec!["a1".to_owned(), "b2".to_owned()];
     let texts = Bind::Texts(hashes.clone());
     let token = |id| Owner::Token { hashes: hashes.clone(), id };
