@@ -26,6 +26,8 @@ const LATE_MS: u64 = 60_000;
 const STAGE_ROWS: u64 = 500_000;
 /// Before it is looked again whether what others are taking out is gone.
 const OTHERS_PAUSE: Duration = Duration::from_secs(1);
+/// How long others may take. What is there then is nothing that anybody takes out, such as a row whose id is none.
+const OTHERS_LIMIT: Duration = Duration::from_mins(10);
 
 /// What may be worked on: nobody works on it, and nobody on another one of the same tenant.
 const NEXT: &str = "SELECT ?fields FROM removals FINAL \
@@ -160,12 +162,19 @@ impl Remover {
         before: Timestamp,
         stored_before: Timestamp,
     ) -> Result<(), SinkError> {
+        let mut waited = Duration::ZERO;
         while self.rows_left(scope, before, stored_before).await? > 0 && self.is_mine(request).await? {
             let Some(chosen) = self.choose(scope, before, stored_before).await? else {
+                if waited >= OTHERS_LIMIT {
+                    tracing::warn!(id = request.id, "a removal leaves rows that nobody can take out");
+                    return Ok(());
+                }
+                waited += OTHERS_PAUSE;
                 sleep(OTHERS_PAUSE).await;
                 self.pulse(request).await?;
                 continue;
             };
+            waited = Duration::ZERO;
             request.rows += chosen.len();
             self.note(request, format!("rows {}", chosen.until.millis())).await?;
             self.pulsing(request, self.take_singly(scope, &chosen)).await?;
