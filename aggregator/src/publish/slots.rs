@@ -197,8 +197,16 @@ impl Running {
             self.past.pop();
         }
         let mut stale = std::mem::take(&mut self.stale);
+        let start_ms = stale.last().map(|stale| stale.slot.start.millis());
         let computed = self.compute_some(&mut stale).await;
         self.stale = stale;
+        if let (Err(_), Some(start_ms)) = (&computed, start_ms) {
+            // What was refused is looked at once more, when everything else is done.
+            let day_ms = start_ms - start_ms.rem_euclid(DAY_MS);
+            if !self.past.contains(&day_ms) {
+                self.past.insert(0, day_ms);
+            }
+        }
         computed
     }
 
