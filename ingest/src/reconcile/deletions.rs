@@ -80,7 +80,8 @@ impl Reconciler {
                 gateway,
                 "a deletion that was not finished is finished"
             );
-            self.store.remove(scope, &deletion::attachments(&left)).await?;
+            let ids: Vec<_> = left.iter().map(|row| row.id).collect();
+            self.store.remove(scope, &deletion::attachments(&ids)).await?;
             self.store.remove(scope, &deletion::rows(&left)).await?;
         }
         let minutes = rows.iter().map(|row| (scope.clone(), row.minute));

@@ -71,7 +71,8 @@ impl Reconciler {
                     UNION ALL \
                     SELECT toUInt32(toUnixTimestamp(hour)), source, account_id, write_id, subject, toUInt64(-stored), \
                         entered_at \
-                    FROM ledger FINAL WHERE hour >= fromUnixTimestamp64Milli(?) AND length(subject) = 26 AND stored < 0 \
+                    FROM ledger FINAL WHERE hour >= fromUnixTimestamp64Milli(?) AND length(subject) = 26 \
+                        AND NOT startsWith(subject, 'deleted:') AND stored < 0 \
                         AND write_id NOT IN entered \
                 ) GROUP BY hour, source, account_id, write_id, subject \
             ) GROUP BY hour, source, account_id, write_id HAVING max(latest) < fromUnixTimestamp64Milli(?)";

@@ -4,12 +4,14 @@
 //! Rows go in the same stages as what somebody asks for, a day in each. Where all of a month goes, and nothing of it is too
 //! young to be counted by the hour, its parts are dropped instead: those that were there before it was counted.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clickhouse::Row;
 use serde::Deserialize;
-use weir_event::{Scope, Timestamp};
+use weir_event::{EventId, Scope, Timestamp};
 use weir_service::config::{Key, Reader, Reported};
+use weir_store::deletion::{self, ROWS_PER_STATEMENT_MAX};
 use weir_store::removal::{self, Reach, Stage, day_of};
 
 use super::Remover;
@@ -20,7 +22,10 @@ const DAY: Duration = Duration::from_hours(24);
 /// From one look to the next while nothing has become too old since.
 const LOOK_INTERVAL_MS: i64 = 3_600_000;
 /// What is summed up by time, a month in a partition.
-const ROLLUPS: [&str; 2] = ["usage_1m", "usage_15m"];
+/// What is computed from the other first: whatever is told of later, minutes lead to their quarters.
+const ROLLUPS: [&str; 2] = ["usage_15m", "usage_1m"];
+/// Events of which annotations are taken out at a look.
+const ANNOTATED_PER_LOOK_MAX: u32 = 100_000;
 const LOGS: &str = "ingest.retention_logs";
 const BODIES: &str = "ingest.retention_bodies";
 
@@ -57,6 +62,13 @@ struct Limits {
 #[derive(Row, Deserialize)]
 struct DayRow {
     day_ms: i64,
+}
+
+#[derive(Row, Deserialize)]
+struct AnnotatedRow {
+    account_id: String,
+    gateway_id: String,
+    id: [u8; 26],
 }
 
 #[derive(Row, Deserialize)]
@@ -115,7 +127,26 @@ impl Remover {
             self.retire_month(month, before, stored_before).await?;
         }
         self.retire_strays(before, stored_before).await?;
-        self.store.remove_all(Reach::All, &[removal::annotations_before(before)]).await
+        self.retire_annotations(before).await
+    }
+
+    /// What was said of calls whose rows are gone, with bodies of theirs that are left. More than a look takes is for the next.
+    async fn retire_annotations(&self, before: Timestamp) -> Result<(), SinkError> {
+        let statement = removal::annotated_before(before, ANNOTATED_PER_LOOK_MAX);
+        let annotated = self.store.client.query_raw(&statement).fetch_all::<AnnotatedRow>();
+        let mut of_tenants = BTreeMap::<Scope, Vec<EventId>>::new();
+        for row in self.store.within("look for annotations", annotated).await? {
+            let scope = Scope::parse(&row.account_id, &row.gateway_id);
+            if let (Ok(scope), Ok(id)) = (scope, EventId::try_from(row.id)) {
+                of_tenants.entry(scope).or_default().push(id);
+            }
+        }
+        for (scope, ids) in &of_tenants {
+            for ids in ids.chunks(ROWS_PER_STATEMENT_MAX) {
+                self.store.remove(scope, &deletion::attachments(ids)).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn retire_month(
@@ -146,6 +177,10 @@ impl Remover {
             // Nothing is left to be computed anew, unless it came just now.
             if self.uncounted(month, Timestamp::MIN).await? == 0 {
                 for (table, parts) in &rollups {
+                    // Without its minutes nobody would look at a quarter again.
+                    if *table == "usage_1m" && self.quarters(month).await? > 0 {
+                        break;
+                    }
                     self.drop_parts(table, parts).await?;
                 }
             }
@@ -232,6 +267,15 @@ impl Remover {
         let query = self.store.client.query(UNCOUNTED).bind(month.millis());
         let query = query.bind(removal::month_after(month).millis()).bind(stored_before.millis());
         self.store.within("look at a month", query.fetch_one()).await
+    }
+
+    /// How many groups have something in a quarter of a month.
+    async fn quarters(&self, month: Timestamp) -> Result<u64, SinkError> {
+        const QUARTERS: &str = "SELECT count() FROM usage_15m FINAL WHERE requests > 0 \
+            AND slot >= fromUnixTimestamp64Milli(?) AND slot < fromUnixTimestamp64Milli(?)";
+        let query = self.store.client.query(QUARTERS).bind(month.millis());
+        let query = query.bind(removal::month_after(month).millis());
+        self.store.within("look at quarters of an hour", query.fetch_one()).await
     }
 
     async fn parts(&self, table: &str, month: Timestamp, more: &str) -> Result<Vec<String>, SinkError> {

@@ -62,7 +62,8 @@ impl Remover {
         let entered: Vec<LedgerRow<'_>> = all.iter().map(|row| row.correction(scope, 1)).collect();
         self.store.enter(&entered).await?;
         for rows in all.chunks(ROWS_PER_STATEMENT_MAX) {
-            self.store.remove(scope, &deletion::attachments(rows)).await?;
+            let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+            self.store.remove(scope, &deletion::attachments(&ids)).await?;
             self.store.remove(scope, &deletion::rows(rows)).await?;
         }
         let minutes = all.iter().map(|row| (scope.clone(), row.minute));

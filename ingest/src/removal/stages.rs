@@ -5,9 +5,9 @@ use std::time::Duration;
 use clickhouse::Row;
 use clickhouse::query::Query;
 use serde::Deserialize;
-use weir_event::{Scope, Timestamp};
+use weir_event::{EventId, Scope, Timestamp};
 use weir_store::LedgerRow;
-use weir_store::deletion::{Removal, STATEMENT_BYTES_MAX};
+use weir_store::deletion::{self, ROWS_PER_STATEMENT_MAX, Removal, STATEMENT_BYTES_MAX};
 use weir_store::removal::{Entry, Extent, Found, HOUR_OVER_MIN, Reach, Stage};
 
 use super::Remover;
@@ -32,6 +32,11 @@ pub(super) struct Counted {
 struct Fingerprint {
     rows: u64,
     names: u64,
+}
+
+#[derive(Row, Deserialize)]
+struct IdRow {
+    id: [u8; 26],
 }
 
 #[derive(Row, Deserialize)]
@@ -101,14 +106,21 @@ impl Remover {
         self.store.enter(&rows).await
     }
 
-    /// Takes a stage out that was entered, and tells of it. What is not told is left to be told later.
+    /// Takes a stage of a tenant out that was entered, with what hangs on its rows, and tells of it. What is not told is left to be told later.
     pub(super) async fn take_out(
         &self,
         reach: Reach<'_>,
         stage: &Stage,
         counted: &Counted,
     ) -> Result<(), SinkError> {
-        self.store.remove_all(reach, &stage.attachments(reach, &counted.extent)).await?;
+        if let Reach::Tenant(scope) = reach {
+            let attached = self.store.of_tenant(&stage.attached(reach, &counted.extent), scope);
+            let attached = self.store.within("look for bodies", attached.fetch_all::<IdRow>()).await?;
+            let ids: Vec<_> = attached.into_iter().filter_map(|row| EventId::try_from(row.id).ok()).collect();
+            for ids in ids.chunks(ROWS_PER_STATEMENT_MAX) {
+                self.store.remove(scope, &deletion::attachments(ids)).await?;
+            }
+        }
         self.store.remove_all(reach, &[stage.removal(reach)]).await?;
         if self.tell(reach, stage).await? { self.enter(counted, true).await } else { Ok(()) }
     }

@@ -28,6 +28,10 @@ pub const ROWS_PER_STATEMENT_MAX: usize = 10_000;
 /// What `max_query_size` has to be for these statements, in bytes.
 pub const STATEMENT_BYTES_MAX: u64 = 1 << 20;
 
+/// A condition on `ledger`: what is said of a row that was taken out by itself. Such an entry has an id for its subject, which no
+/// entry of a gateway's day is, however long that is.
+pub const IS_CORRECTION: &str = "stored < 0 AND length(subject) = 26 AND NOT startsWith(subject, 'deleted:')";
+
 /// For so long after a row was stored word of it may be on its way, in seconds; and for so long after a correction was
 /// entered its deletion may be under way.
 pub const YOUNG_S: u32 = 120;
@@ -118,15 +122,15 @@ impl DoomedRow {
     }
 }
 
-/// Takes out what hangs on the events of `rows`: their bodies, then what was said of them since.
+/// Takes out what hangs on the events `ids`: their bodies, then what was said of them since.
 #[must_use]
-pub fn attachments(rows: &[DoomedRow]) -> Vec<Removal> {
-    let bodies = by_month(rows, |row| row.id.started_at()).into_iter().map(|(month, rows)| {
-        let times = rows.iter().map(|row| row.id.started_at().millis());
-        let condition = format!("{} AND {}", between("started_at", times, 0), of_events(&rows));
+pub fn attachments(ids: &[EventId]) -> Vec<Removal> {
+    let bodies = by_month(ids, EventId::started_at).into_iter().map(|(month, ids)| {
+        let times = ids.iter().map(|id| id.started_at().millis());
+        let condition = format!("{} AND {}", between("started_at", times, 0), of_events(&ids));
         Removal::new("payloads", Some(&month), &condition)
     });
-    let all: Vec<_> = rows.iter().collect();
+    let all: Vec<_> = ids.iter().collect();
     let annotations = (!all.is_empty()).then(|| Removal::new("annotations", None, &of_events(&all)));
     bodies.chain(annotations).collect()
 }
@@ -155,7 +159,7 @@ pub fn rows_of(ids: &[EventId]) -> Option<String> {
 }
 
 /// Gives a [`StoredRow`] for each row of a tenant that ended before `before`, was stored before `stored_before` and has no
-/// correction, the oldest `limit` of them and whatever ended in the same millisecond as the last of these. A statement with
+/// correction that somebody may be at work on, the oldest `limit` of them and whatever ended in the same millisecond as the last of these. A statement with
 /// the placeholders of a [`Removal`].
 #[must_use]
 pub fn rows_before(before: Timestamp, stored_before: Timestamp, limit: usize) -> String {
@@ -165,7 +169,7 @@ pub fn rows_before(before: Timestamp, stored_before: Timestamp, limit: usize) ->
             ingested_at > now64(3) - INTERVAL {YOUNG_S} SECOND AS is_young \
          FROM logs WHERE {rows} AND {NAME} NOT IN ( \
             SELECT concat(subject, toString(write_id)) FROM ledger FINAL \
-            WHERE {OF_TENANT} AND stored < 0 AND length(subject) = 26 \
+            WHERE {OF_TENANT} AND {IS_CORRECTION} AND version < {TOLD} \
                 AND hour >= (SELECT toStartOfHour(min(ingested_at)) FROM logs WHERE {rows}) \
          ) \
          ORDER BY created_at LIMIT {limit} WITH TIES"
@@ -233,8 +237,8 @@ fn of_rows(rows: &[&DoomedRow]) -> String {
     )
 }
 
-fn of_events(rows: &[&DoomedRow]) -> String {
-    let ids: Vec<_> = rows.iter().map(|row| row.id.as_str()).collect();
+fn of_events(ids: &[&EventId]) -> String {
+    let ids: Vec<_> = ids.iter().map(|id| id.as_str()).collect();
     format!("id IN {}", list(&ids))
 }
 
@@ -254,11 +258,11 @@ fn between(column: &str, times: impl Iterator<Item = i64> + Clone, more: i64) ->
 }
 
 /// The partitions of a table, as `YYYYMM`: a statement that names its partition leaves the parts of all others alone.
-fn by_month(rows: &[DoomedRow], time: impl Fn(&DoomedRow) -> Timestamp) -> Vec<(String, Vec<&DoomedRow>)> {
-    let month = |row: &DoomedRow| time(row).to_string()[..7].replace('-', "");
-    let mut months = BTreeMap::<String, Vec<&DoomedRow>>::new();
-    for row in rows {
-        months.entry(month(row)).or_default().push(row);
+fn by_month<T>(all: &[T], time: impl Fn(&T) -> Timestamp) -> Vec<(String, Vec<&T>)> {
+    let mut months = BTreeMap::<String, Vec<&T>>::new();
+    for one in all {
+        let month = time(one).to_string()[..7].replace('-', "");
+        months.entry(month).or_default().push(one);
     }
     months.into_iter().collect()
 }
@@ -317,7 +321,8 @@ mod tests {
         assert_eq!(named(&found[1]), [false, true, true]);
         // The last millisecond of the last minute is in it.
         assert!(found[0].delete.contains(&format!("created_at BETWEEN fromUnixTimestamp64Milli({}, 'UTC') AND fromUnixTimestamp64Milli({JUNE}, 'UTC')", JUNE - 59_999)));
-        let found = attachments(&rows_of_both);
+        let ids: Vec<_> = rows_of_both.iter().map(|row| row.id).collect();
+        let found = attachments(&ids);
         let annotations = &found[2].delete;
         assert!(
             annotations.starts_with("DELETE FROM annotations WHERE account_id = {account_id:String} AND ")

@@ -27,7 +27,7 @@ use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 
 pub use self::entry::{BegunRow, Entry, Found, SUBJECT, absorbed};
-use crate::deletion::Removal;
+use crate::deletion::{IS_CORRECTION, Removal};
 
 /// An hour is over when it ended this long ago, in minutes: no write of it is under way any more.
 pub const HOUR_OVER_MIN: u32 = 15;
@@ -66,8 +66,6 @@ pub struct Extent {
     pub stored: (i64, i64),
     /// The first and the last time that one began, in epoch milliseconds.
     pub started: (i64, i64),
-    /// The months that they began in, as `YYYYMM`.
-    pub months: Vec<u32>,
 }
 
 impl Reach<'_> {
@@ -88,8 +86,7 @@ impl Stage {
             format!("(toUnixTimestamp64Milli(min({column})), toUnixTimestamp64Milli(max({column})))")
         };
         format!(
-            "SELECT count() AS rows, {} AS stored, {} AS started, groupUniqArray(toYYYYMM(started_at)) AS months \
-             FROM logs WHERE {}",
+            "SELECT count() AS rows, {} AS stored, {} AS started FROM logs WHERE {}",
             times("ingested_at"),
             times("started_at"),
             self.rows(reach)
@@ -141,20 +138,21 @@ impl Stage {
         format!("SELECT count() AS rows, sum(cityHash64(subject, write_id)) AS names FROM ({corrections})")
     }
 
-    /// Takes out the bodies of the stage's rows, then what was said of them since. It goes by rows that are there.
+    /// Gives the ids of those of the stage's rows that something hangs on, in order: bodies, or what was said of them since. What
+    /// hangs on them is taken out by these and not by a question within the statement, to which each replica would have an
+    /// answer of its own.
     #[must_use]
-    pub fn attachments(&self, reach: Reach<'_>, extent: &Extent) -> Vec<Removal> {
+    pub fn attached(&self, reach: Reach<'_>, extent: &Extent) -> String {
         let ids = format!("id IN (SELECT id FROM logs WHERE {})", self.rows(reach));
         let tenant = reach.condition();
         let (first, last) = extent.started;
-        let bodies = format!(
-            "{tenant}started_at BETWEEN fromUnixTimestamp64Milli({first}, 'UTC') \
-             AND fromUnixTimestamp64Milli({last}, 'UTC') AND {ids}"
-        );
-        let mut months = extent.months.clone();
-        months.sort_unstable();
-        let bodies = months.iter().map(|month| Removal::of("payloads", Some(&month.to_string()), &bodies));
-        bodies.chain([Removal::of("annotations", None, &format!("{tenant}{ids}"))]).collect()
+        format!(
+            "SELECT DISTINCT id FROM ( \
+                SELECT id FROM payloads WHERE {tenant}started_at BETWEEN fromUnixTimestamp64Milli({first}, 'UTC') \
+                    AND fromUnixTimestamp64Milli({last}, 'UTC') AND {ids} \
+                UNION ALL SELECT id FROM annotations WHERE {tenant}{ids} \
+             ) ORDER BY id"
+        )
     }
 
     /// Takes out the rows.
@@ -190,7 +188,7 @@ impl Stage {
         format!(
             "SELECT account_id, gateway_id, toUInt32(toUnixTimestamp(hour)) AS hour, source, \
                 toUInt32(toUnixTimestamp(minute)) AS minute, subject, write_id \
-             FROM ledger FINAL WHERE {}{} AND {IS_CORRECTION} \
+             FROM ledger FINAL WHERE {}{} AND {IS_CORRECTION} AND {OF_NO_REPLAY} \
                 AND minute >= toDateTime({}, 'UTC') AND minute < toDateTime({}, 'UTC')",
             reach.condition(),
             extent.hours(),
@@ -200,8 +198,6 @@ impl Stage {
     }
 }
 
-/// What the ledger says of a row that was taken out by itself. Only such an entry has an id for its subject.
-const IS_CORRECTION: &str = "stored < 0 AND length(subject) = 26 AND write_id % 2 = 0";
 /// The day of an entry, in epoch seconds.
 const DAY_OF_ENTRY: &str = "toUInt32OrZero(splitByChar(':', subject)[-1])";
 
@@ -216,19 +212,19 @@ pub fn bodies_before(month: Timestamp, before: Timestamp) -> Removal {
     Removal::of("payloads", Some(&self::month(month).to_string()), &condition)
 }
 
-/// Takes out what was said of calls that began before `before`, and whose rows are gone.
+/// Gives the tenants and ids of up to `limit` calls that began before `before`, of which something was said and whose rows are gone.
 #[must_use]
-pub fn annotations_before(before: Timestamp) -> Removal {
+pub fn annotated_before(before: Timestamp, limit: u32) -> String {
     // The first characters of an id are its start; nothing sorts before it than zeros.
     let first = EventId::derive(before, &[]);
-    let condition = format!(
-        "id < toFixedString('{:0<26}', 26) AND id NOT IN ( \
+    format!(
+        "SELECT DISTINCT account_id, gateway_id, id FROM annotations \
+         WHERE id < toFixedString('{:0<26}', 26) AND id NOT IN ( \
             SELECT id FROM logs WHERE started_at < fromUnixTimestamp64Milli({}, 'UTC') \
-        )",
+         ) ORDER BY account_id, gateway_id, id LIMIT {limit}",
         &first.as_str()[..10],
         before.millis()
-    );
-    Removal::of("annotations", None, &condition)
+    )
 }
 
 impl Extent {
@@ -267,6 +263,13 @@ pub struct NotAStage;
 pub fn day_of(time: Timestamp) -> Timestamp {
     let millis = time.millis();
     Timestamp::from_millis(millis - millis.rem_euclid(DAY_MS)).unwrap_or(Timestamp::MIN)
+}
+
+/// The start of a time's hour.
+#[must_use]
+pub fn hour_of(time: Timestamp) -> Timestamp {
+    let millis = time.millis();
+    Timestamp::from_millis(millis - millis.rem_euclid(HOUR_MS)).unwrap_or(Timestamp::MIN)
 }
 
 /// The start of the day after a time's.

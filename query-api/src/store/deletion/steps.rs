@@ -154,7 +154,8 @@ impl Steps {
     pub(super) async fn take_out(&self, scope: &Scope, rows: &Rows) -> Result<(), StoreError> {
         let rows = rows.all();
         for rows in rows.chunks(deletion::ROWS_PER_STATEMENT_MAX) {
-            self.remove(scope, deletion::attachments(rows)).await?;
+            let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+            self.remove(scope, deletion::attachments(&ids)).await?;
             self.remove(scope, deletion::rows(rows)).await?;
         }
         Ok(())

@@ -4,8 +4,9 @@ use clickhouse::Row;
 use serde::Deserialize;
 use weir_event::{GatewayId, Scope, Timestamp};
 
-use super::{DAY_MS, DAY_OF_ENTRY, HOUR_MS, IS_CORRECTION, Stage, seconds};
+use super::{DAY_MS, DAY_OF_ENTRY, HOUR_MS, OF_NO_REPLAY, Stage, seconds};
 use crate::LedgerRow;
+use crate::deletion::IS_CORRECTION;
 
 /// What the subject of an entry begins with.
 pub const SUBJECT: &str = "deleted:";
@@ -52,7 +53,7 @@ pub fn absorbed(columns: &str, bounds: &str) -> String {
     format!(
         "SELECT {columns} FROM ( \
             SELECT *, intDiv(toUInt32(toUnixTimestamp(minute)), 86400) * 86400 AS day \
-            FROM ledger FINAL WHERE {bounds} AND {IS_CORRECTION} \
+            FROM ledger FINAL WHERE {bounds} AND {IS_CORRECTION} AND {OF_NO_REPLAY} \
         ) AS correction INNER JOIN ( \
             SELECT account_id, gateway_id, hour, source, toUInt64({DAY_OF_ENTRY}) AS day, minute AS entered_until \
             FROM ledger FINAL WHERE {bounds} AND startsWith(subject, '{SUBJECT}') \

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use weir_event::EventId;
 
-use super::super::{annotations_before, day_after, day_of, month, month_after, start_of_month};
+use super::super::{annotated_before, day_after, day_of, month, month_after, start_of_month};
 use super::*;
 
 const DAY_S: u32 = 1_782_604_800; // 2026-06-28
@@ -69,7 +69,7 @@ fn months_end_where_the_next_one_begins() {
 
 #[test]
 fn what_was_said_goes_by_the_first_characters_of_its_id() {
-    let statement = annotations_before(time(DAY_S)).delete;
+    let statement = annotated_before(time(DAY_S), 10);
     let bound = statement.split('\'').nth(1).unwrap();
     let id = |millis| EventId::derive(Timestamp::from_millis(millis).unwrap(), &[b"x"]);
     let day = i64::from(DAY_S) * 1_000;
