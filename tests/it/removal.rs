@@ -51,9 +51,16 @@ async fn grow_old(system: &System, hours: u32) {
 
 /// Asks for a removal of what ended before `before` (epoch milliseconds).
 async fn ask(system: &System, gateway: &str, before: i64) {
+    ask_at(system, gateway, before, now_ms()).await;
+}
+
+/// The same, as if it had been asked for at that time.
+async fn ask_at(system: &System, gateway: &str, before: i64, asked_at: i64) {
+    let time = |millis: i64| format!("fromUnixTimestamp64Milli({millis}, 'UTC')");
+    let (before, asked_at) = (time(before), time(asked_at));
     let ask = format!(
-        "INSERT INTO removals (account_id, gateway_id, id, before, state, step) \
-         SELECT 'acc', '{gateway}', toString(now64(9)), fromUnixTimestamp64Milli({before}, 'UTC'), 'waiting', 1"
+        "INSERT INTO removals (account_id, gateway_id, id, before, asked_at, state, step) \
+         SELECT 'acc', '{gateway}', toString(now64(9)), {before}, {asked_at}, 'waiting', 1"
     );
     system.sql(&ask).await;
 }
@@ -130,41 +137,47 @@ async fn expect_told(system: &System) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_older_goes_and_is_counted_and_nothing_else_goes() {
+    /// Entries of this one's days are as long as ids.
+    const GATEWAY: &str = "default";
     let system = start_with(&[]).await;
     let now = now_ms();
     // Over forty days, two or three months.
     let at = |number: u64| now - i64::try_from(number).unwrap() * 4 * HOUR_MS - 1;
     let batch = lines(0..240, at);
-    for gateway in ["gw", "other"] {
+    for gateway in [GATEWAY, "other"] {
         assert_eq!(system.push_to(&format!("acc/{gateway}"), &batch).await.json()["stored"], 240);
     }
     let annotate = "INSERT INTO annotations (account_id, gateway_id, field, id, value) \
         SELECT account_id, gateway_id, 'score', id, '1' FROM logs";
     system.sql(annotate).await;
     grow_old(&system, 3).await;
-    expect_rollups(&system, "gw").await;
+    expect_rollups(&system, GATEWAY).await;
     // What comes late is old too.
     let late = lines(300..310, |number| now - 39 * DAY_MS + i64::try_from(number).unwrap());
-    assert_eq!(system.push(&late).await.json()["stored"], 10);
+    assert_eq!(system.push_to(&format!("acc/{GATEWAY}"), &late).await.json()["stored"], 10);
     // Somebody deletes some of it first, by a filter.
     let api = format!(
-        "http://{}/client/v4/accounts/acc/ai-gateway/gateways/gw/logs?limit=7",
+        "http://{}/client/v4/accounts/acc/ai-gateway/gateways/{GATEWAY}/logs?limit=7",
         system.weir.addresses.query_api
     );
     let deleted = system.http.delete(api).bearer_auth(&system.weir.secrets.query_token).send().await.unwrap();
     assert_eq!(deleted.status(), StatusCode::OK);
-    assert_eq!(count(&system, "logs", "gw").await, 243);
+    assert_eq!(count(&system, "logs", GATEWAY).await, 243);
 
     // The log at the time itself stays; the minute is cut.
-    ask(&system, "gw", at(100)).await;
-    assert_eq!(removed(&system, "gw").await, [139 + 10 - 7]);
-    assert_eq!(count(&system, "logs", "gw").await, 101);
-    assert_eq!(count(&system, "annotations FINAL", "gw").await, 101);
+    ask(&system, GATEWAY, at(100)).await;
+    assert_eq!(removed(&system, GATEWAY).await, [139 + 10 - 7]);
+    assert_eq!(count(&system, "logs", GATEWAY).await, 101);
+    assert_eq!(count(&system, "annotations FINAL", GATEWAY).await, 101);
     assert_eq!(
-        system.sql("SELECT min(toUnixTimestamp64Milli(created_at)) FROM logs WHERE gateway_id = 'gw'").await,
+        system
+            .sql(&format!(
+                "SELECT min(toUnixTimestamp64Milli(created_at)) FROM logs WHERE gateway_id = '{GATEWAY}'"
+            ))
+            .await,
         at(100).to_string()
     );
-    expect_figures(&system, "gw", 101).await;
+    expect_figures(&system, GATEWAY, 101).await;
     expect_figures(&system, "other", 240).await;
     assert_eq!(count(&system, "annotations FINAL", "other").await, 240);
     assert_eq!(
@@ -176,16 +189,20 @@ async fn what_is_older_goes_and_is_counted_and_nothing_else_goes() {
     assert_eq!(system.sql(entries).await, "1\t1", "most of it was not entered row by row");
 
     // Nothing is left to go.
-    ask(&system, "gw", at(100)).await;
-    assert_eq!(removed(&system, "gw").await, [142, 0]);
+    ask(&system, GATEWAY, at(100)).await;
+    assert_eq!(removed(&system, GATEWAY).await, [142, 0]);
     // What is pushed again is new, and goes with the next one; so does more of the day that was cut.
-    let again = system.push(&batch).await.json();
+    let again = system.push_to(&format!("acc/{GATEWAY}"), &batch).await.json();
     assert_eq!((&again["stored"], &again["duplicates"]), (&json!(139), &json!(101)), "{again}");
-    expect_figures(&system, "gw", 240).await;
+    expect_figures(&system, GATEWAY, 240).await;
     grow_old(&system, 6).await;
-    ask(&system, "gw", at(90)).await;
-    assert_eq!(removed(&system, "gw").await, [142, 0, 149]);
-    expect_figures(&system, "gw", 91).await;
+    ask(&system, GATEWAY, at(90)).await;
+    assert_eq!(removed(&system, GATEWAY).await, [142, 0, 149]);
+    expect_figures(&system, GATEWAY, 91).await;
+    // One that had to wait takes nothing that was stored since it was asked for.
+    ask_at(&system, GATEWAY, at(80), now_ms() - 9 * HOUR_MS).await;
+    assert_eq!(removed(&system, GATEWAY).await, [142, 0, 149, 0]);
+    expect_figures(&system, GATEWAY, 91).await;
     expect_told(&system).await;
     assert_eq!(ledger(&system).await, json!([730, 331, 101, 298, 0, 331]));
 }

@@ -26,18 +26,18 @@ impl Remover {
     pub(super) async fn finish_what_was_begun(&self) -> Result<(), SinkError> {
         let query = self.store.client.query(BEGUN).bind(SUBJECT).bind(YOUNG_S).bind(ENTRIES_PER_LOOK_MAX);
         let begun: Vec<BegunRow> = self.store.within("look for stages", query.fetch_all()).await?;
-        let mut stages: BTreeMap<(Scope, i64), (Stage, Vec<Entry>)> = BTreeMap::new();
+        let mut stages: BTreeMap<(Scope, i64, i64), (Stage, Vec<Entry>)> = BTreeMap::new();
         for (scope, entry) in begun.into_iter().filter_map(BegunRow::entry) {
             let Some(of_entry) = entry.stage() else { continue };
-            let (stage, entries) =
-                stages.entry((scope, of_entry.from.millis())).or_insert_with(|| (of_entry, Vec::new()));
-            stage.until = stage.until.max(of_entry.until);
+            // Entries of other ends are of another removal, which may have been asked for earlier.
+            let key = (scope, of_entry.from.millis(), of_entry.until.millis());
+            let (stage, entries) = stages.entry(key).or_insert_with(|| (of_entry, Vec::new()));
             stage.stored_before = stage.stored_before.max(of_entry.stored_before);
             entries.push(entry);
         }
         // One that cannot be finished holds up no other.
         let mut finished = Ok(());
-        for ((scope, _), (stage, entries)) in stages {
+        for ((scope, ..), (stage, entries)) in stages {
             finished = finished.and(self.finish(&scope, &stage, &entries).await);
         }
         finished

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 use weir_event::{Scope, Timestamp};
 use weir_store::RemovalRow;
-use weir_store::removal::{Reach, Stage, day_of, month};
+use weir_store::removal::{Reach, Stage, day_of, hour_of, month};
 
 use super::Remover;
 use crate::sink::SinkError;
@@ -32,6 +32,7 @@ const OTHERS_LIMIT: Duration = Duration::from_mins(10);
 /// What may be worked on: nobody works on it, and nobody on another one of the same tenant.
 const NEXT: &str = "SELECT ?fields FROM removals FINAL \
     WHERE (state = 'waiting' OR state = 'running' AND (worker = ? OR seen_at < now64(3) - toIntervalSecond(?))) \
+        AND NOT has(?, id) \
         AND (account_id, gateway_id) NOT IN ( \
             SELECT account_id, gateway_id FROM removals FINAL \
             WHERE state = 'running' AND worker != ? AND seen_at >= now64(3) - toIntervalSecond(?) \
@@ -67,14 +68,16 @@ struct DayRow {
 }
 
 impl Remover {
-    /// Takes removals on until there is none.
+    /// Takes removals on until there is none. One that fails holds up no other: it is tried again at the next look.
     pub(super) async fn do_what_is_asked(&self) -> Result<(), SinkError> {
+        let (mut tried, mut done) = (Vec::new(), Ok(()));
         loop {
             let (me, lease) = (&self.worker, LEASE_S);
-            let query = self.store.client.query(NEXT).bind(me).bind(lease).bind(me).bind(lease);
-            let next = self.store.within("look for removals", query.fetch_optional()).await?;
-            let Some(mut request) = next else { return Ok(()) };
-            self.remove(&mut request).await?;
+            let query = self.store.client.query(NEXT).bind(me).bind(lease).bind(&tried).bind(me).bind(lease);
+            let next = self.store.within("look for removals", query.fetch_optional::<RequestRow>()).await?;
+            let Some(mut request) = next else { return done };
+            tried.push(request.id.clone());
+            done = done.and(self.remove(&mut request).await);
         }
     }
 
@@ -93,6 +96,9 @@ impl Remover {
         tracing::info!(rows, total, id, account, gateway, "old rows are being removed");
         self.pulse(request).await?;
         sleep(CLAIM_PAUSE).await;
+        if !self.is_mine(request).await? {
+            return Ok(());
+        }
         self.take_up(&scope, request, before).await?;
         self.take_stages(&scope, request, before).await?;
         self.take_rest(&scope, request, before, stored_before).await?;
@@ -139,7 +145,9 @@ impl Remover {
         before: Timestamp,
     ) -> Result<(), SinkError> {
         let reach = Reach::Tenant(scope);
-        let stored_before = self.stored_before(reach, before).await?;
+        let asked_at = Timestamp::from_millis(request.asked_at).map_err(SinkError::Clock)?;
+        let late = hour_of(asked_at.saturating_add_millis(LATE_MS));
+        let stored_before = self.stored_before(reach, before).await?.min(late);
         for stage in self.stages(scope, before.minute(), stored_before).await? {
             if !self.is_mine(request).await? {
                 return Ok(());
@@ -169,8 +177,8 @@ impl Remover {
                     tracing::warn!(id = request.id, "a removal leaves rows that nobody can take out");
                     return Ok(());
                 }
-                waited += OTHERS_PAUSE;
                 sleep(OTHERS_PAUSE).await;
+                waited += OTHERS_PAUSE;
                 self.pulse(request).await?;
                 continue;
             };
@@ -223,7 +231,11 @@ impl Remover {
             tokio::select! {
                 ended = &mut work => return ended,
                 () = sleep(PULSE) => {
-                    if let Err(error) = self.pulse(request).await {
+                    // Who was frozen meanwhile may not be the one any more.
+                    let pulse = async {
+                        if self.is_mine(request).await? { self.pulse(request).await } else { Ok(()) }
+                    };
+                    if let Err(error) = pulse.await {
                         tracing::warn!(%error, "a removal gives no sign of life");
                     }
                 }
