@@ -8,6 +8,7 @@
 
 mod client;
 mod disk;
+mod new_api_volume;
 mod spool;
 mod system;
 mod tables;
@@ -16,6 +17,7 @@ mod volume;
 
 pub use client::{Client, run_client};
 pub use disk::SmallDisk;
+pub use new_api_volume::NewApiVolume;
 pub use spool::{create_usage_stream, jetstream, spooled};
 pub use system::{Answer, Folder, SecondIngest, System, eventually};
 pub use tables::{create_tables, run_audit};

@@ -9,7 +9,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::sleep;
-use weir_local::{Addresses, ClickHouse, Installation, Secrets, Service, Weir};
+use weir_local::{Addresses, ClickHouse, Installation, Probe, Program, Secrets, Service, Weir, free_address};
 
 use crate::SmallDisk;
 
@@ -118,6 +118,19 @@ impl System {
         let place = (self.dir.path(), "ingest-2");
         let service = self.weir.start_ingest(&installation, place, address, variables).await.unwrap();
         SecondIngest { service, address }
+    }
+
+    /// Starts a second query API, with these variables, and gives where it answers.
+    pub async fn second_query_api(&self, variables: Vec<(&'static str, String)>) -> (Service, SocketAddr) {
+        let binary = Installation::detect().unwrap().binary("query-api").unwrap();
+        let (listen, ops) = (free_address().unwrap(), free_address().unwrap());
+        let program = Program::new("query-api", binary, self.dir.path().join("query-api-2.log"))
+            .reaching(&self.weir.clickhouse, &self.weir.nats)
+            .env("WEIR_QUERY_API_LISTEN", listen.to_string())
+            .env("WEIR_QUERY_API_OPS_LISTEN", ops.to_string())
+            .ready_when(Probe::Http(format!("http://{ops}/readyz")));
+        let program = variables.into_iter().fold(program, |program, (name, value)| program.env(name, value));
+        (Service::start(program, REQUEST_LIMIT).await.unwrap(), listen)
     }
 
     /// Pushes gzipped lines to the `ingest` at `address`, which may not be there.

@@ -34,7 +34,7 @@ pub(crate) async fn by_filter(sides: &Sides<'_>, system: &System) {
             there = left;
         }
     }
-    println!("1 client, delete {ENTRIES} of a model: {}", api.beside(&sql));
+    println!("1 client, delete {ENTRIES} of a model: {}", api.beside("bare SQL", &sql));
 }
 
 #[derive(Clone, Copy)]

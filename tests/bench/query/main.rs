@@ -13,6 +13,7 @@
 mod case;
 mod deletion;
 mod sides;
+#[path = "../times.rs"]
 mod times;
 
 use std::env;
@@ -98,7 +99,7 @@ async fn alone(sides: &Sides<'_>, case: &Case) {
             break;
         }
     }
-    println!("1 client, {}: {}", case.name, api.beside(&sql));
+    println!("1 client, {}: {}", case.name, api.beside("bare SQL", &sql));
 }
 
 /// Many clients at once.
@@ -113,7 +114,7 @@ async fn crowded(sides: &Sides<'_>, case: &Case) {
         sql.extend(crowd(|client, request| sides.sql(case, number(client, request))).await);
         api.extend(crowd(|client, request| sides.api(case, number(client, request))).await);
     }
-    println!("{CLIENTS} clients, {}: {}", case.name, api.beside(&sql));
+    println!("{CLIENTS} clients, {}: {}", case.name, api.beside("bare SQL", &sql));
 }
 
 /// What each client asks for, one thing after another.
@@ -142,6 +143,6 @@ async fn under_intake(sides: &Sides<'_>, volume: &Volume, system: &System, case:
             api.push(ours);
         }
     }
-    println!("1 client, {}, after an insert each: {}", case.name, api.beside(&sql));
+    println!("1 client, {}, after an insert each: {}", case.name, api.beside("bare SQL", &sql));
     system.sql(&format!("DELETE FROM logs WHERE write_id > {}", volume.rows / 2_000 * 2)).await;
 }

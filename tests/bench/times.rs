@@ -1,4 +1,4 @@
-//! How long requests took, and what to say of it.
+//! How long requests took on either side of a benchmark, and what to say of it.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ impl Times {
     }
 
     /// Both sides as medians and 99th percentiles, and the medians' ratio.
-    pub(crate) fn beside(mut self, sql: &Self) -> String {
-        let mut sql = Self(sql.0.clone());
-        let ((p50, p99), (sql_p50, sql_p99)) = (self.percentiles(), sql.percentiles());
-        let ratio = p50 / sql_p50;
+    pub(crate) fn beside(mut self, name: &str, other: &Self) -> String {
+        let mut other = Self(other.0.clone());
+        let ((p50, p99), (other_p50, other_p99)) = (self.percentiles(), other.percentiles());
+        let ratio = p50 / other_p50;
         format!(
-            "API {p50:.1} / {p99:.1} ms, bare SQL {sql_p50:.1} / {sql_p99:.1} ms (p50 / p99), ratio of p50 {ratio:.2}"
+            "API {p50:.1} / {p99:.1} ms, {name} {other_p50:.1} / {other_p99:.1} ms (p50 / p99), ratio of p50 {ratio:.2}"
         )
     }
 
