@@ -26,12 +26,12 @@ async fn start() -> System {
     System::start_with(|_| vec![(EAGER.0, EAGER.1.to_owned())]).await
 }
 
-fn lines(numbers: std::ops::Range<u64>, at: impl Fn(u64) -> i64) -> String {
+pub(super) fn lines(numbers: std::ops::Range<u64>, at: impl Fn(u64) -> i64) -> String {
     numbers.map(|number| record(number, at(number))).collect::<Vec<_>>().join("\n")
 }
 
 /// Requests in the longest windows of a gateway; `None` while they are not complete.
-async fn live(system: &System, gateway: &str) -> Option<u64> {
+pub(super) async fn live(system: &System, gateway: &str) -> Option<u64> {
     let answer = system.get(&format!("/v1/live?account_id=acc&gateway_id={gateway}")).await;
     let live = (answer.status == StatusCode::OK).then(|| answer.json())?;
     let rows = live["rows"].as_array().filter(|_| live["complete"] == Value::Bool(true))?;
@@ -55,8 +55,8 @@ async fn expect_figures(system: &System, gateway: &str, count: u64) {
     eventually(LIMIT, Some(count), || live(system, gateway)).await;
 }
 
-/// What the ledger says of all hours, for `received`, `stored`, `duplicates`, `deleted`, `deleting` and `rows`.
-async fn ledger(system: &System) -> Value {
+/// What the ledger says of all hours, for `received`, `stored`, `duplicates`, `deleted`, `deleting` and `rows`. It balances.
+pub(super) async fn ledger(system: &System) -> Value {
     let time = |millis: i64| weir_event::Timestamp::from_millis(millis).unwrap();
     let hour = 3_600_000;
     let from = now_ms() / hour * hour;

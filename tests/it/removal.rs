@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use harness::traffic::{now_ms, record};
+use harness::traffic::now_ms;
 use harness::{System, eventually};
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use weir_local::ClickHouse;
+
+use crate::deletion::{ledger, lines, live};
 
 /// What died is taken over, or looked for, when it is some minutes old.
 const LIMIT: Duration = Duration::from_mins(8);
@@ -25,10 +27,6 @@ async fn start_with(variables: &[(&'static str, &str)]) -> System {
     let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
     let variables = [(EAGER.0, EAGER.1.to_owned())].into_iter().chain(variables).collect();
     System::start_with(|_: &ClickHouse| variables).await
-}
-
-fn lines(numbers: std::ops::Range<u64>, at: impl Fn(u64) -> i64) -> String {
-    numbers.map(|number| record(number, at(number))).collect::<Vec<_>>().join("\n")
 }
 
 /// Makes what was stored until now some hours older: stored in hours that are over.
@@ -105,28 +103,6 @@ async fn expect_rollups(system: &System, gateway: &str) {
     let logs = by_minute("logs", "count()", "toStartOfMinute(created_at)");
     let rollups = by_minute("usage_1m FINAL", "sum(requests)", "minute");
     eventually(LIMIT, true, async || system.sql(&logs).await == system.sql(&rollups).await).await;
-}
-
-/// Requests in the longest windows of a gateway; `None` while they are not complete.
-async fn live(system: &System, gateway: &str) -> Option<u64> {
-    let answer = system.get(&format!("/v1/live?account_id=acc&gateway_id={gateway}")).await;
-    let live = (answer.status == StatusCode::OK).then(|| answer.json())?;
-    let rows = live["rows"].as_array().filter(|_| live["complete"] == Value::Bool(true))?;
-    rows.iter().map(|row| row["windows"][3]["requests"].as_u64()).sum()
-}
-
-/// What the ledger says of all hours, for `received`, `stored`, `duplicates`, `deleted`, `deleting` and `rows`. It balances.
-async fn ledger(system: &System) -> Value {
-    let time = |millis: i64| weir_event::Timestamp::from_millis(millis).unwrap();
-    let from = now_ms() / HOUR_MS * HOUR_MS;
-    let (from, to) = (time(from - 48 * HOUR_MS), time(from + HOUR_MS));
-    let answer = system.get(&format!("/v1/ledger?account_id=acc&from={from}&to={to}")).await.json();
-    assert_eq!(answer["balanced"], true, "{answer}");
-    let sum = |name: &str| {
-        answer["hours"].as_array().unwrap().iter().map(|hour| hour[name].as_i64().unwrap()).sum()
-    };
-    let names = ["received", "stored", "duplicates", "deleted", "deleting", "rows"];
-    json!(names.map(sum).map(|sum: i64| sum))
 }
 
 /// Waits until all is told.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 use weir_store::LedgerRow;
 use weir_store::deletion::{self, DoomedRow, ROWS_PER_STATEMENT_MAX, Removal, STATEMENT_BYTES_MAX, YOUNG_S};
+use weir_store::removal::Reach;
 use weir_store::removal::SUBJECT;
 
 use super::Reconciler;
@@ -81,8 +82,8 @@ impl Reconciler {
                 "a deletion that was not finished is finished"
             );
             let ids: Vec<_> = left.iter().map(|row| row.id).collect();
-            self.store.remove(scope, &deletion::attachments(&ids)).await?;
-            self.store.remove(scope, &deletion::rows(&left)).await?;
+            self.store.remove(Reach::Tenant(scope), &deletion::attachments(&ids)).await?;
+            self.store.remove(Reach::Tenant(scope), &deletion::rows(&left)).await?;
         }
         let minutes = rows.iter().map(|row| (scope.clone(), row.minute));
         if self.races.announcer().tell_changed_for_certain(minutes, TELL_LIMIT).await {
@@ -104,22 +105,32 @@ impl Store {
     }
 
     /// Takes out what there is to be taken out. Each is done when the next one begins.
-    pub(crate) async fn remove(&self, scope: &Scope, removals: &[Removal]) -> Result<(), SinkError> {
+    pub(crate) async fn remove(&self, reach: Reach<'_>, removals: &[Removal]) -> Result<(), SinkError> {
         for removal in removals {
-            let count = self.bounded(self.of_tenant(&removal.count, scope)).fetch_one::<u64>();
+            let count = self.bounded(self.reaching(&removal.count, reach)).fetch_one::<u64>();
             if self.within("count what is deleted", count).await? > 0 {
                 let delete =
-                    self.of_tenant(&removal.delete, scope).with_setting("lightweight_deletes_sync", "2");
+                    self.reaching(&removal.delete, reach).with_setting("lightweight_deletes_sync", "2");
                 self.within("delete", delete.execute()).await?;
             }
         }
         Ok(())
     }
 
+    /// A statement with a tenant's names, where it is of one.
+    pub(crate) fn reaching(&self, statement: &str, reach: Reach<'_>) -> Query {
+        let query = self.client.query_raw(statement);
+        let query = query.with_setting("max_query_size", STATEMENT_BYTES_MAX.to_string());
+        match reach {
+            Reach::Tenant(scope) => query
+                .param("account_id", scope.account_id.as_str())
+                .param("gateway_id", scope.gateway_id.as_str()),
+            Reach::All => query,
+        }
+    }
+
     pub(crate) fn of_tenant(&self, statement: &str, scope: &Scope) -> Query {
-        let query = self.client.query_raw(statement).param("account_id", scope.account_id.as_str());
-        let query = query.param("gateway_id", scope.gateway_id.as_str());
-        query.with_setting("max_query_size", STATEMENT_BYTES_MAX.to_string())
+        self.reaching(statement, Reach::Tenant(scope))
     }
 }
 

@@ -12,6 +12,7 @@ use clickhouse::query::Query;
 use serde::Deserialize;
 use weir_event::Source;
 use weir_store::LedgerRow;
+use weir_store::deletion::IS_CORRECTION;
 use weir_store::removal::absorbed;
 
 use super::Reconciler;
@@ -60,9 +61,15 @@ struct RowsRow {
 impl Reconciler {
     /// Enters the writes that the ledger does not know.
     pub(super) async fn enter_what_is_missing(&self, now_ms: i64) -> Result<(), SinkError> {
+        const LETTERS: &str = "SELECT toUInt32(toUnixTimestamp(toStartOfHour(received_at))) AS hour, source, account_id, \
+                write_id, uniqExact(gateway_id, digest) AS rows \
+            FROM dead_letters WHERE received_at >= fromUnixTimestamp64Milli(?) AND received_at < fromUnixTimestamp64Milli(?) \
+                AND write_id NOT IN entered AND reason != 'undecryptable' \
+            GROUP BY hour, source, account_id, write_id";
         // By its id a row is counted once that is taken out just now. Of a write without any row in logs the corrections
         // say how old it is at least.
-        const STORED: &str = "SELECT hour, source, account_id, write_id, sum(times) AS rows FROM ( \
+        let stored = format!(
+            "SELECT hour, source, account_id, write_id, sum(times) AS rows FROM ( \
                 SELECT hour, source, account_id, write_id, subject, max(times) AS times, max(at) AS latest FROM ( \
                     SELECT toUInt32(toUnixTimestamp(toStartOfHour(ingested_at))) AS hour, source, account_id, write_id, \
                         toString(id) AS subject, count() AS times, max(ingested_at) AS at \
@@ -71,21 +78,16 @@ impl Reconciler {
                     UNION ALL \
                     SELECT toUInt32(toUnixTimestamp(hour)), source, account_id, write_id, subject, toUInt64(-stored), \
                         entered_at \
-                    FROM ledger FINAL WHERE hour >= fromUnixTimestamp64Milli(?) AND length(subject) = 26 \
-                        AND NOT startsWith(subject, 'deleted:') AND stored < 0 \
+                    FROM ledger FINAL WHERE hour >= fromUnixTimestamp64Milli(?) AND {IS_CORRECTION} \
                         AND write_id NOT IN entered \
                 ) GROUP BY hour, source, account_id, write_id, subject \
-            ) GROUP BY hour, source, account_id, write_id HAVING max(latest) < fromUnixTimestamp64Milli(?)";
-        const LETTERS: &str = "SELECT toUInt32(toUnixTimestamp(toStartOfHour(received_at))) AS hour, source, account_id, \
-                write_id, uniqExact(gateway_id, digest) AS rows \
-            FROM dead_letters WHERE received_at >= fromUnixTimestamp64Milli(?) AND received_at < fromUnixTimestamp64Milli(?) \
-                AND write_id NOT IN entered AND reason != 'undecryptable' \
-            GROUP BY hour, source, account_id, write_id";
+            ) GROUP BY hour, source, account_id, write_id HAVING max(latest) < fromUnixTimestamp64Milli(?)"
+        );
         let look_back_ms = if self.has_looked_back_for_writes { LOOK_BACK_MS } else { LOOK_BACK_FIRST_MS };
         // Corrections have the hour of their write, so whole hours are looked at.
         let from = (now_ms - look_back_ms).div_euclid(HOUR_MS) * HOUR_MS;
         let to = now_ms - UNDER_WAY_MS;
-        let stored = self.left(self.unentered(STORED, from).bind(from).bind(from).bind(to)).await?;
+        let stored = self.left(self.unentered(&stored, from).bind(from).bind(from).bind(to)).await?;
         let letters = self.left(self.unentered(LETTERS, from).bind(from).bind(to)).await?;
         let entries = entries(&stored, &letters);
         if entries.is_empty() {

@@ -86,8 +86,7 @@ impl Remover {
             return self.note_over(request).await;
         };
         let before = Timestamp::from_millis(request.before).map_err(SinkError::Clock)?;
-        let asked_at = Timestamp::from_millis(request.asked_at).map_err(SinkError::Clock)?;
-        let stored_before = asked_at.saturating_add_millis(LATE_MS);
+        let stored_before = request.stored_before()?;
         if request.state == "waiting" {
             request.total = self.rows_left(&scope, before, stored_before).await?;
         }
@@ -125,10 +124,8 @@ impl Remover {
                 }
             }
             Open::Rows(until) => {
-                let asked_at = Timestamp::from_millis(request.asked_at).map_err(SinkError::Clock)?;
-                let stored_before = asked_at.saturating_add_millis(LATE_MS);
                 let until = until.min(before);
-                if let Some(chosen) = self.choose(scope, until, stored_before).await? {
+                if let Some(chosen) = self.choose(scope, until, request.stored_before()?).await? {
                     self.pulsing(request, self.take_singly(scope, &chosen)).await?;
                 }
             }
@@ -145,8 +142,7 @@ impl Remover {
         before: Timestamp,
     ) -> Result<(), SinkError> {
         let reach = Reach::Tenant(scope);
-        let asked_at = Timestamp::from_millis(request.asked_at).map_err(SinkError::Clock)?;
-        let late = hour_of(asked_at.saturating_add_millis(LATE_MS));
+        let late = hour_of(request.stored_before()?);
         let stored_before = self.stored_before(reach, before).await?.min(late);
         for stage in self.stages(scope, before.minute(), stored_before).await? {
             if !self.is_mine(request).await? {
@@ -279,6 +275,14 @@ impl Remover {
             insert.end().await
         };
         self.store.within("note a removal", noted).await
+    }
+}
+
+impl RequestRow {
+    /// What was stored from then on stays.
+    fn stored_before(&self) -> Result<Timestamp, SinkError> {
+        let asked_at = Timestamp::from_millis(self.asked_at).map_err(SinkError::Clock)?;
+        Ok(asked_at.saturating_add_millis(LATE_MS))
     }
 }
 

@@ -143,7 +143,7 @@ impl Remover {
         }
         for (scope, ids) in &of_tenants {
             for ids in ids.chunks(ROWS_PER_STATEMENT_MAX) {
-                self.store.remove(scope, &deletion::attachments(ids)).await?;
+                self.store.remove(Reach::Tenant(scope), &deletion::attachments(ids)).await?;
             }
         }
         Ok(())
@@ -193,7 +193,7 @@ impl Remover {
 
     /// Takes a day out that was entered, as far as it is there, and tells of it. Its bodies go by themselves.
     async fn retire(&self, stage: &Stage, counted: &Counted) -> Result<(), SinkError> {
-        self.store.remove_all(Reach::All, &[stage.removal(Reach::All)]).await?;
+        self.store.remove(Reach::All, &[stage.removal(Reach::All)]).await?;
         if self.tell(Reach::All, stage).await? { self.enter(counted, true).await } else { Ok(()) }
     }
 
@@ -223,7 +223,7 @@ impl Remover {
                 let parts = self.parts("payloads", month, settled).await?;
                 self.drop_parts("payloads", &parts).await?;
             }
-            self.store.remove_all(Reach::All, &[removal::bodies_before(month, before)]).await?;
+            self.store.remove(Reach::All, &[removal::bodies_before(month, before)]).await?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use weir_event::{Scope, Timestamp};
 use weir_store::LedgerRow;
 use weir_store::deletion::{self, DoomedRow, ROWS_PER_STATEMENT_MAX, StoredRow, TOLD};
+use weir_store::removal::Reach;
 
 use super::Remover;
 use crate::sink::SinkError;
@@ -63,8 +64,8 @@ impl Remover {
         self.store.enter(&entered).await?;
         for rows in all.chunks(ROWS_PER_STATEMENT_MAX) {
             let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-            self.store.remove(scope, &deletion::attachments(&ids)).await?;
-            self.store.remove(scope, &deletion::rows(rows)).await?;
+            self.store.remove(Reach::Tenant(scope), &deletion::attachments(&ids)).await?;
+            self.store.remove(Reach::Tenant(scope), &deletion::rows(rows)).await?;
         }
         let minutes = all.iter().map(|row| (scope.clone(), row.minute));
         if self.announcer.tell_changed_for_certain(minutes, TELL_LIMIT).await {

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use clickhouse::Row;
-use clickhouse::query::Query;
 use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 use weir_store::LedgerRow;
-use weir_store::deletion::{self, ROWS_PER_STATEMENT_MAX, Removal, STATEMENT_BYTES_MAX};
+use weir_store::deletion::{self, ROWS_PER_STATEMENT_MAX};
 use weir_store::removal::{Entry, Extent, Found, HOUR_OVER_MIN, Reach, Stage};
 
 use super::Remover;
-use crate::sink::{SinkError, Store};
+use crate::sink::SinkError;
 
 /// How often a stage is counted whose single rows others are taking out.
 const COUNTS_MAX: u32 = 20;
@@ -118,10 +117,10 @@ impl Remover {
             let attached = self.store.within("look for bodies", attached.fetch_all::<IdRow>()).await?;
             let ids: Vec<_> = attached.into_iter().filter_map(|row| EventId::try_from(row.id).ok()).collect();
             for ids in ids.chunks(ROWS_PER_STATEMENT_MAX) {
-                self.store.remove(scope, &deletion::attachments(ids)).await?;
+                self.store.remove(reach, &deletion::attachments(ids)).await?;
             }
         }
-        self.store.remove_all(reach, &[stage.removal(reach)]).await?;
+        self.store.remove(reach, &[stage.removal(reach)]).await?;
         if self.tell(reach, stage).await? { self.enter(counted, true).await } else { Ok(()) }
     }
 
@@ -143,31 +142,5 @@ impl MinuteRow {
     fn minute(&self) -> Option<(Scope, Timestamp)> {
         let scope = Scope::parse(&self.account_id, &self.gateway_id).ok()?;
         Some((scope, Timestamp::from_millis(i64::from(self.minute) * 1_000).ok()?))
-    }
-}
-
-impl Store {
-    /// A statement with a tenant's names, where it is of one.
-    pub(super) fn reaching(&self, statement: &str, reach: Reach<'_>) -> Query {
-        match reach {
-            Reach::Tenant(scope) => self.of_tenant(statement, scope),
-            Reach::All => self
-                .client
-                .query_raw(statement)
-                .with_setting("max_query_size", STATEMENT_BYTES_MAX.to_string()),
-        }
-    }
-
-    /// Takes out what there is to be taken out, one after the other.
-    pub(super) async fn remove_all(&self, reach: Reach<'_>, removals: &[Removal]) -> Result<(), SinkError> {
-        for removal in removals {
-            let count = self.reaching(&removal.count, reach).fetch_one::<u64>();
-            if self.within("count what is removed", count).await? > 0 {
-                let delete =
-                    self.reaching(&removal.delete, reach).with_setting("lightweight_deletes_sync", "2");
-                self.within("remove", delete.execute()).await?;
-            }
-        }
-        Ok(())
     }
 }

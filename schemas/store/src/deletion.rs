@@ -19,6 +19,7 @@ use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 
 use crate::LedgerRow;
+use crate::removal::month;
 
 /// The version of a correction of which everything is done and whose minute was told of; before that it is 1.
 pub const TOLD: u64 = 2;
@@ -261,13 +262,12 @@ fn between(column: &str, times: impl Iterator<Item = i64> + Clone, more: i64) ->
 fn by_month<T>(all: &[T], time: impl Fn(&T) -> Timestamp) -> Vec<(String, Vec<&T>)> {
     let mut months = BTreeMap::<String, Vec<&T>>::new();
     for one in all {
-        let month = time(one).to_string()[..7].replace('-', "");
-        months.entry(month).or_default().push(one);
+        months.entry(month(time(one)).to_string()).or_default().push(one);
     }
     months.into_iter().collect()
 }
 
-fn seconds(millis: i64) -> u32 {
+pub(crate) fn seconds(millis: i64) -> u32 {
     u32::try_from(millis / 1_000).unwrap_or_default()
 }
 

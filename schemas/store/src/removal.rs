@@ -27,7 +27,7 @@ use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 
 pub use self::entry::{BegunRow, Entry, Found, SUBJECT, absorbed};
-use crate::deletion::{IS_CORRECTION, Removal};
+use crate::deletion::{IS_CORRECTION, Removal, seconds};
 
 /// An hour is over when it ended this long ago, in minutes: no write of it is under way any more.
 pub const HOUR_OVER_MIN: u32 = 15;
@@ -296,8 +296,4 @@ pub fn month_after(time: Timestamp) -> Timestamp {
 #[must_use]
 pub fn month(time: Timestamp) -> u32 {
     time.to_string()[..7].replace('-', "").parse().unwrap_or_default()
-}
-
-fn seconds(millis: i64) -> u32 {
-    u32::try_from(millis / 1_000).unwrap_or_default()
 }

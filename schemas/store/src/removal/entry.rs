@@ -4,9 +4,9 @@ use clickhouse::Row;
 use serde::Deserialize;
 use weir_event::{GatewayId, Scope, Timestamp};
 
-use super::{DAY_MS, DAY_OF_ENTRY, HOUR_MS, OF_NO_REPLAY, Stage, seconds};
+use super::{DAY_MS, DAY_OF_ENTRY, HOUR_MS, OF_NO_REPLAY, Stage};
 use crate::LedgerRow;
-use crate::deletion::IS_CORRECTION;
+use crate::deletion::{IS_CORRECTION, seconds};
 
 /// What the subject of an entry begins with.
 pub const SUBJECT: &str = "deleted:";
