@@ -3,9 +3,9 @@
 use clickhouse::Client;
 use weir_event::Scope;
 
+use crate::volume::slices;
+
 const ROWS: &str = include_str!("volume/new_api.sql");
-/// Rows of one insert: ClickHouse cuts longer ones itself.
-const SLICE: u64 = 500_000;
 
 /// How many rows, and until when.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +28,7 @@ impl NewApiVolume {
     /// Writes all rows in the order of their time, as they would have come.
     pub async fn fill(&self, client: &Client) {
         let Scope { account_id, gateway_id } = Self::scope();
-        let mut first = 0;
-        while first < self.rows {
-            let count = SLICE.min(self.rows - first);
+        for (first, count) in slices(self.rows) {
             let insert = client
                 .query_raw(ROWS)
                 .param("account_id", account_id.as_str())
@@ -42,7 +40,6 @@ impl NewApiVolume {
                 .param("first", first)
                 .param("count", count);
             insert.execute().await.unwrap();
-            first += count;
         }
     }
 }

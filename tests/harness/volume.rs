@@ -26,6 +26,11 @@ pub struct Volume {
     pub bodies_every: u64,
 }
 
+/// The first row and the number of rows of each insert.
+pub(crate) fn slices(rows: u64) -> impl Iterator<Item = (u64, u64)> {
+    (0..rows.div_ceil(SLICE)).map(move |slice| (slice * SLICE, SLICE.min(rows - slice * SLICE)))
+}
+
 impl Volume {
     /// So many rows within 45 days, with bodies for one in 50.
     #[must_use]
@@ -47,11 +52,8 @@ impl Volume {
 
     /// Writes all rows in the order of their time, as they would have come, and then the bodies.
     pub async fn fill(&self, client: &Client) {
-        let mut first = 0;
-        while first < self.rows {
-            let count = SLICE.min(self.rows - first);
+        for (first, count) in slices(self.rows) {
             self.insert(client, first, count).await;
-            first += count;
         }
         let insert = client.query_raw(PAYLOADS).param("every", self.bodies_every);
         insert.execute().await.unwrap();

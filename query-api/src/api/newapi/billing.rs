@@ -6,13 +6,13 @@ use serde_json::value::RawValue;
 use warp::http::StatusCode;
 use warp::reply::Response;
 use weir_event::EventKind;
+use weir_pricing::QUOTA_PER_USD;
 
 use super::caller::{Asked, Counter, HeldKey, Spender};
 use super::envelope::body;
 use super::error::Error;
 use super::filters;
 use super::rules::Question;
-use super::status::QUOTA_PER_UNIT;
 use crate::api::app::App;
 use crate::sql::newapi::Amount;
 
@@ -84,7 +84,7 @@ pub(super) async fn subscription(asked: Asked<Spender>) -> Result<Response, Erro
 pub(super) async fn usage(asked: Asked<Spender>) -> Result<Response, Error> {
     let Spender(held) = &asked.caller;
     let used = Decimal::from(used(&asked.app, held).await?);
-    let cents = used * Decimal::ONE_HUNDRED / Decimal::from(QUOTA_PER_UNIT);
+    let cents = used * Decimal::ONE_HUNDRED / Decimal::from(QUOTA_PER_USD);
     Ok(body(StatusCode::OK, &BillingUsageView { object: "list", total_usage: &exact(cents) }))
 }
 
@@ -120,7 +120,7 @@ async fn used(app: &App, held: &HeldKey) -> Result<i64, Error> {
 
 /// What a quota is worth.
 fn dollars(quota: i64) -> Decimal {
-    Decimal::from(quota) / Decimal::from(QUOTA_PER_UNIT)
+    Decimal::from(quota) / Decimal::from(QUOTA_PER_USD)
 }
 
 /// All digits of an amount, as a JSON number.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use warp::reply::Response;
 use weir_event::EventKind;
+use weir_pricing::QUOTA_PER_USD;
 
 use super::caller::{Anyone, Asked};
 use super::envelope::success;
@@ -12,9 +13,6 @@ use super::headers::VERSION;
 use super::rules::Question;
 use crate::auth::KnownUser;
 use crate::sql::newapi::Amount;
-
-/// So much quota is a dollar.
-pub(super) const QUOTA_PER_UNIT: u32 = 500_000;
 
 /// What there is of an installation, and of what else new-api has that it is not here.
 #[derive(Serialize)]
@@ -70,7 +68,7 @@ pub(super) async fn status(asked: Asked<Anyone>) -> Result<Response, Error> {
         github_oauth: false,
         logo: "",
         quota_display_type: "USD",
-        quota_per_unit: QUOTA_PER_UNIT,
+        quota_per_unit: QUOTA_PER_USD,
         server_address: "",
         setup: true,
         start_time: asked.app.new_api.started_at_s,
