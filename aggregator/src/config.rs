@@ -19,6 +19,11 @@ const KEYS: &[Key] = &[
         .default("1m"),
     Key::new("aggregator.ack_wait", "after which an unacknowledged message is delivered again")
         .default("30s"),
+    Key::new(
+        "aggregator.lease_timeout",
+        "after which what an aggregator does that is gone is done by another one",
+    )
+    .default("5s"),
     Key::new("aggregator.keys_max", "API token and model pairs with live windows, at most").default("100000"),
     Key::new("aggregator.ids_max", "event ids remembered against repetition, at most").default("1000000"),
 ];
@@ -36,6 +41,8 @@ pub struct AggregatorConfig {
     pub usage_15m_interval: Duration,
     /// After which an unacknowledged message is delivered again.
     pub ack_wait: Duration,
+    /// After which a lease that is not renewed may be taken. The same for all aggregators.
+    pub lease_timeout: Duration,
     /// How much the windows may keep.
     pub limits: Limits,
     /// Where `logs` and the rollups are.
@@ -61,6 +68,8 @@ impl AggregatorConfig {
         let usage_15m_interval = reader
             .get_in("aggregator.usage_15m_interval", Duration::from_millis(10)..=Duration::from_hours(1));
         let ack_wait = reader.get("aggregator.ack_wait");
+        let lease_timeout =
+            reader.get_in("aggregator.lease_timeout", Duration::from_secs(1)..=Duration::from_mins(1));
         let keys_max = reader.get_in("aggregator.keys_max", 1..=10_000_000);
         let ids_max = reader.get_in("aggregator.ids_max", 1..=100_000_000);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
@@ -74,6 +83,7 @@ impl AggregatorConfig {
                 flush_interval,
                 usage_15m_interval: usage_15m_interval?,
                 ack_wait,
+                lease_timeout: lease_timeout?,
                 limits: Limits { keys_max: keys_max?, ids_max: ids_max? },
                 clickhouse: clickhouse?,
                 nats: nats?,

@@ -13,6 +13,7 @@ mod command;
 pub mod config;
 pub mod consume;
 pub mod fold;
+pub mod lease;
 pub mod metrics;
 pub mod pipeline;
 pub mod publish;

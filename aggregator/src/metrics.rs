@@ -43,6 +43,8 @@ enum AggregatorMetric {
     LiveRequests,
     LiveRowsCut,
     LiveCostsHeld,
+    LeasesLost,
+    LeasesTakenOver,
 }
 
 /// Handles to the metrics. Clones count in the same place.
@@ -77,6 +79,8 @@ pub struct AggregatorMetrics {
     pub live_requests: Counter,
     pub live_rows_cut: Counter,
     pub live_costs_held: Counter,
+    pub leases_lost: Counter,
+    pub leases_taken_over: Counter,
 }
 
 impl AggregatorMetrics {
@@ -114,6 +118,8 @@ impl AggregatorMetrics {
             live_requests: metrics.register(Name::LiveRequests, Counter::default()),
             live_rows_cut: metrics.register(Name::LiveRowsCut, Counter::default()),
             live_costs_held: metrics.register(Name::LiveCostsHeld, Counter::default()),
+            leases_lost: metrics.register(Name::LeasesLost, Counter::default()),
+            leases_taken_over: metrics.register(Name::LeasesTakenOver, Counter::default()),
         }
     }
 
@@ -167,6 +173,8 @@ impl MetricName for AggregatorMetric {
             Self::LiveRequests => "aggregator_live_requests",
             Self::LiveRowsCut => "aggregator_live_rows_cut",
             Self::LiveCostsHeld => "aggregator_live_costs_held",
+            Self::LeasesLost => "aggregator_leases_lost",
+            Self::LeasesTakenOver => "aggregator_leases_taken_over",
         }
     }
 
@@ -204,6 +212,8 @@ impl MetricName for AggregatorMetric {
             Self::LiveRequests => "requests for live windows",
             Self::LiveRowsCut => "rows left out of live answers that did not fit into a message",
             Self::LiveCostsHeld => "costs in live answers beyond the range of amounts, held at its end",
+            Self::LeasesLost => "leases that ended without being given back",
+            Self::LeasesTakenOver => "leases that were taken from a holder that did not renew them",
         }
     }
 }

@@ -13,6 +13,7 @@ mod import;
 mod intake;
 mod kafka;
 mod kill;
+mod lease;
 mod ledger;
 mod logpush;
 mod new_api;
