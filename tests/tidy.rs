@@ -25,7 +25,7 @@ const STAGES: [(&str, &[&str]); 3] = [
 
 /// Where SQL may be written. The embedded ClickHouse reads it, the demonstration shows a line of it to its reader, an import asks
 /// a database of its own, and tests look at what is stored.
-const SQL_HOMES: [&str; 16] = [
+const SQL_HOMES: [&str; 17] = [
     "aggregator/src/audit/",
     "aggregator/src/consume/history.rs",
     "aggregator/src/publish/",
@@ -40,6 +40,7 @@ const SQL_HOMES: [&str; 16] = [
     "ingest/src/sink/",
     "query-api/src/sql/",
     "query-api/src/store/",
+    "schemas/sql/",
     "schemas/store/",
     "tests/",
 ];

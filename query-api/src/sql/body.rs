@@ -1,8 +1,7 @@
 //! What was said: whole bodies, and their beginnings.
 
 use weir_event::{EventId, Scope};
-
-use super::statement::{PAYLOADS_FINAL, Select, Statement};
+use weir_sql::{PAYLOADS_FINAL, Select, Statement};
 
 /// How much of a body its head holds, in characters. Cloudflare does not say how long its own are.
 pub const HEAD_CHARS_MAX: u32 = 1_000;

@@ -2,13 +2,12 @@
 
 use weir_event::Scope;
 use weir_filter::{Filter, NumberField};
+use weir_sql::{
+    ANNOTATIONS, Annotated, AnnotatedField, LOGS, OF_TENANT, Select, Side, Statement, expression,
+};
 
-use super::annotations::{ANNOTATIONS, Annotated, AnnotatedField};
 use super::column::Column;
-use super::condition::Side;
-use super::number::expression;
 use super::page::Direction;
-use super::statement::{LOGS, OF_TENANT, Select, Statement};
 
 /// What a deletion goes by. Entries without a value come last either way; a text that is not there is the empty one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

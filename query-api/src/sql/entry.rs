@@ -1,9 +1,9 @@
 //! One log row, by its id.
 
 use weir_event::{EventId, Scope};
+use weir_sql::{LOGS, Select, Statement};
 
 use super::column::Column;
-use super::statement::{LOGS, Select, Statement};
 
 /// The columns of a log entry, in the order in which they are read.
 pub const ENTRY_COLUMNS: &[Column] = &[

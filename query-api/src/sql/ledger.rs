@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use weir_event::{AccountId, Source, Timestamp};
+use weir_sql::{Bind, Statement};
 use weir_store::removal::absorbed;
-
-use super::statement::{Bind, Statement};
 
 /// The sums of every hour and source, in order. `hours` begins and ends with an hour.
 #[must_use]

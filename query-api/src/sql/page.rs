@@ -4,11 +4,10 @@ use std::fmt;
 
 use weir_event::Scope;
 use weir_filter::Filter;
+use weir_sql::{Annotated, Bind, LOGS, Select, Statement};
 
-use super::annotations::Annotated;
 use super::column::Column;
 use super::entry::columns;
-use super::statement::{Bind, LOGS, Select, Statement};
 
 /// Which page, and of what size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! Removals by age that were asked for.
 
 use weir_event::Scope;
-
-use super::statement::{Bind, Select, Statement};
+use weir_sql::{Bind, Select, Statement};
 
 const REMOVALS_FINAL: &str = "removals FINAL";
 const COLUMNS: &str = "id, toUnixTimestamp64Milli(before) AS before_ms, toUnixTimestamp64Milli(asked_at) AS asked_at_ms, state, \

@@ -2,10 +2,7 @@
 
 use weir_event::Scope;
 use weir_filter::Filter;
-
-use super::annotations::Annotated;
-use super::number::TOTAL_TOKENS;
-use super::statement::{Bind, LOGS, Select, Statement};
+use weir_sql::{Annotated, Bind, LOGS, Select, Statement, TOTAL_TOKENS};
 
 /// What is told the least and the greatest of, with the columns that it is made of.
 const AMOUNTS: [(&str, &str); 5] = [

@@ -1,8 +1,7 @@
 //! Whose rows of a tenant are meant.
 
 use weir_event::Scope;
-
-use crate::sql::statement::{Bind, LOGS, Select};
+use weir_sql::{Bind, LOGS, Select};
 
 /// Rows whose source knows new-api's users. In other forms a user is whatever the caller of a model calls one.
 const IS_TRUSTED: &str = "dialect IN ('new_api_log', 'canonical')";
@@ -23,23 +22,21 @@ pub enum Owner {
     },
 }
 
-impl Select {
-    /// Of the owner's rows.
-    pub(super) fn of_owner(what: &str, scope: &Scope, owner: &Owner) -> Self {
-        let mut select = Self::new(what, LOGS, scope);
-        match owner {
-            Owner::Anyone => select,
-            Owner::User(id) => {
-                let id = select.bind(Bind::Text(id.to_string()));
-                select.push(format_args!(" AND user_id = {id} AND {IS_TRUSTED}"))
-            }
-            Owner::Token { hashes, id } => {
-                let hashes = select.bind(Bind::Texts(hashes.clone()));
-                let of_hash = format!("token_hash IN {hashes}");
-                let Some(id) = id else { return select.push(format_args!(" AND {of_hash}")) };
-                let id = select.bind(Bind::Text(id.to_string()));
-                select.push(format_args!(" AND ({of_hash} OR token_id = {id})"))
-            }
+/// Of the owner's rows.
+pub(super) fn of_owner(what: &str, scope: &Scope, owner: &Owner) -> Select {
+    let mut select = Select::new(what, LOGS, scope);
+    match owner {
+        Owner::Anyone => select,
+        Owner::User(id) => {
+            let id = select.bind(Bind::Text(id.to_string()));
+            select.push(format_args!(" AND user_id = {id} AND {IS_TRUSTED}"))
+        }
+        Owner::Token { hashes, id } => {
+            let hashes = select.bind(Bind::Texts(hashes.clone()));
+            let of_hash = format!("token_hash IN {hashes}");
+            let Some(id) = id else { return select.push(format_args!(" AND {of_hash}")) };
+            let id = select.bind(Bind::Text(id.to_string()));
+            select.push(format_args!(" AND ({of_hash} OR token_id = {id})"))
         }
     }
 }

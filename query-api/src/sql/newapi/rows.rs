@@ -2,10 +2,9 @@
 
 use weir_event::Scope;
 use weir_filter::Filter;
+use weir_sql::{Annotated, Statement};
 
-use super::owner::Owner;
-use crate::sql::annotations::Annotated;
-use crate::sql::statement::{Select, Statement};
+use super::owner::{Owner, of_owner};
 
 /// A piece of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +74,7 @@ pub fn rows(scope: &Scope, owner: &Owner, filter: &Filter, slice: Slice) -> Stat
     });
     let columns = columns.collect::<Vec<_>>().join(", ");
     let (limit, offset) = (slice.limit, i64::try_from(slice.before).unwrap_or(i64::MAX));
-    Select::of_owner(&columns, scope, owner)
+    of_owner(&columns, scope, owner)
         .filter(filter, Annotated::NONE)
         .push(format_args!(" ORDER BY created_at DESC, id DESC LIMIT {limit} OFFSET {offset}"))
         .finish()

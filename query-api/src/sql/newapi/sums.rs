@@ -2,11 +2,10 @@
 
 use weir_event::{Scope, Timestamp};
 use weir_filter::Filter;
+use weir_sql::{Annotated, Bind, Statement};
 
-use super::owner::Owner;
+use super::owner::{Owner, of_owner};
 use super::rows::{INPUT_TOKENS, MODEL_NAME, OUTPUT_TOKENS, QUOTA};
-use crate::sql::annotations::Annotated;
-use crate::sql::statement::{Bind, Select, Statement};
 
 /// What is summed up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +30,7 @@ impl Amount {
 #[must_use]
 pub fn amount(scope: &Scope, owner: &Owner, filter: &Filter, amount: Amount) -> Statement {
     let sum = amount.sum();
-    Select::of_owner(&format!("{sum} AS amount"), scope, owner).filter(filter, Annotated::NONE).finish()
+    of_owner(&format!("{sum} AS amount"), scope, owner).filter(filter, Annotated::NONE).finish()
 }
 
 /// The same of each of these parts by itself: a row for every part in which there is any, and one without a part that names
@@ -46,7 +45,7 @@ pub fn amount_by_part(
 ) -> Statement {
     const SERVER: &str = "toString(serverUUID()) AS server";
     let what = format!("{SERVER}, toString(_part) AS part, {} AS amount", amount.sum());
-    let mut select = Select::of_owner(&what, scope, owner);
+    let mut select = of_owner(&what, scope, owner);
     let parts = select.bind(Bind::Texts(parts));
     select
         .push(format_args!(" AND _part IN {parts}"))
@@ -59,7 +58,7 @@ pub fn amount_by_part(
 #[must_use]
 pub fn minute(scope: &Scope, owner: &Owner, filter: &Filter, since: Timestamp) -> Statement {
     let what = format!("count() AS requests, sum({INPUT_TOKENS} + {OUTPUT_TOKENS}) AS tokens");
-    let mut select = Select::of_owner(&what, scope, owner);
+    let mut select = of_owner(&what, scope, owner);
     let since = select.bind(Bind::Millis(since.millis()));
     select
         .push(format_args!(" AND created_at >= fromUnixTimestamp64Milli({since}, 'UTC')"))
@@ -83,7 +82,7 @@ pub fn hours(scope: &Scope, owner: &Owner, filter: &Filter, by_user: bool) -> St
          count() AS requests, sum(toInt128({QUOTA})) AS quota_units, \
          sum({INPUT_TOKENS} + {OUTPUT_TOKENS}) AS tokens"
     );
-    Select::of_owner(&what, scope, owner)
+    of_owner(&what, scope, owner)
         .filter(filter, Annotated::NONE)
         .push(format_args!(" GROUP BY {key} ORDER BY {key}"))
         .finish()

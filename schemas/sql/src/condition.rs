@@ -12,7 +12,7 @@ use weir_filter::{
     variants,
 };
 
-use super::annotations::Annotated;
+use super::annotated::Annotated;
 use super::number::number;
 use super::statement::{Bind, Select};
 
@@ -26,7 +26,7 @@ const ENTRIES: &str = "metadata_text";
 
 /// Where a value is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub enum Side {
     /// In the row of `logs`.
     Row,
     /// In an annotation, of the field that is asked for.
@@ -35,7 +35,8 @@ pub(super) enum Side {
 
 impl Select {
     /// Keeps the rows that the filter lets through, of a tenant that has annotations of these fields.
-    pub(super) fn filter(mut self, filter: &Filter, annotated: Annotated) -> Self {
+    #[must_use]
+    pub fn filter(mut self, filter: &Filter, annotated: Annotated) -> Self {
         self.annotated = annotated;
         let all = match filter.root() {
             None => &[][..],

@@ -4,7 +4,7 @@ use std::fmt::{Arguments, Write};
 
 use weir_event::{EventId, Scope};
 
-use super::annotations::Annotated;
+use super::annotated::Annotated;
 
 /// A statement with the values of its placeholders, `{name:Type}` in the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,26 +29,28 @@ pub enum Bind {
 }
 
 /// Builds a `SELECT` of one tenant's rows.
-pub(super) struct Select {
+#[derive(Debug)]
+pub struct Select {
     statement: Statement,
     /// What of its tenant has annotations.
     pub(super) annotated: Annotated,
 }
 
 /// The table of events, ordered by `account_id, gateway_id, created_at, id`.
-pub(super) const LOGS: &str = "logs";
+pub const LOGS: &str = "logs";
 /// The table of bodies, ordered by `account_id, gateway_id, started_at, id`, with what was stored last of each. Read by the
 /// whole key, `FINAL` looks at one granule of each part.
-pub(super) const PAYLOADS_FINAL: &str = "payloads FINAL";
+pub const PAYLOADS_FINAL: &str = "payloads FINAL";
 
 /// The condition of every statement.
-pub(super) const OF_TENANT: &str = "account_id = {account_id:String} AND gateway_id = {gateway_id:String}";
+pub const OF_TENANT: &str = "account_id = {account_id:String} AND gateway_id = {gateway_id:String}";
 const STARTED_AT: &str = "fromUnixTimestamp64Milli({started_at:Int64}, 'UTC')";
 const OF_ID: &str = "id = {id:String}";
 
 impl Statement {
-    /// A text of this module with the values of its placeholders.
-    pub(super) const fn new(text: String, binds: Vec<(String, Bind)>) -> Self {
+    /// A text that is ours, with the values of its placeholders.
+    #[must_use]
+    pub const fn new(text: String, binds: Vec<(String, Bind)>) -> Self {
         Self { text, binds }
     }
 
@@ -83,8 +85,9 @@ impl Bind {
 }
 
 impl Select {
-    /// `what` and `table` are texts of this module, never of a user.
-    pub(super) fn new(what: &str, table: &'static str, scope: &Scope) -> Self {
+    /// `what` and `table` are texts of ours, never of a user.
+    #[must_use]
+    pub fn new(what: &str, table: &'static str, scope: &Scope) -> Self {
         let text = format!("SELECT {what} FROM {table} WHERE {OF_TENANT}");
         let binds = vec![
             ("account_id".to_owned(), Bind::Text(scope.account_id.to_string())),
@@ -95,29 +98,34 @@ impl Select {
 
     /// Keeps the row of an event in `logs`, found by the time in its id: the table is ordered by `created_at`, which
     /// is never before `started_at`, and has a skip index on `started_at`.
-    pub(super) fn log_of(self, id: &EventId) -> Self {
+    #[must_use]
+    pub fn log_of(self, id: &EventId) -> Self {
         self.bind_id(id).push(format_args!(" AND {}", of_log()))
     }
 
     /// Keeps the bodies of an event in `payloads`, provided that its log row is there: bodies are written first, and
     /// must not be seen before the row.
-    pub(super) fn bodies_of(self, id: &EventId) -> Self {
+    #[must_use]
+    pub fn bodies_of(self, id: &EventId) -> Self {
         let log = format!("SELECT id FROM {LOGS} WHERE {OF_TENANT} AND {}", of_log());
         self.bind_id(id).push(format_args!(" AND started_at = {STARTED_AT} AND {OF_ID} AND id IN ({log})"))
     }
 
-    /// Adds a text of this module.
-    pub(super) fn push(mut self, text: Arguments<'_>) -> Self {
+    /// Adds a text of ours.
+    #[must_use]
+    pub fn push(mut self, text: Arguments<'_>) -> Self {
         self.statement.text.write_fmt(text).expect("a String takes everything");
         self
     }
 
-    pub(super) fn finish(self) -> Statement {
+    /// The statement.
+    #[must_use]
+    pub fn finish(self) -> Statement {
         self.statement
     }
 
     /// Takes a value and gives its placeholder: `{p2:String}` for the third.
-    pub(super) fn bind(&mut self, bind: Bind) -> String {
+    pub fn bind(&mut self, bind: Bind) -> String {
         let name = format!("p{}", self.statement.binds.len());
         let placeholder = format!("{{{name}:{}}}", bind.kind());
         self.statement.binds.push((name, bind));

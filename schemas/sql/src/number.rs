@@ -10,7 +10,7 @@ use super::condition::{ALWAYS, NEVER, Side, attribute};
 use super::statement::{Bind, Select};
 
 /// Input and output together; unknown only where both are. Embeddings have no output, and it is not reported.
-pub(super) const TOTAL_TOKENS: &str =
+pub const TOTAL_TOKENS: &str =
     "if(tokens_in IS NULL AND tokens_out IS NULL, NULL, ifNull(tokens_in, 0) + ifNull(tokens_out, 0))";
 
 /// What a column holds.
@@ -71,7 +71,8 @@ pub(super) fn number(select: &mut Select, side: Side, field: NumberField, test: 
 }
 
 /// What a field is in a statement: `NULL` where it is not known.
-pub(super) fn expression(side: Side, field: NumberField) -> Cow<'static, str> {
+#[must_use]
+pub fn expression(side: Side, field: NumberField) -> Cow<'static, str> {
     Column::of(side, field).expression
 }
 
