@@ -94,15 +94,30 @@ impl<T: Entry> Directory<T> {
                 return Ok(entry.clone());
             }
         }
-        self.wake.notify_one();
-        let tried = known.wait_for(|known| known.tried_at.is_some_and(|at| at >= asked_at)).await;
-        // The keeper is gone: the process is about to end.
-        let known = tried.map_err(|_| AuthError::Unavailable)?;
+        let known = self.read_since(&mut known, asked_at).await?;
         if known.read_at == known.tried_at {
             known.find(digest).cloned().ok_or(AuthError::Unknown)
         } else {
             Err(AuthError::Unavailable)
         }
+    }
+
+    /// Takes as long as to find out that somebody is not known: for who is told no more than a stranger.
+    pub async fn delay_as_stranger(&self) {
+        // What came of the read is all the same.
+        let _ = self.read_since(&mut self.known.clone(), Instant::now()).await;
+    }
+
+    /// What is known once a read is over that began now or later.
+    async fn read_since<'k>(
+        &self,
+        known: &'k mut watch::Receiver<Known<T>>,
+        asked_at: Instant,
+    ) -> Result<watch::Ref<'k, Known<T>>, AuthError> {
+        self.wake.notify_one();
+        let tried = known.wait_for(|known| known.tried_at.is_some_and(|at| at >= asked_at)).await;
+        // The keeper is gone: the process is about to end.
+        tried.map_err(|_| AuthError::Unavailable)
     }
 
     /// The time by which entries are judged, in milliseconds since 1970.

@@ -7,7 +7,7 @@ use weir_event::Timestamp;
 use weir_filter::Filter;
 
 use super::caller::{Asked, KeyHolder};
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Stranger};
 use super::envelope::{failure, success};
 use super::error::Error;
 use super::filters::{self, Asker};
@@ -71,15 +71,23 @@ pub(super) async fn own_search(asked: Asked<KnownUser>) -> Result<Response, Erro
 /// `GET /api/log/token`: what a relay key was used for, the newest first.
 pub(super) async fn of_key(asked: Asked<KeyHolder>) -> Result<Response, Error> {
     let Asked { app, caller: KeyHolder(held), .. } = &asked;
+    let dialect = app.new_api.dialect;
     let rows = match held {
-        None => Vec::new(),
+        None => {
+            // As long as it takes to see that a key that is known has none.
+            app.store.probe().await.map_err(Error::asking(Question::OfKey))?;
+            Vec::new()
+        }
         Some(held) => {
             let slice = Slice { before: 0, limit: OF_KEY_MAX };
             let rows = app.store.newapi_rows(&held.logs, &Filter::default(), slice).await;
             rows.map_err(Error::asking(Question::OfKey))?
         }
     };
-    Ok(success(&shown(app.new_api.dialect, Asker::User, rows, 0)))
+    if held.is_some() && rows.is_empty() && dialect.stranger() == Stranger::HasNothing {
+        app.new_api.keys.delay_as_stranger().await;
+    }
+    Ok(success(&shown(dialect, Asker::User, rows, 0)))
 }
 
 async fn page(

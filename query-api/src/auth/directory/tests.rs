@@ -163,6 +163,24 @@ async fn an_expired_token_and_one_with_a_wrong_address_take_the_way_of_strangers
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_told_no_more_than_a_stranger_is_told_as_late() {
+    let world = World::with(Table::Has(vec![known(1)])).await;
+    let begun = Instant::now();
+    assert_eq!(world.find(&token(9)).await, Err(AuthError::Unknown));
+    let stranger = begun.elapsed();
+    for trouble in [Table::Unchanged, Table::Fails] {
+        world.set(trouble);
+        sleep(DISTANCE * 2).await;
+        let begun = Instant::now();
+        sleep(Duration::from_millis(1)).await;
+        world.directory.delay_as_stranger().await;
+        assert_eq!(begun.elapsed(), stranger);
+    }
+    world.shutdown.hard_stop().cancel();
+    world.directory.delay_as_stranger().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_the_table_cannot_be_read_those_known_go_on_for_a_while_and_nobody_else_is_judged() {
     for trouble in [Table::Fails, Table::Hangs] {
         let world = World::with(Table::Has(vec![known(1)])).await;
