@@ -30,6 +30,10 @@ pub struct KnownKey {
     pub expires_at_ms: Option<i64>,
     /// The quota that it was ever granted; nothing where that is unlimited.
     pub granted_quota: Option<i64>,
+    /// The quota that it had used before its logs are counted.
+    pub used_before: i64,
+    /// From when on they are, by when their calls ended, in milliseconds since 1970; nothing where all are.
+    pub counted_from_ms: Option<i64>,
 }
 
 /// A key as it was shown, without `sk-`.
@@ -136,6 +140,8 @@ mod tests {
             is_owner_enabled: true,
             expires_at_ms: None,
             granted_quota: None,
+            used_before: 0,
+            counted_from_ms: None,
         };
         let logs = known.logs(ShownKey::new("abc"));
         assert_eq!((logs.scope(), logs.token_id()), (&known.scope, Some(7)));

@@ -7,7 +7,6 @@ mod request;
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::path::Path;
 
 use weir_event::Scope;
 use weir_service::config::ClickHouseConfig;
@@ -18,7 +17,7 @@ use crate::auth::ShownKey;
 use crate::store::{IdentityTable, KeyRow};
 use import::Dumped;
 use print::{KeyJson, TITLES, cells};
-use request::{Change, NewKey};
+use request::{Change, Dump, NewKey};
 pub(super) use request::{Request, command};
 
 /// The least that is taken for a key: new-api's own have 48.
@@ -68,8 +67,8 @@ pub(super) async fn run(
             table.put([&row]).await?;
             writeln!(out, "{} ({}) is {}", row.id(), row.name.escape_debug(), row.status)?;
         }
-        Request::Import { tenant, file, as_json } => {
-            let imported = import(&table, &tenant, &file, now_ms).await?;
+        Request::Import { dump, as_json } => {
+            let imported = import(&table, &dump, now_ms).await?;
             if as_json {
                 write_json(&imported, out)?;
             } else {
@@ -121,25 +120,23 @@ fn row_of(secret: &str, tenant: &Scope, now_ms: i64) -> KeyRow {
         status: "enabled".to_owned(),
         expires_at: None,
         granted_quota: None,
+        used_before: 0,
+        counted_from: None,
         created_at: now_ms,
         version: next_version(now_ms, 0),
     }
 }
 
 /// Takes over a dump, or nothing of it.
-async fn import(
-    table: &IdentityTable<KeyRow>,
-    tenant: &Scope,
-    file: &Path,
-    now_ms: i64,
-) -> Result<Imported, IdentityError> {
+async fn import(table: &IdentityTable<KeyRow>, dump: &Dump, now_ms: i64) -> Result<Imported, IdentityError> {
+    let file = &dump.file;
     let dumped = import::read(&read_input(file)?).map_err(|problems| {
         let count = problems.len();
         let told = problems.into_iter().take(20).collect::<Vec<_>>().join("\n  ");
         IdentityError::Unusable(format!("{count} problems in {}:\n  {told}", file.display()))
     })?;
     let known: HashMap<_, _> = table.all().await?.into_iter().map(|row| (row.sha256.clone(), row)).collect();
-    let (rows, imported) = merged(&known, dumped, tenant, now_ms)?;
+    let (rows, imported) = merged(&known, dumped, dump, now_ms)?;
     if !rows.is_empty() {
         table.put(&rows).await?;
     }
@@ -150,15 +147,16 @@ async fn import(
 fn merged(
     known: &HashMap<String, KeyRow>,
     dumped: Vec<Dumped>,
-    tenant: &Scope,
+    dump: &Dump,
     now_ms: i64,
 ) -> Result<(Vec<KeyRow>, Imported), IdentityError> {
     let (mut rows, mut imported) = (Vec::new(), Imported::default());
-    for Dumped { key, token_id, user_id, name, status, expires_at, granted_quota } in dumped {
-        let status = status.to_owned();
-        let fresh = row_of(&key, tenant, now_ms);
-        let fresh = KeyRow { token_id, name, user_id, status, expires_at, granted_quota, ..fresh };
+    for dumped in dumped {
+        let fresh = row_of(&dumped.key, &dump.tenant, now_ms);
         let before = known.get(&fresh.sha256);
+        let counted_from =
+            dumped.used_quota.map(|used| dump.made_at.unwrap_or(counted_from(used, before, now_ms)));
+        let fresh = dumped.row(fresh, counted_from);
         let is_living = before.is_some_and(|row| row.status != "removed");
         if let Some(row) = before.filter(|_| is_living)
             && (&row.account_id, &row.gateway_id) != (&fresh.account_id, &fresh.gateway_id)
@@ -188,6 +186,30 @@ fn merged(
     Ok((rows, imported))
 }
 
+/// From when on logs are counted on top of what was used, of which it is not said when it was dumped: from now, but where
+/// it was known already, nothing was used since then.
+fn counted_from(used: i64, before: Option<&KeyRow>, now_ms: i64) -> i64 {
+    let known = before.filter(|row| row.used_before == used).and_then(|row| row.counted_from);
+    known.unwrap_or(now_ms)
+}
+
+impl Dumped {
+    /// `row`, of which only the key is known, with everything else.
+    fn row(self, row: KeyRow, counted_from: Option<i64>) -> KeyRow {
+        KeyRow {
+            token_id: self.token_id,
+            name: self.name,
+            user_id: self.user_id,
+            status: self.status.to_owned(),
+            expires_at: self.expires_at,
+            granted_quota: self.granted_quota,
+            used_before: self.used_quota.unwrap_or_default(),
+            counted_from,
+            ..row
+        }
+    }
+}
+
 impl Change {
     const fn status(self) -> &'static str {
         match self {
@@ -211,30 +233,51 @@ mod tests {
             status,
             expires_at: None,
             granted_quota: Some(5),
+            used_quota: Some(3),
         }
     }
 
-    fn tenant(gateway: &str) -> Scope {
-        Scope::parse("acc", gateway).unwrap()
+    fn dump(gateway: &str, made_at: Option<i64>) -> Dump {
+        Dump { tenant: Scope::parse("acc", gateway).unwrap(), file: "-".into(), made_at }
     }
 
     #[test]
     fn what_is_imported_again_is_only_written_where_it_changed() {
         let keys = ["a", "b", "c"].map(|name| name.repeat(48));
-        let dump = |status| keys.iter().map(|key| dumped(key, status)).collect::<Vec<_>>();
-        let (rows, imported) = merged(&HashMap::new(), dump("enabled"), &tenant("gw"), 1_000).unwrap();
+        let rows_of = |status| keys.iter().map(|key| dumped(key, status)).collect::<Vec<_>>();
+        let (rows, imported) = merged(&HashMap::new(), rows_of("enabled"), &dump("gw", None), 1_000).unwrap();
         assert_eq!((rows.len(), imported), (3, Imported { added: 3, ..Imported::default() }));
         let known: HashMap<_, _> = rows.into_iter().map(|row| (row.sha256.clone(), row)).collect();
-        let mut again = dump("enabled");
+        let mut again = rows_of("enabled");
         again[1].granted_quota = Some(6);
         again[2].status = "removed";
-        let (rows, imported) = merged(&known, again, &tenant("gw"), 500).unwrap();
+        let (rows, imported) = merged(&known, again, &dump("gw", None), 500).unwrap();
         assert_eq!(imported, Imported { added: 0, changed: 1, unchanged: 1, removed: 1 });
         // An older clock does not make them older.
         assert!(rows.iter().all(|row| row.version == 1_001 && row.created_at == 1_000));
-        let foreign = merged(&known, dump("enabled"), &tenant("other"), 2_000);
+        let foreign = merged(&known, rows_of("enabled"), &dump("other", None), 2_000);
         assert!(matches!(foreign, Err(IdentityError::Exists { .. })));
-        let gone = merged(&HashMap::new(), dump("removed"), &tenant("gw"), 1_000).unwrap();
+        let gone = merged(&HashMap::new(), rows_of("removed"), &dump("gw", None), 1_000).unwrap();
         assert_eq!(gone, (Vec::new(), Imported::default()));
+    }
+
+    #[test]
+    fn logs_are_counted_on_top_of_what_was_used_when_it_was_dumped() {
+        let import = |known: &HashMap<_, _>, used_quota, made_at, now_ms| {
+            let key = Dumped { used_quota, ..dumped(&"a".repeat(48), "enabled") };
+            let (rows, _) = merged(known, vec![key], &dump("gw", made_at), now_ms).unwrap();
+            rows.into_iter().next().map(|row| (row.used_before, row.counted_from))
+        };
+        let none = HashMap::new();
+        assert_eq!(import(&none, None, None, 1_000), Some((0, None)), "all logs count");
+        assert_eq!(import(&none, None, Some(400), 1_000), Some((0, None)));
+        assert_eq!(import(&none, Some(7), Some(400), 1_000), Some((7, Some(400))));
+        let (rows, _) =
+            merged(&none, vec![dumped(&"a".repeat(48), "enabled")], &dump("gw", None), 1_000).unwrap();
+        assert_eq!((rows[0].used_before, rows[0].counted_from), (3, Some(1_000)));
+        let known: HashMap<_, _> = rows.into_iter().map(|row| (row.sha256.clone(), row)).collect();
+        assert_eq!(import(&known, Some(3), None, 2_000), None, "nothing was used meanwhile");
+        assert_eq!(import(&known, Some(4), None, 2_000), Some((4, Some(2_000))));
+        assert_eq!(import(&known, Some(3), Some(1_500), 2_000), Some((3, Some(1_500))));
     }
 }

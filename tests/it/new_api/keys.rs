@@ -5,6 +5,7 @@ use std::time::Duration;
 use harness::eventually;
 use serde_json::Value;
 use tempfile::TempDir;
+use weir_event::Timestamp;
 use weir_service::auth::TokenDigest;
 use weir_store::LogRow;
 
@@ -168,6 +169,37 @@ async fn what_was_used_is_what_the_rows_of_the_key_say_and_of_no_other() {
         answer.1.contains(r#""request_count":3,"#) && answer.1.contains(r#""used_quota":1541,"#),
         "{answer:?}"
     );
+}
+
+#[tokio::test]
+async fn what_was_used_before_a_dump_is_in_it_and_what_was_used_since_is_in_the_logs() {
+    let world = World::start().await;
+    let dumped_at = STARTED_AT + 3_600_000;
+    let row = |name: &'static str, created_at, quota| LogRow {
+        account_id: "acc",
+        gateway_id: "gw",
+        id: id_of(STARTED_AT, name).bytes(),
+        created_at,
+        dialect: "new_api_log",
+        quota: Some(quota),
+        token_id: "9",
+        ..seed_row()
+    };
+    world.insert_logs(&[row("a", dumped_at - 1, 20), row("b", dumped_at, 3)]).await;
+    let dir = TempDir::new().unwrap();
+    let dump = dir.path().join("tokens.json");
+    let dumped = r#"{"id":9,"key":"KEY","name":"dumped","remain_quota":1000,"used_quota":700}"#;
+    std::fs::write(&dump, dumped.replace("KEY", KEY)).unwrap();
+    let (dump, dumped_at) = (dump.to_str().unwrap(), Timestamp::from_millis(dumped_at).unwrap().to_string());
+    world.succeeded(&[&["keys", "import"], &TENANT[..], &["--dumped-at", &dumped_at, dump]].concat()).await;
+    let used = async || {
+        let authorization = format!("Bearer {KEY}");
+        let answer = world.ask("GET", "/api/usage/token/", &[("authorization", &authorization)]).await;
+        let answer: Value = serde_json::from_str(&answer.text).unwrap();
+        let data = &answer["data"];
+        [&data["total_granted"], &data["total_used"], &data["total_available"]].map(Value::as_i64)
+    };
+    eventually(LIMIT, [Some(1_700), Some(703), Some(997)], used).await;
 }
 
 /// What is shown in `key` and in `Authorization`, with `GOOD`, `DISABLED`, `EXPIRED` and `BANNED` for keys, the last of a user who

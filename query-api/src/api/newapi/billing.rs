@@ -107,14 +107,16 @@ pub(super) async fn of_token(asked: Asked<Counter>) -> Result<Response, Error> {
     Ok(body(StatusCode::OK, &TokenUsageEnvelope { code: true, data, message: "ok" }))
 }
 
-/// The quota of all calls of a key, less what was given back.
+/// The quota of all calls of a key, less what was given back: what was used before its logs are counted, and those.
 async fn used(app: &App, held: &HeldKey) -> Result<i64, Error> {
+    let key = &held.key;
     let sum = async |kind| {
-        let sum = app.store.newapi_amount(&held.logs, &filters::kind(kind)?, Amount::Quota).await;
+        let filter = filters::since(kind, key.counted_from_ms)?;
+        let sum = app.store.newapi_amount(&held.logs, &filter, Amount::Quota).await;
         sum.map_err(Error::asking(Question::Total))
     };
     let (consumed, refunded) = tokio::try_join!(sum(EventKind::Consume), sum(EventKind::Refund))?;
-    let used = consumed.saturating_sub(refunded);
+    let used = consumed.saturating_sub(refunded).saturating_add(i128::from(key.used_before));
     Ok(i64::try_from(used).unwrap_or(if used < 0 { i64::MIN } else { i64::MAX }))
 }
 

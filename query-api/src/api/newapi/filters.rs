@@ -86,6 +86,14 @@ pub(super) fn kind(kind: EventKind) -> Result<Filter, Refused> {
     Ok(Filter::new(of_kind(kind))?)
 }
 
+/// Everything of a kind that ended at a time, in milliseconds since 1970, or later; at any time where there is none.
+pub(super) fn since(kind: EventKind, from_ms: Option<i64>) -> Result<Filter, Refused> {
+    let from = from_ms
+        .map(|from_ms| ended(Comparison::Gte, Instant::from_millisecond(from_ms).unwrap_or(Instant::MAX)));
+    let nodes = std::iter::once(of_kind(kind)).chain(from).collect();
+    Ok(Filter::new(Node::And(nodes))?)
+}
+
 /// The pattern of what begins with a pattern. A `\` at its end is none that takes the meaning of what follows.
 fn begins_with(pattern: &str) -> String {
     let backslashes = pattern.len() - pattern.trim_end_matches('\\').len();
@@ -97,8 +105,11 @@ pub(super) fn hours(start: i64, end: i64, user_name: Option<&str>) -> Result<Fil
     const HOUR: i64 = 3_600;
     let first = start.saturating_add(HOUR - 1).div_euclid(HOUR) * HOUR;
     let past_last = end.div_euclid(HOUR).saturating_add(1).saturating_mul(HOUR);
-    let mut nodes =
-        vec![of_kind(EventKind::Consume), ended(Comparison::Gte, first), ended(Comparison::Lt, past_last)];
+    let mut nodes = vec![
+        of_kind(EventKind::Consume),
+        ended_s(Comparison::Gte, first),
+        ended_s(Comparison::Lt, past_last),
+    ];
     nodes.extend(user_name.map(|name| text(TextField::UserName, TextTest::Eq(name.to_owned()))));
     Ok(Filter::new(Node::And(nodes))?)
 }
@@ -124,9 +135,9 @@ fn named(dialect: Dialect, reader: Asker, parameters: &Parameters) -> Result<Vec
 /// Both bounds are within; 0 is none.
 fn within(parameters: &Parameters) -> impl Iterator<Item = Node> {
     let bound = |name| Some(parameters.number(name)).filter(|seconds| *seconds != 0);
-    let start = bound("start_timestamp").map(|start| ended(Comparison::Gte, start));
+    let start = bound("start_timestamp").map(|start| ended_s(Comparison::Gte, start));
     // Rows of other sources have milliseconds.
-    let end = bound("end_timestamp").map(|end| ended(Comparison::Lt, end.saturating_add(1)));
+    let end = bound("end_timestamp").map(|end| ended_s(Comparison::Lt, end.saturating_add(1)));
     start.into_iter().chain(end)
 }
 
@@ -189,9 +200,12 @@ fn text(field: TextField, test: TextTest) -> Node {
     Node::Is(Condition::Text(Texts::Of(field), test))
 }
 
-fn ended(comparison: Comparison, seconds: i64) -> Node {
+fn ended_s(comparison: Comparison, seconds: i64) -> Node {
     let held = seconds.clamp(Instant::MIN.as_second(), Instant::MAX.as_second());
-    let at = Instant::from_second(held).unwrap_or(Instant::MAX);
+    ended(comparison, Instant::from_second(held).unwrap_or(Instant::MAX))
+}
+
+fn ended(comparison: Comparison, at: Instant) -> Node {
     Node::Is(Condition::Time(TimeField::CreatedAt, comparison, at))
 }
 

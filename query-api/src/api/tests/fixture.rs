@@ -127,6 +127,8 @@ fn keys() -> Vec<KnownKey> {
         is_owner_enabled: name != "banned",
         expires_at_ms: None,
         granted_quota: None,
+        used_before: 0,
+        counted_from_ms: None,
     };
     ["good", "disabled", "banned"].map(named).into()
 }

@@ -25,6 +25,7 @@ pub(super) struct Dumped {
     /// In milliseconds since 1970.
     pub(super) expires_at: Option<i64>,
     pub(super) granted_quota: Option<i64>,
+    pub(super) used_quota: Option<i64>,
 }
 
 /// The values of a row, of those columns that it has one for.
@@ -108,6 +109,7 @@ impl Dumped {
         if name.chars().count() > NAME_CHARS_MAX {
             return Err(format!("name has more than {NAME_CHARS_MAX} characters"));
         }
+        let used_quota = number("used_quota")?;
         let expires_s = number("expired_time")?.filter(|end| *end > 0);
         // What is too late to be told as a time of ours is as good as never.
         let expires_at = expires_s.map(|end| end.saturating_mul(1_000).min(Timestamp::MAX.millis()));
@@ -118,11 +120,8 @@ impl Dumped {
             name: name.to_owned(),
             status: status(number("status")?, text("deleted_at"))?,
             expires_at,
-            granted_quota: granted(
-                flag(text("unlimited_quota"))?,
-                number("remain_quota")?,
-                number("used_quota")?,
-            )?,
+            granted_quota: granted(flag(text("unlimited_quota"))?, number("remain_quota")?, used_quota)?,
+            used_quota,
         })
     }
 }
@@ -172,6 +171,7 @@ mod tests {
             status: "disabled",
             expires_at: Some(1_798_761_600_000),
             granted_quota: Some(500_100),
+            used_quota: Some(100),
         }
     }
 
@@ -199,8 +199,8 @@ mod tests {
         };
         let unlimited = of(r#""unlimited_quota":true,"remain_quota":-5"#).unwrap();
         assert_eq!(
-            (unlimited.granted_quota, unlimited.expires_at, unlimited.status),
-            (None, None, "enabled")
+            (unlimited.granted_quota, unlimited.used_quota, unlimited.expires_at, unlimited.status),
+            (None, None, None, "enabled")
         );
         assert_eq!(of(r#""unlimited_quota":1,"status":4"#).unwrap().status, "enabled");
         assert_eq!(of(r#""remain_quota":"1","deleted_at":"2026-01-01""#).unwrap().status, "removed");

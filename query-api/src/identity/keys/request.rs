@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
-use weir_event::Scope;
+use weir_event::{Scope, Timestamp};
 
 use crate::identity::arguments::{Expiry, expires, file, json, name, of_tenant, option, required, tenant};
 
@@ -17,7 +17,16 @@ pub(in crate::identity) enum Request {
     /// Makes something else of one.
     Change { id: String, change: Change },
     /// Takes over a dump.
-    Import { tenant: Scope, file: PathBuf, as_json: bool },
+    Import { dump: Dump, as_json: bool },
+}
+
+/// A dump of new-api's table of keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::identity) struct Dump {
+    pub(super) tenant: Scope,
+    pub(super) file: PathBuf,
+    /// In milliseconds since 1970, where it is said.
+    pub(super) made_at: Option<i64>,
 }
 
 /// What a key is to be.
@@ -85,7 +94,8 @@ fn import() -> Command {
     const AFTER_HELP: &str = "\
 The dump is CSV with the names of the columns, a JSON array, or a JSON object on each line. Of its columns these are read: id,
 key, user_id, name, status, expired_time, remain_quota, unlimited_quota, used_quota, deleted_at. All of it is taken over, or
-nothing. What is known and not in it stays.";
+nothing. What is known and not in it stays. Where it has used_quota, a key has used that and what its logs since the dump say;
+else what all its logs say.";
     of_tenant(Command::new("import").about("takes over a dump of new-api's table tokens"))
         .arg(
             Arg::new("file")
@@ -93,6 +103,10 @@ nothing. What is known and not in it stays.";
                 .required(true)
                 .value_parser(value_parser!(PathBuf))
                 .help("the dump; - is standard input"),
+        )
+        .arg(
+            option("dumped-at", "TIME", "when it was made (RFC 3339); without it, now")
+                .value_parser(value_parser!(Timestamp)),
         )
         .arg(json("one line of JSON"))
         .after_help(AFTER_HELP)
@@ -120,9 +134,14 @@ impl Request {
             "list" => Self::List { as_json: as_json() },
             "enable" => change(Change::Enable),
             "disable" => change(Change::Disable),
-            "import" => {
-                Self::Import { tenant: tenant(matches), file: required(matches, "file"), as_json: as_json() }
-            }
+            "import" => Self::Import {
+                dump: Dump {
+                    tenant: tenant(matches),
+                    file: required(matches, "file"),
+                    made_at: matches.get_one::<Timestamp>("dumped-at").map(|time| time.millis()),
+                },
+                as_json: as_json(),
+            },
             // Clap knows no other.
             _ => change(Change::Remove),
         }
@@ -150,6 +169,10 @@ mod tests {
             (format!("{add} --token-id 0"), "0 is not in 1.."),
             (format!("{add} --quota -1"), "unexpected argument"),
             ("import --account acc --gateway gw".to_owned(), "<FILE>"),
+            (
+                "import --account acc --gateway gw --dumped-at yesterday dump.csv".to_owned(),
+                "not an RFC 3339 time with an offset",
+            ),
         ] {
             let error = read(&args).unwrap_err();
             assert!(error.contains(part), "{args}: {error}");

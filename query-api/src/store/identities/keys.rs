@@ -23,6 +23,8 @@ pub struct KeyRow {
     pub status: String,
     pub expires_at: Option<i64>,
     pub granted_quota: Option<i64>,
+    pub used_before: i64,
+    pub counted_from: Option<i64>,
     pub created_at: i64,
     pub version: u64,
 }
@@ -64,6 +66,8 @@ impl Identity for KeyRow {
             is_owner_enabled: true,
             expires_at_ms: self.expires_at,
             granted_quota: self.granted_quota,
+            used_before: self.used_before,
+            counted_from_ms: self.counted_from,
         })
     }
 }
@@ -85,6 +89,8 @@ mod tests {
             status: "disabled".to_owned(),
             expires_at: None,
             granted_quota: None,
+            used_before: 0,
+            counted_from: None,
             created_at: 0,
             version: 1,
         };

@@ -112,6 +112,8 @@ mod tests {
             status: "enabled".to_owned(),
             expires_at: None,
             granted_quota: None,
+            used_before: 0,
+            counted_from: None,
             created_at: 0,
             version: 1,
         };
