@@ -314,9 +314,9 @@ async fn query_api_serves_the_live_windows_that_an_aggregator_keeps() {
         let question = questions.next().await.unwrap();
         let asked: LiveRequest = serde_json::from_slice(&question.payload).unwrap();
         assert_eq!((asked.scope.account_id.as_str(), asked.scope.gateway_id.as_str()), (ACCOUNT, GATEWAY));
-        let window = r#"{"window_s":60,"requests":2,"errors":0,"cached":1,"unpriced":0,"tokens_in":15,"tokens_out":354,"cost":"0.005385"}"#;
+        let window = r#"{"window_s":60,"requests":2,"errors":0,"cached":1,"unpriced":0,"tokens_in":15,"tokens_out":354,"tokens_cache_read":5,"tokens_cache_write":0,"tokens_reasoning":0,"cost":"0.005385","duration":[200,2],"time_to_first_token":[]}"#;
         let snapshot = format!(
-            r#"{{"as_of":"2024-09-30T09:45:41.328Z","complete":true,"rows":[{{"token":"t","model":"m","windows":[{window}]}}]}}"#
+            r#"{{"as_of":"2024-09-30T09:45:41.328Z","complete_through":"2024-09-30T09:45:41.300Z","complete":true,"shards":[0],"late":1,"rows":[{{"token":"t","model":"m","rest":false,"windows":[{window}]}}]}}"#
         );
         nats.publish(question.reply.unwrap(), snapshot.into()).await.unwrap();
         // The next question is heard and not answered.
@@ -327,10 +327,14 @@ async fn query_api_serves_the_live_windows_that_an_aggregator_keeps() {
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(
         answer.text,
-        r#"{"as_of":"2024-09-30T09:45:41.328Z","complete":true,"rows":[{"token":"t","model":"m","windows":["#
+        r#"{"as_of":"2024-09-30T09:45:41.328Z","complete_through":"2024-09-30T09:45:41.300Z","complete":true,"late":1,"#
             .to_owned()
-            + r#"{"window_s":60,"requests":2,"errors":0,"cached":1,"unpriced":0,"tokens_in":15,"tokens_out":354,"#
-            + r#""cost":0.005385}]}]}"#
+            + r#""rows":[{"token":"t","model":"m","rest":false,"exact_since":null,"windows":["#
+            + r#"{"window_s":60,"requests":2,"errors":0,"cached":1,"unpriced":0,"priced":1.0000,"tokens_in":15,"#
+            + r#""tokens_out":354,"tokens_cache_read":5,"tokens_cache_write":0,"tokens_reasoning":0,"#
+            + r#""cost":0.005385,"rpm":2.000,"tpm":369.000,"duration_ms":"#
+            + r#"{"count":2,"p50":200,"p90":200,"p95":200,"p99":200},"time_to_first_token_ms":"#
+            + r#"{"count":0,"p50":null,"p90":null,"p95":null,"p99":null}}]}]}"#
     );
     let answer = world.get(&live).await;
     assert_eq!(

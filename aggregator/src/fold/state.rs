@@ -104,7 +104,14 @@ impl Fold {
         let whole = self.warm && self.windows.reach_back_from(now) && !self.windows.lack_something(now);
         let complete = whole && read.beyond_range == 0;
         Snapshot {
-            live: LiveSnapshot { as_of: now, complete, rows: read.rows },
+            live: LiveSnapshot {
+                as_of: now,
+                complete_through: None,
+                complete,
+                shards: Vec::new(),
+                late: 0,
+                rows: read.rows,
+            },
             beyond_range: read.beyond_range,
         }
     }

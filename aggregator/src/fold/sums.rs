@@ -79,6 +79,7 @@ impl Sums {
             tokens_in: self.tokens_in,
             tokens_out: self.tokens_out,
             cost: Usd::try_from(self.cost).unwrap_or_else(|_| end_of_range(self.cost)),
+            ..LiveWindow::default()
         }
     }
 }

@@ -30,10 +30,17 @@ fn entry(seed: u32, created_ms: i64) -> UsageEntry {
         provider: "openai".to_owned(),
         model: format!("model-{}", seed % 3),
         token: format!("token-{}", seed % 4),
+        user: String::new(),
+        channel: String::new(),
         success: !seed.is_multiple_of(3),
         cached: seed.is_multiple_of(7),
         tokens_in: (!seed.is_multiple_of(4)).then_some(u64::from(seed)),
         tokens_out: Some(1),
+        tokens_cache_read: None,
+        tokens_cache_write: None,
+        tokens_reasoning: None,
+        duration_ms: None,
+        time_to_first_token_ms: None,
         cost: priced.then(|| format!("0.{seed:018}").parse().unwrap()),
         cost_source: if priced { CostSource::Computed } else { CostSource::Unpriced },
         duplicate: false,
@@ -62,7 +69,16 @@ impl Model {
         let windows: Vec<_> =
             short.into_iter().chain(LONG_MS.map(|length| window(length, MINUTE_MS))).collect();
         let seen = windows.iter().any(|window| window.requests > 0);
-        seen.then(|| LiveRow { token: token.to_owned(), model: model.to_owned(), windows })
+        seen.then(|| LiveRow {
+            token: Some(token.to_owned()),
+            model: Some(model.to_owned()),
+            provider: None,
+            user: None,
+            channel: None,
+            rest: false,
+            exact_since: None,
+            windows,
+        })
     }
 
     fn snapshot(&self, scope: &Scope, now_ms: i64) -> LiveSnapshot {
@@ -70,7 +86,14 @@ impl Model {
         let rows = keys.filter_map(|(token, model)| {
             self.row(scope, &format!("token-{token}"), &format!("model-{model}"), now_ms)
         });
-        LiveSnapshot { as_of: at(now_ms), complete: true, rows: rows.collect() }
+        LiveSnapshot {
+            as_of: at(now_ms),
+            complete_through: None,
+            complete: true,
+            shards: Vec::new(),
+            late: 0,
+            rows: rows.collect(),
+        }
     }
 
     /// What ClickHouse would answer: this is all that it has stored.

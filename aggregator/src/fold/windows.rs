@@ -132,7 +132,16 @@ impl Windows {
                     .iter()
                     .map(|(length_ms, sums)| sums.to_live(length_ms.unsigned_abs() / 1_000))
                     .collect();
-                read.rows.push(LiveRow { token: token.clone(), model: model.clone(), windows });
+                read.rows.push(LiveRow {
+                    token: Some(token.clone()),
+                    model: Some(model.clone()),
+                    provider: None,
+                    user: None,
+                    channel: None,
+                    rest: false,
+                    exact_since: None,
+                    windows,
+                });
             }
         }
         read

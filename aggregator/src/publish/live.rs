@@ -5,7 +5,8 @@ use std::convert::Infallible;
 use async_nats::{Client, HeaderMap, Message, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use weir_event::bus::{LIVE_SUBJECT, LiveRequest, LiveSnapshot};
+use weir_event::Dimension;
+use weir_event::bus::{LIVE_SUBJECT, LiveRequest, LiveRow, LiveSnapshot, SHARDS};
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
 use weir_service::telemetry::chain;
@@ -77,13 +78,29 @@ impl LiveResponder {
             tracing::warn!(windows = snapshot.beyond_range, "costs are beyond the range and held at its end");
         }
         let limit = self.client.server_info().max_payload.saturating_sub(MESSAGE_HEADROOM_BYTES);
-        let (answer, rows_cut) = fit(snapshot.live, limit)?;
+        let mut live = grouped(snapshot.live, &request);
+        live.shards = (0..SHARDS).collect();
+        let (answer, rows_cut) = fit(live, limit)?;
         if rows_cut > 0 {
             self.metrics.live_rows_cut.inc_by(rows_cut as u64);
             tracing::warn!(rows_cut, limit_bytes = limit, "a live answer does not fit into a message");
         }
         Ok(answer)
     }
+}
+
+/// The rows by what was asked for, as far as they have it: windows are kept by API token and model.
+fn grouped(mut snapshot: LiveSnapshot, request: &LiveRequest) -> LiveSnapshot {
+    for row in &mut snapshot.rows {
+        for dimension in Dimension::ALL.iter().filter(|dimension| !request.group_by.contains(dimension)) {
+            *row.name_mut(*dimension) = None;
+        }
+    }
+    let mut grouped = LiveSnapshot::merge([snapshot]).expect("one is given");
+    if let Some(top) = request.top {
+        grouped.keep_top(top);
+    }
+    grouped
 }
 
 /// The snapshot as JSON of at most `limit` bytes. Of what does not fit, the rows with the most requests stay, and the
@@ -108,7 +125,7 @@ fn keep_busiest(snapshot: &mut LiveSnapshot, keep: usize) {
     let rows = &mut snapshot.rows;
     rows.sort_by_key(|row| std::cmp::Reverse(row.windows.last().map_or(0, |longest| longest.requests)));
     rows.truncate(keep);
-    rows.sort_by(|a, b| (&a.token, &a.model).cmp(&(&b.token, &b.model)));
+    rows.sort_by_cached_key(LiveRow::group);
 }
 
 /// An empty answer with NATS's headers for a failed request, so that the caller need not wait for its timeout.
@@ -122,25 +139,31 @@ fn refusal(error: &serde_json::Error) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
-    use weir_event::bus::{LiveRow, LiveWindow};
-    use weir_event::{Timestamp, Usd};
+    use weir_event::Timestamp;
+    use weir_event::bus::LiveWindow;
 
     use super::*;
 
     fn snapshot(rows: u64) -> LiveSnapshot {
-        let window = |requests| LiveWindow {
-            window_s: 60,
-            requests,
-            errors: 0,
-            cached: 0,
-            unpriced: 0,
-            tokens_in: 0,
-            tokens_out: 0,
-            cost: Usd::ZERO,
+        let window = |requests| LiveWindow { window_s: 60, requests, ..LiveWindow::default() };
+        let row = |n| LiveRow {
+            token: Some(format!("{n:04}")),
+            model: None,
+            provider: None,
+            user: None,
+            channel: None,
+            rest: false,
+            exact_since: None,
+            windows: vec![window(n % 100)],
         };
-        let row =
-            |n| LiveRow { token: format!("{n:04}"), model: String::new(), windows: vec![window(n % 100)] };
-        LiveSnapshot { as_of: Timestamp::MIN, complete: true, rows: (0..rows).map(row).collect() }
+        LiveSnapshot {
+            as_of: Timestamp::MIN,
+            complete_through: None,
+            complete: true,
+            shards: Vec::new(),
+            late: 0,
+            rows: (0..rows).map(row).collect(),
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use weir_event::bus::{self, DirtyMessage, UsageEntry, UsageMessage};
-use weir_event::{Scope, Timestamp};
+use weir_event::{Scope, Timestamp, TokenBucket, Tokens};
 
 use super::EventRef;
 use crate::price::PricedEvent;
@@ -22,6 +22,10 @@ const LATE_AFTER: Duration = Duration::from_mins(5);
 
 const OPENING: &[u8] = br#"{"entries":["#;
 const CLOSING: &[u8] = b"]}";
+/// What the columns `tokens_cache_read` and `tokens_cache_write` of `usage_15m` sum up.
+const CACHE_READ: &[TokenBucket] =
+    &[TokenBucket::CacheRead, TokenBucket::CacheReadAudio, TokenBucket::CacheReadImage];
+const CACHE_WRITE: &[TokenBucket] = &[TokenBucket::CacheWrite5m, TokenBucket::CacheWrite1h];
 /// How an entry ends, by whether its row was there before.
 const FRESH: &[u8] = b"false}";
 const DUPLICATE: &[u8] = b"true}";
@@ -165,14 +169,26 @@ fn entry(priced: &PricedEvent) -> UsageEntry {
         provider: bounded(event.provider.as_deref().unwrap_or_default()),
         model: bounded(event.model.as_deref().unwrap_or_default()),
         token: bounded(event.caller.token()),
+        user: bounded(event.caller.user_id.as_deref().unwrap_or_default()),
+        channel: bounded(event.caller.channel_id.as_deref().unwrap_or_default()),
         success: event.success,
         cached: event.cached,
         tokens_in: event.tokens.total_in(),
         tokens_out: event.tokens.total_out(),
+        tokens_cache_read: tokens_in_any(event.tokens, CACHE_READ),
+        tokens_cache_write: tokens_in_any(event.tokens, CACHE_WRITE),
+        tokens_reasoning: event.tokens.get(TokenBucket::Reasoning),
+        duration_ms: event.duration_ms,
+        time_to_first_token_ms: event.time_to_first_token_ms,
         cost: cost.amount(),
         cost_source: cost.source(),
         duplicate: false,
     }
+}
+
+/// The sum of those of `buckets` that were reported, `None` if none was.
+fn tokens_in_any(tokens: Tokens, buckets: &[TokenBucket]) -> Option<u64> {
+    buckets.iter().filter_map(|bucket| tokens.get(*bucket)).reduce(|a, b| a + b)
 }
 
 /// Names are far shorter; whatever else got into the place of one must not make an entry that no server takes.
@@ -198,10 +214,17 @@ mod tests {
             provider: "azure-openai".to_owned(),
             model: model.to_owned(),
             token: String::new(),
+            user: "u\"7".to_owned(),
+            channel: String::new(),
             success: true,
             cached: false,
             tokens_in: Some(1),
             tokens_out: None,
+            tokens_cache_read: Some(0),
+            tokens_cache_write: None,
+            tokens_reasoning: None,
+            duration_ms: Some(1_250),
+            time_to_first_token_ms: None,
             cost: None,
             cost_source: CostSource::Unpriced,
             duplicate: false,
@@ -294,6 +317,21 @@ mod tests {
         let late = [message.at(made_at + LATE_AFTER + Duration::from_millis(1))];
         let expected = entries.map(|entry| UsageEntry { duplicate: true, ..entry });
         assert_eq!(entries_of(&late), expected);
+    }
+
+    #[test]
+    fn parts_of_tokens_are_summed_as_in_usage_15m() {
+        let mut tokens = Tokens::default();
+        assert_eq!(tokens_in_any(tokens, CACHE_READ), None);
+        for (index, bucket) in TokenBucket::ALL.into_iter().enumerate() {
+            tokens.set(bucket, 1 << index).unwrap();
+        }
+        let part = |bucket: TokenBucket| 1_u64 << (bucket as usize);
+        let read =
+            [TokenBucket::CacheRead, TokenBucket::CacheReadAudio, TokenBucket::CacheReadImage].map(part);
+        assert_eq!(tokens_in_any(tokens, CACHE_READ), Some(read.iter().sum()));
+        let written = part(TokenBucket::CacheWrite5m) + part(TokenBucket::CacheWrite1h);
+        assert_eq!(tokens_in_any(tokens, CACHE_WRITE), Some(written));
     }
 
     #[test]

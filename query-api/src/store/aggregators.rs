@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Request, RequestErrorKind};
-use weir_event::Scope;
 use weir_event::bus::{LIVE_SUBJECT, LiveRequest, LiveSnapshot};
+use weir_event::{Dimension, Scope};
 use weir_service::config::NatsConfig;
 
 use crate::auth::Readable;
@@ -47,8 +47,13 @@ impl Aggregators {
     /// The snapshots of a tenant, one for each aggregator that keeps windows of it. There is one aggregator for now,
     /// so the first answer is the whole of it.
     pub async fn snapshots(&self, scope: &Readable<Scope>) -> Result<Vec<LiveSnapshot>, LiveError> {
-        let question = serde_json::to_vec(&LiveRequest { scope: Scope::clone(scope) })
-            .expect("two checked texts print as JSON");
+        let question = LiveRequest {
+            scope: Scope::clone(scope),
+            filter: String::new(),
+            group_by: vec![Dimension::Token, Dimension::Model],
+            top: None,
+        };
+        let question = serde_json::to_vec(&question).expect("plain data always prints as JSON");
         let request = Request::new().payload(question.into()).timeout(Some(self.timeout));
         let answer = self.client.send_request(LIVE_SUBJECT, request).await.map_err(|error| {
             if error.kind() == RequestErrorKind::NoResponders {

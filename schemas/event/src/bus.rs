@@ -10,11 +10,14 @@
 //! records wait asks the stream for its subjects ([`SPOOL_SUBJECTS`] as the filter of its info), and sums them up with
 //! [`spooled_records`].
 
+mod live;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::live::{Group, LiveRequest, LiveRow, LiveSnapshot, LiveWindow, Top};
 use crate::{CostSource, EventId, Scope, Source, Timestamp, Usd};
 
 /// The JetStream stream that holds usage messages.
@@ -83,6 +86,13 @@ pub struct UsageEntry {
     pub model: String,
     /// The API token, see [`crate::Caller::token`].
     pub token: String,
+    /// The user's id, `""` where unknown. This and the other members with a default are not in the messages of an older
+    /// ingest.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    /// The upstream channel's id, `""` where unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub channel: String,
     /// Whether it went well.
     pub success: bool,
     /// Whether the gateway's cache answered.
@@ -91,6 +101,21 @@ pub struct UsageEntry {
     pub tokens_in: Option<u64>,
     /// Output tokens of all buckets, where reported.
     pub tokens_out: Option<u64>,
+    /// Of the input tokens those that the provider had in its cache: text, audio and images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_cache_read: Option<u64>,
+    /// Of the input tokens those that were written to the provider's cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_cache_write: Option<u64>,
+    /// Of the output tokens those that are reasoning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_reasoning: Option<u64>,
+    /// How long it took, in milliseconds, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Milliseconds to the first token of a streamed answer, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_to_first_token_ms: Option<u64>,
     /// The cost, where known.
     pub cost: Option<Usd>,
     /// Where the cost comes from.
@@ -176,61 +201,6 @@ pub fn settling_subject(token: &str) -> String {
     format!("{SETTLING_PREFIX}{token}")
 }
 
-/// Asks every aggregator for the live windows that it keeps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LiveRequest {
-    /// Only this tenant's.
-    pub scope: Scope,
-}
-
-/// An aggregator's answer to a [`LiveRequest`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LiveSnapshot {
-    /// The clock that the windows end at.
-    pub as_of: Timestamp,
-    /// False while the rows are known to lack something: the aggregator has not yet read the past 24 hours back from
-    /// ClickHouse, or there are more API tokens and models than it keeps or than fit into one message.
-    pub complete: bool,
-    /// One row per API token and model that was seen in the longest window, sorted by token, then model.
-    pub rows: Vec<LiveRow>,
-}
-
-/// The windows of one API token and model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LiveRow {
-    /// The API token, `""` where it is unknown.
-    pub token: String,
-    /// The model, `""` where it is unknown.
-    pub model: String,
-    /// The windows, shortest first.
-    pub windows: Vec<LiveWindow>,
-}
-
-/// What happened in one sliding window.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LiveWindow {
-    /// The window's length in seconds; it ends at `as_of`.
-    pub window_s: u64,
-    /// Requests that ended in it.
-    pub requests: u64,
-    /// Those of them that failed.
-    pub errors: u64,
-    /// Those of them that the gateway's cache answered.
-    pub cached: u64,
-    /// Those of them whose cost is unknown.
-    pub unpriced: u64,
-    /// Input tokens.
-    pub tokens_in: u64,
-    /// Output tokens.
-    pub tokens_out: u64,
-    /// The known costs, summed.
-    pub cost: Usd,
-}
-
 /// What an ingest process answers under [`LEDGER_SUBJECT`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -252,6 +222,18 @@ mod tests {
             [14, 13, 4]
         );
         assert!((0..1_000).all(|n| shard_of(&scope, &n.to_string()) < SHARDS));
+    }
+
+    #[test]
+    fn an_entry_of_an_older_ingest_is_read() {
+        let json = r#"{"id":"01JBWGSV1G00000000000000W0","scope":{"account_id":"acc","gateway_id":"gw"},
+            "created_at":"2024-09-30T09:45:41.328Z","provider":"openai","model":"gpt-4o","token":"t","success":true,
+            "cached":false,"tokens_in":1,"tokens_out":null,"cost":"0.1","cost_source":"computed","duplicate":false}"#;
+        let entry: UsageEntry = serde_json::from_str(json).unwrap();
+        assert_eq!((entry.user.as_str(), entry.duration_ms, entry.tokens_reasoning), ("", None, None));
+        let again = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<UsageEntry>(&again).unwrap(), entry);
+        assert!(!again.contains("user") && again.ends_with(r#""duplicate":false}"#), "{again}");
     }
 
     #[test]

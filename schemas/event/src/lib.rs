@@ -6,12 +6,14 @@
 //! - [`UsageEvent`]: one thing that happened, as every source decodes to it.
 //! - [`EventId`], [`AccountId`], [`GatewayId`], [`Timestamp`]: what identifies it.
 //! - [`Usd`]: money, exact; [`Tokens`]: disjoint token counts; [`Units`]: what else is billed.
+//! - [`Histogram`]: how long calls took, as far as quantiles need it.
 //! - [`wire`]: the published JSON form for producers; [`bus`]: what travels from `ingest` to `aggregator`.
 
 mod attributes;
 pub mod bus;
 mod event;
 mod flags;
+mod histogram;
 mod id;
 mod metadata;
 mod money;
@@ -28,12 +30,13 @@ pub mod wire;
 pub use attributes::Attributes;
 pub use event::{Bodies, Caller, CustomCost, UsageEvent};
 pub use flags::Flags;
+pub use histogram::Histogram;
 pub use id::{EventId, EventIdError};
 pub use metadata::{Metadata, MetadataValue};
 pub use money::{Usd, UsdError};
 pub use names::{
-    CostSource, Dialect, EventKind, Flag, QuotaArithmetic, QuotaMode, QuotaSemantics, QuotaSource,
-    RequestType, Source, Unit, UnknownName, UnpricedReason,
+    CostSource, Dialect, Dimension, EventKind, Flag, Measure, QuotaArithmetic, QuotaMode, QuotaSemantics,
+    QuotaSource, RequestType, Source, Unit, UnknownName, UnpricedReason,
 };
 pub use quota::{QuotaRatios, QuotaTool, Ratio, RatioError};
 pub use rating::{Feedback, Rating, RatingError, Score};

@@ -36,6 +36,8 @@ impl Usd {
 
     const INTEGER_DIGITS: u32 = 10;
     const LIMIT: Decimal = Decimal::from_parts(1_410_065_408, 2, 0, false, 0);
+    /// 10^28 - 1 of the smallest amounts.
+    const LAST: Decimal = Decimal::from_parts(0x0fff_ffff, 0x3e25_0261, 0x204f_ce5e, false, Self::SCALE);
 
     /// The amount as a decimal, without trailing zeros.
     #[must_use]
@@ -47,6 +49,14 @@ impl Usd {
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         Self::try_from(self.0.checked_add(other.0)?).ok()
+    }
+
+    /// The sum, and whether it leaves the range and is held at its end.
+    #[must_use]
+    pub fn held_add(self, other: Self) -> (Self, bool) {
+        // Two amounts whose sum is out of range have one sign.
+        let end = || if self.0.is_sign_negative() { Self(-Self::LAST) } else { Self(Self::LAST) };
+        self.checked_add(other).map_or_else(|| (end(), true), |sum| (sum, false))
     }
 
     /// The amount times a whole number, or `None` when it leaves the range. It is never rounded.

@@ -167,6 +167,44 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What live windows are told apart by. The word is also the name of a parameter and of a member of an answer.
+    Dimension, "dimension" {
+        /// The API token, see [`crate::Caller::token`].
+        Token = "token",
+        /// The model that answered.
+        Model = "model",
+        /// Who ran the model.
+        Provider = "provider",
+        /// The user's id.
+        User = "user",
+        /// The upstream channel's id.
+        Channel = "channel",
+    }
+}
+
+vocabulary! {
+    /// A figure that rows of live windows are ordered by.
+    Measure, "measure" {
+        /// Requests.
+        Requests = "requests",
+        /// Requests that failed.
+        Errors = "errors",
+        /// Requests that the gateway's cache answered.
+        Cached = "cached",
+        /// Requests whose cost is unknown.
+        Unpriced = "unpriced",
+        /// Input and output tokens together.
+        Tokens = "tokens",
+        /// Input tokens.
+        TokensIn = "tokens_in",
+        /// Output tokens.
+        TokensOut = "tokens_out",
+        /// The known costs.
+        Cost = "cost",
+    }
+}
+
+vocabulary! {
     /// Why a cost is unknown, which is not 0.
     UnpricedReason, "unpriced_reason" {
         /// Nothing was counted: an error, a log that was cut, or an answer that did not report its usage.

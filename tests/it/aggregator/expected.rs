@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clickhouse::Row;
 use serde::Deserialize;
-use weir_event::bus::{LiveRow, LiveSnapshot, LiveWindow, UsageEntry};
+use weir_event::bus::{LiveRow, LiveSnapshot, LiveWindow, SHARDS, UsageEntry};
 use weir_event::{Scope, Timestamp, Usd};
 use weir_store::ScaledUsd;
 
@@ -43,11 +43,23 @@ pub(super) fn snapshot(entries: &[UsageEntry], scope: &Scope, as_of: Timestamp) 
     }
     rows.retain(|_, windows| windows.iter().any(|window| window.requests > 0));
     let row = |((token, model), windows): ((&String, &String), _)| LiveRow {
-        token: token.clone(),
-        model: model.clone(),
+        token: Some(token.clone()),
+        model: Some(model.clone()),
+        provider: None,
+        user: None,
+        channel: None,
+        rest: false,
+        exact_since: None,
         windows,
     };
-    LiveSnapshot { as_of, complete: true, rows: rows.into_iter().map(row).collect() }
+    LiveSnapshot {
+        as_of,
+        complete_through: None,
+        complete: true,
+        shards: (0..SHARDS).collect(),
+        late: 0,
+        rows: rows.into_iter().map(row).collect(),
+    }
 }
 
 /// The rollups of these events.
@@ -89,13 +101,7 @@ pub(super) fn empty_rollup(entry: &UsageEntry) -> Rollup {
 fn no_windows() -> Vec<LiveWindow> {
     let window = |(length_ms, _): (i64, i64)| LiveWindow {
         window_s: length_ms.unsigned_abs() / 1_000,
-        requests: 0,
-        errors: 0,
-        cached: 0,
-        unpriced: 0,
-        tokens_in: 0,
-        tokens_out: 0,
-        cost: Usd::ZERO,
+        ..LiveWindow::default()
     };
     WINDOWS_MS.map(window).to_vec()
 }

@@ -9,7 +9,7 @@ use clickhouse::Client;
 use harness::{create_tables, run_audit};
 use tempfile::TempDir;
 use weir_event::bus::{self, DirtyMessage, LiveRequest, LiveSnapshot, UsageEntry, UsageMessage};
-use weir_event::{CostSource, EventId, Scope, Timestamp, Usd};
+use weir_event::{CostSource, Dimension, EventId, Scope, Timestamp, Usd};
 use weir_local::{ClickHouse, Installation, Nats, Probe, Program, Service, free_address, random_secret};
 use weir_store::{LogRow, ScaledUsd};
 
@@ -142,7 +142,8 @@ impl World {
     }
 
     pub(super) async fn live(&self, scope: &Scope) -> LiveSnapshot {
-        let request = LiveRequest { scope: scope.clone() };
+        let group_by = vec![Dimension::Token, Dimension::Model];
+        let request = LiveRequest { scope: scope.clone(), filter: String::new(), group_by, top: None };
         let answer = self.ask(serde_json::to_vec(&request).unwrap()).await;
         serde_json::from_slice(&answer.payload).unwrap()
     }
@@ -218,10 +219,17 @@ pub(super) fn entry(seed: u32, created_ms: i64) -> UsageEntry {
         provider: ["openai", "o'pen\\ai;"][seed as usize % 7 % 2].to_owned(),
         model: format!("model-{}", seed % 3),
         token: ["", "team-a", "team-b"][seed as usize % 9 / 3].to_owned(),
+        user: ["", "7"][seed as usize % 2].to_owned(),
+        channel: String::new(),
         success: !seed.is_multiple_of(4),
         cached: seed.is_multiple_of(6),
         tokens_in: (!seed.is_multiple_of(8)).then_some(u64::from(seed)),
         tokens_out: Some(7),
+        tokens_cache_read: seed.is_multiple_of(3).then_some(u64::from(seed / 2)),
+        tokens_cache_write: seed.is_multiple_of(5).then_some(3),
+        tokens_reasoning: seed.is_multiple_of(7).then_some(2),
+        duration_ms: (!seed.is_multiple_of(9)).then_some(u64::from(seed) * 37),
+        time_to_first_token_ms: seed.is_multiple_of(2).then_some(u64::from(seed) * 11),
         cost: priced.then(|| format!("1.{seed:018}").parse::<Usd>().unwrap()),
         cost_source: if priced { CostSource::Computed } else { CostSource::Unpriced },
         duplicate: false,
@@ -253,10 +261,17 @@ fn log_row(entry: &UsageEntry, ingested_at: i64) -> LogRow<'_> {
         provider: &entry.provider,
         model: &entry.model,
         token: &entry.token,
+        user_id: &entry.user,
+        channel_id: &entry.channel,
         success: entry.success,
         cached: entry.cached,
         tokens_in: entry.tokens_in,
         tokens_out: entry.tokens_out,
+        tokens_cache_read: entry.tokens_cache_read,
+        tokens_cache_write_1h: entry.tokens_cache_write,
+        tokens_reasoning: entry.tokens_reasoning,
+        duration_ms: entry.duration_ms,
+        time_to_first_token_ms: entry.time_to_first_token_ms,
         cost: entry.cost.map(ScaledUsd::from),
         cost_source: entry.cost_source.as_str(),
         ..LogRow::default()

@@ -5,7 +5,7 @@
 use futures_util::StreamExt;
 use harness::{Client, run_client};
 use serde_json::{Value, json};
-use weir_event::bus::LIVE_SUBJECT;
+use weir_event::bus::{LIVE_SUBJECT, LiveRow, LiveSnapshot, LiveWindow, SHARDS};
 use weir_store::LogRow;
 
 use super::rows::{ACCOUNT, GATEWAY, id_text, many_rows, payload_of, seed_row};
@@ -90,10 +90,26 @@ async fn answer_live_questions(world: &World) {
     let mut questions = nats.subscribe(LIVE_SUBJECT).await.unwrap();
     nats.flush().await.unwrap();
     tokio::spawn(async move {
-        let window = r#"{"window_s":60,"requests":2,"errors":0,"cached":1,"unpriced":0,"tokens_in":15,"tokens_out":354,"cost":"0.005385"}"#;
-        let snapshot = format!(
-            r#"{{"as_of":"2024-09-30T09:45:41.328Z","complete":true,"rows":[{{"token":"t","model":"m","windows":[{window}]}}]}}"#
-        );
+        let window = LiveWindow { window_s: 60, requests: 2, tokens_in: 15, ..LiveWindow::default() };
+        let row = LiveRow {
+            token: Some("t".to_owned()),
+            model: Some("m".to_owned()),
+            provider: None,
+            user: None,
+            channel: None,
+            rest: false,
+            exact_since: None,
+            windows: vec![window],
+        };
+        let snapshot = LiveSnapshot {
+            as_of: "2024-09-30T09:45:41.328Z".parse().unwrap(),
+            complete_through: None,
+            complete: true,
+            shards: (0..SHARDS).collect(),
+            late: 0,
+            rows: vec![row],
+        };
+        let snapshot = serde_json::to_vec(&snapshot).unwrap();
         while let Some(question) = questions.next().await {
             let answered = nats.publish(question.reply.unwrap(), snapshot.clone().into()).await;
             answered.unwrap();
