@@ -24,7 +24,7 @@ use crate::api::{App, Limits, NewApi, Observer};
 use crate::auth::{Authenticator, Currency, Directory, Keeper, KnownKey, KnownToken, KnownUser};
 use crate::config::Config;
 use crate::metrics::QueryMetrics;
-use crate::store::{Aggregators, Deletions, Ingests, KeyNews, LogStore, News, TokenRow, UserRow};
+use crate::store::{Aggregators, Budgets, Deletions, Ingests, KeyNews, LogStore, News, TokenRow, UserRow};
 
 pub mod api;
 pub mod auth;
@@ -70,6 +70,7 @@ async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartErro
         authenticator: Authenticator::new(config.tokens, directories.tokens),
         store: store.clone(),
         deletions: deletions.clone(),
+        budgets: Budgets::new(store.clone(), aggregators.client(), clock.clone()),
         ingests: Ingests::new(aggregators.client(), config.live_timeout),
         aggregators: aggregators.clone(),
         // The standard library's hasher is seeded by the system, which is all that request ids need.

@@ -61,6 +61,16 @@ routes! {
     Live,
     /// Weir: the ledger.
     Ledger,
+    /// Weir: the budgets of a gateway.
+    BudgetList,
+    /// Weir: make a budget.
+    BudgetCreate,
+    /// Weir: a budget, with what is used of it.
+    BudgetGet,
+    /// Weir: change a budget.
+    BudgetChange,
+    /// Weir: take a budget away.
+    BudgetDelete,
     /// new-api: what it is.
     NewApiStatus,
     /// new-api: who its user is.

@@ -2,6 +2,7 @@
 //! is where a cost loses its digits.
 
 mod annotations;
+mod budgets;
 pub(crate) mod hostile;
 mod matrix;
 mod openapi;

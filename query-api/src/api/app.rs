@@ -18,7 +18,7 @@ use super::newapi::NewApi;
 use super::observer::Observer;
 use crate::auth::{AuthError, Authenticator, Forbidden, Principal};
 use crate::metrics::Route;
-use crate::store::{Aggregators, Deletions, Ingests, LogStore};
+use crate::store::{Aggregators, Budgets, Deletions, Ingests, LogStore};
 use crate::view::MetadataForm;
 
 /// What the handlers share.
@@ -29,6 +29,8 @@ pub struct App {
     pub store: LogStore,
     /// What is no longer to be logged.
     pub deletions: Deletions,
+    /// What may be used.
+    pub budgets: Budgets,
     /// What happens now.
     pub aggregators: Aggregators,
     /// What is on its way.

@@ -11,6 +11,7 @@ mod observer;
 mod openapi;
 mod query_string;
 mod reply;
+mod request_body;
 mod routes;
 #[cfg(test)]
 mod tests;

@@ -69,7 +69,8 @@ async fn refuse(app: &App, stray: &Stray, unmatched: Unmatched) -> Response {
         return newapi::stray(app, stray).await;
     }
     let weir = path.strip_prefix("/v1").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let refused =
-        async { if weir { weir::refuse(unmatched) } else { cloudflare::refuse(&stray.path, unmatched) } };
+    let refused = async {
+        if weir { weir::refuse(path, unmatched) } else { cloudflare::refuse(&stray.path, unmatched) }
+    };
     app.observer.observe(Route::Unmatched, refused).await
 }

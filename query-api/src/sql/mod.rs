@@ -7,6 +7,7 @@
 
 mod annotations;
 mod body;
+mod budgets;
 mod chosen;
 mod column;
 mod entry;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use annotations::{annotated, annotations, exists};
 pub use body::{BodyPart, HEAD_CHARS_MAX, body, heads};
+pub use budgets::{budget, budgets};
 pub use chosen::{OrderBy, chosen};
 pub use column::Column;
 pub use entry::{ENTRY_COLUMNS, entry};

@@ -6,6 +6,7 @@
 
 mod aggregators;
 mod annotations;
+mod budgets;
 mod deletion;
 mod error;
 mod identities;
@@ -18,6 +19,7 @@ mod summaries;
 
 pub use aggregators::{Aggregators, LiveError};
 pub use annotations::{Annotations, Change};
+pub use budgets::{BUDGETS_MAX, BudgetError, Budgets, Spent};
 pub use deletion::{Choice, Deleted, DeletionError, Deletions, Progress, Removal, Removed};
 pub use error::StoreError;
 pub use identities::{Identity, IdentityTable, KeyNews, KeyRow, News, TokenRow, UserRow};

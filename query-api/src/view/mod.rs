@@ -4,6 +4,7 @@
 //! and no amount passes through a float: its digits are printed as they are.
 
 mod body;
+mod budget;
 mod entry;
 mod ledger;
 mod live;
@@ -12,6 +13,7 @@ mod number;
 mod result_info;
 
 pub use body::to_json;
+pub use budget::{BudgetView, BudgetsView};
 pub use entry::{EntryDetailView, EntryView, MetadataForm};
 pub use ledger::LedgerView;
 pub use live::LiveView;

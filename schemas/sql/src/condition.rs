@@ -50,6 +50,11 @@ impl Select {
         self
     }
 
+    /// The whole filter as one condition.
+    pub(super) fn all_of(&mut self, filter: &Filter) -> String {
+        filter.root().map_or_else(|| ALWAYS.to_owned(), |root| self.node(root))
+    }
+
     fn node(&mut self, node: &Node) -> String {
         match node {
             Node::And(nodes) => self.joined(nodes, " AND "),
@@ -157,7 +162,7 @@ impl Select {
         let ids: Vec<EventId> = texts.iter().filter_map(|text| text.parse().ok()).collect();
         let times = || ids.iter().map(EventId::started_at);
         let (Some(first), Some(last)) = (times().min(), times().max()) else { return NEVER.to_owned() };
-        let (first, last) = (self.bind_millis(first.millis()), self.bind_millis(last.millis()));
+        let (first, last) = (self.bind_time(first.millis()), self.bind_time(last.millis()));
         let ids = self.bind(Bind::Texts(ids.iter().map(EventId::to_string).collect()));
         format!("(id IN {ids} AND started_at BETWEEN {first} AND {last})")
     }
@@ -179,7 +184,7 @@ impl Select {
             Comparison::Gt => (">", floor),
             Comparison::Gte => (">=", ceil),
         };
-        let millis = self.bind_millis(bounded(millis));
+        let millis = self.bind_time(bounded(millis));
         format!("{} {operator} {millis}", field.name())
     }
 
@@ -196,7 +201,8 @@ impl Select {
         self.bind(Bind::Text(text.to_owned()))
     }
 
-    fn bind_millis(&mut self, millis: i64) -> String {
+    /// A time, in epoch milliseconds.
+    pub(super) fn bind_time(&mut self, millis: i64) -> String {
         let millis = self.bind(Bind::Millis(millis));
         format!("fromUnixTimestamp64Milli({millis}, 'UTC')")
     }

@@ -3,6 +3,7 @@
 use std::fmt::{Arguments, Write};
 
 use weir_event::{EventId, Scope};
+use weir_filter::Filter;
 
 use super::annotated::Annotated;
 
@@ -94,6 +95,21 @@ impl Select {
             ("gateway_id".to_owned(), Bind::Text(scope.gateway_id.to_string())),
         ];
         Self { statement: Statement { text, binds }, annotated: Annotated::default() }
+    }
+
+    /// The same, of a list that asks for filters: `what` is given the condition of each, by what rows have themselves.
+    #[must_use]
+    pub fn of_filters(
+        table: &'static str,
+        scope: &Scope,
+        filters: &[&Filter],
+        what: impl FnOnce(&mut Self, &[String]) -> String,
+    ) -> Self {
+        let mut select = Self::new("", table, scope);
+        let conditions: Vec<_> = filters.iter().map(|filter| select.all_of(filter)).collect();
+        let what = what(&mut select, &conditions);
+        select.statement.text = format!("SELECT {what} FROM {table} WHERE {OF_TENANT}");
+        select
     }
 
     /// Keeps the row of an event in `logs`, found by the time in its id: the table is ordered by `created_at`, which

@@ -3,6 +3,7 @@
 //! DDL, row types and what the rollups sum are one crate so that one change touches all. Money turns into a scaled integer
 //! here and nowhere else. No I/O: `ingest` runs the migrations and writes the rows.
 
+mod budget_row;
 mod client;
 pub mod deletion;
 pub mod migrations;
@@ -12,6 +13,7 @@ pub mod rollup;
 mod row_binary;
 mod rows;
 
+pub use budget_row::BudgetRow;
 pub use client::client;
 pub use money::{ScaledUsd, UsdRangeError};
 pub use row_binary::{RowBinaryError, append_row, columns};

@@ -27,6 +27,7 @@ pub const ALL: &[Migration] = &[
     Migration { version: 11, name: "usage_15m", source: include_str!("../migrations/0011_usage_15m.sql") },
     Migration { version: 12, name: "removal", source: include_str!("../migrations/0012_removal.sql") },
     Migration { version: 13, name: "used_quota", source: include_str!("../migrations/0013_used_quota.sql") },
+    Migration { version: 14, name: "budgets", source: include_str!("../migrations/0014_budgets.sql") },
 ];
 
 /// The table that records what was applied. Created before anything else.

@@ -270,6 +270,8 @@ async fn a_hostile_text_where_none_belongs_is_refused_or_finds_nothing() {
         let day = "from=2024-09-30T00:00:00Z&to=2024-10-01T00:00:00Z";
         paths.push(format!("/v1/live?account_id={text}&gateway_id={text}"));
         paths.push(format!("/v1/live?account_id={ACCOUNT}&gateway_id={GATEWAY}&{text}={text}"));
+        paths.push(format!("/v1/budgets?account_id={text}&gateway_id={text}"));
+        paths.push(format!("/v1/budgets/{text}?account_id={ACCOUNT}&gateway_id={GATEWAY}"));
         paths.push(format!("/v1/ledger?account_id={text}&{day}"));
         paths.push(format!("/v1/ledger?account_id={ACCOUNT}&{day}&source={text}"));
         paths.push(format!("/v1/ledger?account_id={ACCOUNT}&from={text}&to={text}"));

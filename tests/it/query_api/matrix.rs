@@ -47,6 +47,8 @@ const WEIR_401: &str = r#"{"error":{"code":"unauthenticated","message":"who are 
 const WEIR_403: &str = r#"{"error":{"code":"forbidden","message":"you may not do this"}}"#;
 /// The column of what is new-api's.
 const NEW_API: &str = "new-api";
+const BUDGET: &str = r#"{"name": "CALLER", "measure": "cost", "limit": 1, "period": "day"}"#;
+const NO_BUDGET: &str = "/v1/budgets/00000000000000000000000000000000?";
 const DAY: &str = "from=2024-09-30T00:00:00Z&to=2024-10-01T00:00:00Z";
 
 /// How a route is asked for.
@@ -92,6 +94,12 @@ fn operation(route: Route) -> Operation {
         // There is no aggregator.
         Route::Live => reads(Path::Gateway("/v1/live?"), 503),
         Route::Ledger => reads(Path::Account("/v1/ledger?"), 200),
+        Route::BudgetList => reads(Path::Gateway("/v1/budgets?"), 200),
+        Route::BudgetCreate => Operation { ok: 201, ..writes("POST", Path::Gateway("/v1/budgets?"), BUDGET) },
+        // Of no budget: what is done with one is told in a test of its own.
+        Route::BudgetGet => reads(Path::Gateway(NO_BUDGET), 404),
+        Route::BudgetChange => Operation { ok: 404, ..writes("PUT", Path::Gateway(NO_BUDGET), BUDGET) },
+        Route::BudgetDelete => Operation { ok: 404, ..writes("DELETE", Path::Gateway(NO_BUDGET), "") },
         Route::NewApiStatus => reads(Path::Free("/api/status"), 200),
         Route::NewApiUser => reads(Path::NewApi("/api/user/self"), 401),
         Route::NewApiList => reads(Path::NewApi("/api/log/"), 401),

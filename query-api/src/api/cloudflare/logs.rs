@@ -18,6 +18,7 @@ use super::tenant::TenantPath;
 use crate::api::app::Admitted;
 use crate::api::query_string::decode_segment;
 use crate::api::reply::{json, json_text};
+use crate::api::request_body::{BodyError, whole};
 use crate::auth::Forbidden;
 use crate::sql::BodyPart;
 use crate::store::Deleted;
@@ -85,7 +86,9 @@ pub(super) async fn patch<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Result<Response, Error> {
     let (scope, id) = locate(tenant, id, |scope| call.principal.may_write(scope))?;
-    let annotations = patch_body::read(&whole(body).await?).map_err(Error::Invalid)?;
+    let refused = |error: BodyError| Error::Invalid(vec![Issue::of_body(&[], format!("It {error}"))]);
+    let body = whole(body, patch_body::BYTES_MAX).await.map_err(refused)?;
+    let annotations = patch_body::read(&body).map_err(Error::Invalid)?;
     let annotated = call.app.store.annotate(&scope, &id, &annotations).await;
     let is_there = annotated.map_err(|error| match error {
         error if error.is_lack_of_rights() => Error::NoRights(error),
@@ -130,24 +133,4 @@ fn locate<P>(
     let scope = tenant.granted(grant)?.map_err(|_| Error::NotFound)?;
     let id = decode_segment(id).map_err(|_| Error::NotFound)?;
     Ok((scope, id.parse().map_err(|_| Error::NotFound)?))
-}
-
-/// A body that is no longer than it may be, whatever its sender said of its length.
-async fn whole<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Result<Vec<u8>, Error> {
-    let refused = |message: String| Error::Invalid(vec![Issue::of_body(&[], message)]);
-    let mut body = pin!(body);
-    let mut read = Vec::new();
-    while let Some(part) = body.next().await {
-        let mut part = part.map_err(|_| refused("It was not received in full".to_owned()))?;
-        if read.len() + part.remaining() > patch_body::BYTES_MAX {
-            return Err(refused(format!("It must contain at most {} bytes", patch_body::BYTES_MAX)));
-        }
-        while part.has_remaining() {
-            let chunk = part.chunk();
-            let length = chunk.len();
-            read.extend_from_slice(chunk);
-            part.advance(length);
-        }
-    }
-    Ok(read)
 }

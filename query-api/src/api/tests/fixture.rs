@@ -22,7 +22,7 @@ use crate::auth::{
     Reach, Role, User,
 };
 use crate::metrics::QueryMetrics;
-use crate::store::{Aggregators, Deletions, Ingests, LogStore};
+use crate::store::{Aggregators, Budgets, Deletions, Ingests, LogStore};
 use crate::view::MetadataForm;
 
 pub(super) struct Fixture {
@@ -56,6 +56,7 @@ impl Fixture {
                 directory_of(tokens()),
             ),
             deletions: Deletions::new(store.clone(), &clickhouse, aggregators.client(), tell_timeout),
+            budgets: Budgets::new(store.clone(), aggregators.client(), SystemClock::shared()),
             store,
             ingests: Ingests::new(aggregators.client(), Duration::from_millis(50)),
             aggregators,

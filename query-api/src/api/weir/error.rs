@@ -10,7 +10,7 @@ use crate::api::app::{Blame, DialectError, Failure};
 use crate::api::reply::{json, with_retry_after};
 use crate::api::routes::Unmatched;
 use crate::auth::{AuthError, Forbidden};
-use crate::store::{LiveError, StoreError};
+use crate::store::{BudgetError, LiveError, StoreError};
 
 /// A request cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -24,11 +24,20 @@ pub(super) enum Error {
     /// 400, with everything that is wrong.
     #[error("parameters are not understood")]
     Invalid(Vec<String>),
+    /// 404.
+    #[error("there is no such thing")]
+    NotFound,
+    /// 409 where there are too many of them, else as `Store`.
+    #[error("budget cannot be made")]
+    Budget(#[source] BudgetError),
+    /// 500: the server's ClickHouse user may not write.
+    #[error("the clickhouse user may not write budgets: it needs INSERT on budgets")]
+    NoRights(#[source] StoreError),
     /// 503, or 500 where an answer cannot be read.
     #[error("live windows cannot be read")]
     Live(#[from] LiveError),
     /// 503, or 500 where it is our mistake.
-    #[error("ledger cannot be read")]
+    #[error("what is stored cannot be read, or changed")]
     Store(#[from] StoreError),
     /// 503.
     #[error("time is up")]
@@ -50,12 +59,34 @@ impl Failure for Error {
     fn blame(&self) -> Blame {
         match self {
             Self::Unauthenticated(AuthError::Unavailable) => Blame::Surroundings,
-            Self::Unauthenticated(_) | Self::Forbidden(_) | Self::Invalid(_) => Blame::Client,
+            Self::Unauthenticated(_)
+            | Self::Forbidden(_)
+            | Self::Invalid(_)
+            | Self::NotFound
+            | Self::Budget(BudgetError::Full) => Blame::Client,
             Self::Live(LiveError::NoAggregator | LiveError::Unreachable(_)) | Self::TimedOut(_) => {
                 Blame::Surroundings
             }
             Self::Store(error) if error.is_retryable() => Blame::Surroundings,
-            Self::Live(LiveError::Answer(_)) | Self::Store(_) => Blame::Program,
+            Self::Live(LiveError::Answer(_)) | Self::Store(_) | Self::NoRights(_) | Self::Budget(_) => {
+                Blame::Program
+            }
+        }
+    }
+}
+
+impl Error {
+    /// Why a budget was not changed.
+    pub(super) fn of_change(error: StoreError) -> Self {
+        if error.is_lack_of_rights() { Self::NoRights(error) } else { Self::Store(error) }
+    }
+}
+
+impl From<BudgetError> for Error {
+    fn from(error: BudgetError) -> Self {
+        match error {
+            BudgetError::Store(error) => Self::of_change(error),
+            BudgetError::Full | BudgetError::Random(_) => Self::Budget(error),
         }
     }
 }
@@ -71,7 +102,13 @@ impl DialectError for Error {
             }
             Self::Forbidden(_) => body(StatusCode::FORBIDDEN, "forbidden", "you may not do this"),
             Self::Invalid(problems) => body(StatusCode::BAD_REQUEST, "invalid", &problems.join("; ")),
-            Self::Live(LiveError::Answer(_)) => {
+            Self::NotFound => body(StatusCode::NOT_FOUND, "not_found", "there is none of this id"),
+            Self::Budget(error @ BudgetError::Full) => body(StatusCode::CONFLICT, "full", &error.to_string()),
+            Self::NoRights(_) => {
+                let message = "budgets cannot be changed here: the server is not set up for it";
+                body(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+            }
+            Self::Live(LiveError::Answer(_)) | Self::Budget(_) => {
                 body(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this cannot be answered")
             }
             Self::Store(error) if !error.is_retryable() => {
@@ -84,14 +121,19 @@ impl DialectError for Error {
     }
 }
 
-/// Answers where no route matched.
-pub(in crate::api) fn refuse(unmatched: Unmatched) -> Response {
+/// Answers where no route matched under `path`.
+pub(in crate::api) fn refuse(path: &str, unmatched: Unmatched) -> Response {
     match unmatched {
         Unmatched::Path => body(StatusCode::NOT_FOUND, "not_found", "there is nothing under this path"),
         Unmatched::Method => {
-            let mut response =
-                body(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path is only for GET");
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            let allowed = match path.strip_prefix("/v1/budgets") {
+                Some("") => "GET, POST",
+                Some(_) => "GET, PUT, DELETE",
+                None => "GET",
+            };
+            let message = format!("this path is only for {allowed}");
+            let mut response = body(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &message);
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
             response
         }
     }

@@ -13,14 +13,14 @@ use crate::view::LiveView;
 
 /// The handler.
 pub(super) async fn live(call: &Admitted) -> Result<Response, Error> {
-    let scope = call.principal.may_read(parse(&call.query).map_err(Error::Invalid)?)?;
+    let scope = call.principal.may_read(tenant(&call.query).map_err(Error::Invalid)?)?;
     let snapshots = call.app.aggregators.snapshots(&scope).await?;
     let view = LiveView::from_snapshots(snapshots).ok_or(LiveError::NoAggregator)?;
     Ok(json(StatusCode::OK, &view))
 }
 
 /// Reads the tenant, which is the whole of the query, or tells everything that is wrong.
-fn parse(raw: &str) -> Result<Scope, Vec<String>> {
+pub(super) fn tenant(raw: &str) -> Result<Scope, Vec<String>> {
     let parameters = QueryString::parse(raw).map_err(|error| vec![error.to_string()])?;
     let known = ["account_id", "gateway_id"];
     let unknown = parameters.iter().map(|(name, _)| name).filter(|name| !known.contains(name));
@@ -52,9 +52,9 @@ mod tests {
 
     #[test]
     fn the_tenant_is_the_whole_of_the_query() {
-        let scope = parse("gateway_id=gw&account_id=acc").unwrap();
+        let scope = tenant("gateway_id=gw&account_id=acc").unwrap();
         assert_eq!((scope.account_id.as_str(), scope.gateway_id.as_str()), ("acc", "gw"));
-        let check = |raw, expected: &[&str]| assert_eq!(parse(raw).unwrap_err(), expected, "{raw}");
+        let check = |raw, expected: &[&str]| assert_eq!(tenant(raw).unwrap_err(), expected, "{raw}");
         check("", &["account_id is required", "gateway_id is required"]);
         check("account_id=a&gateway_id=g&model=x", &["there is an unknown parameter"]);
         check("account_id=a&account_id=b&gateway_id=g", &["account_id is given more than once"]);

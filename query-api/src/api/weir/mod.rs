@@ -3,6 +3,7 @@
 //! In: paths under `/v1`. Out: plain JSON; a failure is `{"error": {"code": .., "message": ..}}`, with a code that
 //! does not change and a message for people.
 
+mod budgets;
 mod error;
 mod ledger;
 mod live;

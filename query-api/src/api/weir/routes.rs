@@ -6,11 +6,11 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use super::{ledger, live};
+use super::{budgets, ledger, live};
 use crate::api::app::{App, Call};
 use crate::metrics::Route;
 
-/// `GET /v1/live` and `GET /v1/ledger`. The path comes before the method, so that a method that is not offered is told from a path that
+/// `GET /v1/live`, `GET /v1/ledger`, and the budgets. The path comes before the method, so that a method that is not offered is told from a path that
 /// is not there.
 pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let live = warp::path!("v1" / "live")
@@ -21,5 +21,31 @@ pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(Call::filter(app))
         .then(|call: Call| call.answer(Route::Ledger, async |call| ledger::ledger(&call).await));
-    live.or(ledger).unify().boxed()
+    live.or(ledger).unify().or(budgets(app)).unify().boxed()
+}
+
+fn budgets(app: &Arc<App>) -> BoxedFilter<(Response,)> {
+    let all = warp::path!("v1" / "budgets");
+    let list = all
+        .and(warp::get())
+        .and(Call::filter(app))
+        .then(|call: Call| call.answer(Route::BudgetList, async |call| budgets::list(&call).await));
+    let create =
+        all.and(warp::post()).and(Call::filter(app)).and(warp::body::stream()).then(|call: Call, body| {
+            call.answer(Route::BudgetCreate, async move |call| budgets::create(&call, body).await)
+        });
+    let one = warp::path!("v1" / "budgets" / String);
+    let get = one.and(warp::get()).and(Call::filter(app)).then(|id: String, call: Call| {
+        call.answer(Route::BudgetGet, async move |call| budgets::get(&call, &id).await)
+    });
+    let change = one.and(warp::put()).and(Call::filter(app)).and(warp::body::stream()).then(
+        |id: String, call: Call, body| {
+            call.answer(Route::BudgetChange, async move |call| budgets::change(&call, &id, body).await)
+        },
+    );
+    let delete = one.and(warp::delete()).and(Call::filter(app)).then(|id: String, call: Call| {
+        call.answer(Route::BudgetDelete, async move |call| budgets::delete(&call, &id).await)
+    });
+    let of_one = get.or(change).unify().or(delete).unify();
+    list.or(create).unify().or(of_one).unify().boxed()
 }

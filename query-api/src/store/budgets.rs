@@ -1,0 +1,168 @@
+//! Budgets, as they are stored, and what is used of them now.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use async_nats::Client as NatsClient;
+use bytes::Bytes;
+use clickhouse::Row;
+use serde::Deserialize;
+use tokio::time::timeout;
+use weir_budget::{Amount, BUDGETS_SUBJECT, Budget, BudgetId, Terms};
+use weir_event::{Scope, Timestamp};
+use weir_service::clock::SharedClock;
+use weir_service::telemetry::chain;
+use weir_sql::{Sum, spent};
+use weir_store::{BudgetRow, append_row, columns};
+
+use super::error::StoreError;
+use super::log_store::LogStore;
+use crate::auth::{Readable, Writable};
+use crate::sql;
+
+/// How many budgets a gateway may have: each is a sum over every minute that is touched.
+pub const BUDGETS_MAX: usize = 200;
+/// How long NATS may take to hear of a change. Who does not hear of it looks every other second.
+const TELL_LIMIT: Duration = Duration::from_millis(500);
+
+/// The budgets of gateways.
+#[derive(Clone)]
+pub struct Budgets {
+    store: LogStore,
+    bus: NatsClient,
+    clock: SharedClock,
+}
+
+/// A budget cannot be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum BudgetError {
+    /// There are too many.
+    #[error("a gateway has at most {BUDGETS_MAX} budgets")]
+    Full,
+    /// No id can be made.
+    #[error("cannot get random bits from the system")]
+    Random(#[source] getrandom::Error),
+    /// ClickHouse does not store it.
+    #[error("budget cannot be stored")]
+    Store(#[from] StoreError),
+}
+
+/// What is used of a budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// How much.
+    pub value: Amount,
+    /// The first moment that counts.
+    pub from: Timestamp,
+    /// The end of the period, or now.
+    pub to: Timestamp,
+    /// When that was so.
+    pub as_of: Timestamp,
+}
+
+#[derive(Row, Deserialize)]
+struct SpentRow {
+    sums: Vec<i128>,
+}
+
+impl Budgets {
+    /// Budgets beside the logs in `store`; who watches them is told over `bus`.
+    #[must_use]
+    pub const fn new(store: LogStore, bus: NatsClient, clock: SharedClock) -> Self {
+        Self { store, bus, clock }
+    }
+
+    /// All of a gateway, by id. One that this program does not understand is left out.
+    pub async fn all(&self, scope: &Readable<Scope>) -> Result<Vec<Budget>, StoreError> {
+        let rows = self.store.query(&sql::budgets(scope)).fetch_all::<BudgetRow>().await?;
+        Ok(rows.iter().filter_map(read).collect())
+    }
+
+    /// One of a gateway, if there is such a one.
+    pub async fn one(&self, scope: &Readable<Scope>, id: &BudgetId) -> Result<Option<Budget>, StoreError> {
+        let row = self.store.query(&sql::budget(scope, id)).fetch_optional::<BudgetRow>().await?;
+        Ok(row.as_ref().and_then(read))
+    }
+
+    /// Makes one.
+    pub async fn create(&self, scope: &Writable<Scope>, terms: Terms) -> Result<Budget, BudgetError> {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).map_err(BudgetError::Random)?;
+        if self.all(scope).await?.len() >= BUDGETS_MAX {
+            return Err(BudgetError::Full);
+        }
+        let budget = Budget { id: BudgetId::from_random(bits), scope: Scope::clone(scope), terms };
+        self.put(&budget.to_row()).await?;
+        Ok(budget)
+    }
+
+    /// Gives one other terms, if it is there.
+    pub async fn change(
+        &self,
+        scope: &Writable<Scope>,
+        id: &BudgetId,
+        terms: Terms,
+    ) -> Result<Option<Budget>, StoreError> {
+        let Some(budget) = self.one(scope, id).await? else { return Ok(None) };
+        let budget = Budget { terms, ..budget };
+        self.put(&budget.to_row()).await?;
+        Ok(Some(budget))
+    }
+
+    /// Takes one away. Says whether it was there.
+    pub async fn delete(&self, scope: &Writable<Scope>, id: &BudgetId) -> Result<bool, StoreError> {
+        let Some(budget) = self.one(scope, id).await? else { return Ok(false) };
+        self.put(&BudgetRow { deleted: true, ..budget.to_row() }).await?;
+        Ok(true)
+    }
+
+    /// What is used of a budget now, summed up from the logs.
+    pub async fn spent(&self, scope: &Readable<Scope>, terms: &Terms) -> Result<Spent, StoreError> {
+        let now_ms = self.clock.now_ms();
+        let bounds = terms.window.bounds(now_ms);
+        let sum = Sum { filter: &terms.filter, measure: terms.measure };
+        let row: SpentRow = self.store.query(&spent(scope, sum, &bounds)).fetch_one().await?;
+        let moment = |ms| Timestamp::from_millis(ms).unwrap_or(Timestamp::MAX);
+        let end_ms = if terms.window.is_sliding() { now_ms } else { bounds.end };
+        Ok(Spent {
+            value: row.sums.into_iter().map(Amount::from_units).sum(),
+            from: moment(bounds.start),
+            to: moment(end_ms),
+            as_of: moment(now_ms),
+        })
+    }
+
+    /// The last that is written is in force, by ClickHouse's clock.
+    async fn put(&self, row: &BudgetRow) -> Result<(), StoreError> {
+        let mut encoded = Vec::new();
+        append_row(row, &mut encoded)
+            .map_err(|error| StoreError::Misunderstanding(clickhouse::error::Error::Other(error.into())))?;
+        let statement = format!("INSERT INTO budgets ({}) FORMAT RowBinary", columns::<BudgetRow>());
+        // To say the same again is no repetition, since something else may have been said in between.
+        let token = format!("{:016x}", RandomState::new().hash_one(&row.id));
+        let insert = self.store.client().insert_formatted_with(statement);
+        let mut insert = insert.with_setting("insert_deduplication_token", token);
+        insert.send(encoded.into()).await?;
+        insert.end().await?;
+        let told = timeout(TELL_LIMIT, self.bus.publish(BUDGETS_SUBJECT, Bytes::new())).await;
+        if let Ok(Err(error)) = told {
+            tracing::warn!(error = chain(&error), "nobody is told of a budget");
+        }
+        Ok(())
+    }
+}
+
+fn read(row: &BudgetRow) -> Option<Budget> {
+    let budget = Budget::from_row(row);
+    budget
+        .inspect_err(|error| tracing::warn!(budget = row.id, error = chain(error), "a budget is left out"))
+        .ok()
+}
+
+impl fmt::Debug for Budgets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client knows a password.
+        f.write_str("Budgets")
+    }
+}
