@@ -1,13 +1,16 @@
 //! What can be configured: section `[aggregator]`, and the sections that every binary reads.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use weir_service::config::{
-    Binary, ClickHouseConfig, CommandLine, ConfigErrors, Key, LogConfig, NatsConfig, Reader,
+    Binary, ClickHouseConfig, CommandLine, ConfigErrors, Key, LogConfig, NatsConfig, Reader, Reported,
 };
+use weir_service::telemetry::chain;
 
 use crate::fold::Limits;
+use crate::webhooks::Endpoints;
 
 const ABOUT: &str = "keeps rolling statistics and rollups of usage";
 
@@ -26,7 +29,13 @@ const KEYS: &[Key] = &[
     .default("5s"),
     Key::new("aggregator.keys_max", "API token and model pairs with live windows, at most").default("100000"),
     Key::new("aggregator.ids_max", "event ids remembered against repetition, at most").default("1000000"),
+    Key::new(
+        WEBHOOKS_FILE,
+        "TOML file of the webhooks that budgets may name: [name] with url and secret (whsec_ and base64); none if not set",
+    ),
 ];
+
+const WEBHOOKS_FILE: &str = "aggregator.webhooks_file";
 
 /// The settings of this process.
 #[derive(Clone, Debug)]
@@ -45,6 +54,8 @@ pub struct AggregatorConfig {
     pub lease_timeout: Duration,
     /// How much the windows may keep.
     pub limits: Limits,
+    /// Where alerts may go.
+    pub webhooks: Endpoints,
     /// Where `logs` and the rollups are.
     pub clickhouse: ClickHouseConfig,
     /// Where usage comes from.
@@ -72,6 +83,7 @@ impl AggregatorConfig {
             reader.get_in("aggregator.lease_timeout", Duration::from_secs(1)..=Duration::from_mins(1));
         let keys_max = reader.get_in("aggregator.keys_max", 1..=10_000_000);
         let ids_max = reader.get_in("aggregator.ids_max", 1..=100_000_000);
+        let webhooks = read_webhooks(&mut reader);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
         reader.finish(|reader| {
             let (ack_wait, flush_interval) = (ack_wait?, flush_interval?);
@@ -85,12 +97,19 @@ impl AggregatorConfig {
                 ack_wait,
                 lease_timeout: lease_timeout?,
                 limits: Limits { keys_max: keys_max?, ids_max: ids_max? },
+                webhooks: webhooks?,
                 clickhouse: clickhouse?,
                 nats: nats?,
                 log: log?,
             })
         })
     }
+}
+
+/// The file is read here, so that one that cannot be used is told with every other mistake.
+fn read_webhooks(reader: &mut Reader) -> Result<Endpoints, Reported> {
+    let Some(path) = reader.get_optional::<PathBuf>(WEBHOOKS_FILE)? else { return Ok(Endpoints::default()) };
+    Endpoints::read(&path).map_err(|error| reader.reject(WEBHOOKS_FILE, chain(&error)))
 }
 
 #[cfg(test)]

@@ -17,12 +17,15 @@ use weir_service::metrics::Metrics;
 use weir_service::readiness::Readiness;
 use weir_service::{ops, telemetry};
 
+use crate::budgets::{BudgetMetrics, Evaluator};
 use crate::config::AggregatorConfig;
 use crate::consume::{Connection, History, Intake, IntakeChecks, connect};
 use crate::fold::Fold;
+use crate::lease::Leases;
 use crate::metrics::AggregatorMetrics;
 use crate::publish::{FlushTask, LiveResponder, Rollups, SlotsTask, Touched};
 use crate::shared_fold::{SharedFold, now};
+use crate::webhooks::{WebhookMetrics, Webhooks};
 
 /// Messages between the intake and the rollups, at most. While the rollups cannot be written they take messages on,
 /// so this only has to bridge the time of one flush.
@@ -39,6 +42,9 @@ struct Stages<'a> {
     metrics: AggregatorMetrics,
     readiness: Readiness,
     connection: Connection,
+    leases: Leases,
+    budget_metrics: BudgetMetrics,
+    webhook_metrics: WebhookMetrics,
 }
 
 /// Runs until the process is told to stop, and drains. Fails only when it cannot start.
@@ -48,12 +54,18 @@ pub async fn serve(config: &AggregatorConfig, clock: SharedClock) -> Result<Exit
     let readiness = Readiness::new(lifecycle.shutdown().soft_stop().clone());
     let listener = Listener::bind(config.ops_listen).await?;
     let mut metrics = Metrics::new("aggregator", env!("CARGO_PKG_VERSION"));
+    let counters = AggregatorMetrics::register(&mut metrics);
+    let connection = connect(&config.nats, readiness.register("nats")).await?;
+    let context = jetstream(connection.client.clone());
     let stages = Stages {
         config,
         fold: SharedFold::new(Fold::cold(config.limits, now(&clock))),
         clock,
-        metrics: AggregatorMetrics::register(&mut metrics),
-        connection: connect(&config.nats, readiness.register("nats")).await?,
+        leases: Leases::new(context, holder()?, config.lease_timeout, counters.clone()),
+        budget_metrics: BudgetMetrics::register(&mut metrics),
+        webhook_metrics: WebhookMetrics::register(&mut metrics),
+        metrics: counters,
+        connection,
         readiness: readiness.clone(),
     };
     stages.spawn(&lifecycle);
@@ -74,6 +86,29 @@ impl Stages<'_> {
         lifecycle.spawn("rollups", self.flush_task(touched).run(lifecycle.shutdown()));
         lifecycle.spawn("slots", self.slots_task().run(lifecycle.shutdown()));
         lifecycle.spawn("live", self.live_responder().run(lifecycle.shutdown()));
+        lifecycle.spawn("budgets", self.evaluator().run(lifecycle.shutdown()));
+        lifecycle.spawn("webhooks", self.webhooks().run(lifecycle.shutdown()));
+    }
+
+    fn evaluator(&self) -> Evaluator {
+        Evaluator {
+            client: self.connection.client.clone(),
+            context: jetstream(self.connection.client.clone()),
+            connects: self.connection.connects.clone(),
+            leases: self.leases.clone(),
+            clickhouse: clickhouse_client(&self.config.clickhouse),
+            clock: self.clock.clone(),
+            metrics: self.budget_metrics.clone(),
+        }
+    }
+
+    fn webhooks(&self) -> Webhooks {
+        Webhooks {
+            context: jetstream(self.connection.client.clone()),
+            endpoints: self.config.webhooks.clone(),
+            clock: self.clock.clone(),
+            metrics: self.webhook_metrics.clone(),
+        }
     }
 
     fn intake(&self, touched: mpsc::Sender<Touched>) -> Intake {
@@ -133,4 +168,11 @@ fn jetstream(client: async_nats::Client) -> async_nats::jetstream::Context {
     let mut context = async_nats::jetstream::new(client);
     context.set_timeout(ANSWER_TIMEOUT);
     context
+}
+
+/// The name that leases are held under: another one at every start, and told apart by people as well.
+fn holder() -> Result<String, getrandom::Error> {
+    let mut bits = [0; 8];
+    getrandom::fill(&mut bits)?;
+    Ok(format!("{}-{:016x}", std::process::id(), u64::from_be_bytes(bits)))
 }

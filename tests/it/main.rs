@@ -5,6 +5,7 @@
 mod aggregator;
 mod ai_gateway;
 mod alerts;
+mod budgets;
 mod dead_letters;
 mod deletion;
 mod filter;

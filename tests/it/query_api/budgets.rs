@@ -1,7 +1,6 @@
 //! Budgets, through the API: what is agreed is kept to the letter, and what is used of it is what the logs say.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use harness::traffic::now_ms;
 use serde_json::{Value, json};
 use weir_store::LogRow;
 
@@ -23,12 +22,6 @@ async fn create(world: &World, body: &str) -> String {
     let (status, made) = send(world, TOKEN, "POST", &format!("/v1/budgets?{PLACE}"), body).await;
     assert_eq!(status, 201, "{made}");
     made["id"].as_str().unwrap().to_owned()
-}
-
-fn now_ms() -> i64 {
-    #[expect(clippy::disallowed_methods, reason = "what is used now is of now")]
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(now.as_millis()).unwrap()
 }
 
 /// A call of this moment.

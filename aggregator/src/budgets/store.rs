@@ -1,0 +1,86 @@
+//! What is asked of ClickHouse.
+
+use std::fmt;
+use std::time::Duration;
+
+use clickhouse::{Client, Row};
+use serde::Deserialize;
+use tokio::time::timeout;
+use weir_budget::Budget;
+use weir_event::Scope;
+use weir_service::telemetry::chain;
+use weir_sql::{Bind, Steps, Sum, spent_by_step};
+use weir_store::{BudgetRow, columns};
+
+use super::error::BudgetsError;
+
+/// How long one answer may take. To read a period anew takes longer than what was touched.
+const TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Reads budgets, and what was used of them.
+#[derive(Clone)]
+pub(super) struct Store {
+    client: Client,
+}
+
+/// What was used within a step of time: one sum for each that was asked for.
+#[derive(Debug, Row, Deserialize)]
+pub(super) struct SpentStep {
+    /// In seconds since 1970.
+    pub(super) at_s: i64,
+    pub(super) sums: Vec<i128>,
+}
+
+impl Store {
+    pub(super) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// All that are to be looked at. One that this program does not understand is left out.
+    pub(super) async fn budgets(&self) -> Result<Vec<Budget>, BudgetsError> {
+        let columns = columns::<BudgetRow>();
+        let statement = format!("SELECT {columns} FROM budgets FINAL WHERE NOT deleted AND enabled");
+        let rows = in_time(self.client.query_raw(&statement).fetch_all::<BudgetRow>()).await?;
+        let read = |row: &BudgetRow| {
+            let budget = Budget::from_row(row);
+            let budget = budget.inspect_err(|error| {
+                tracing::debug!(budget = row.id, error = chain(error), "a budget is left out");
+            });
+            budget.ok()
+        };
+        Ok(rows.iter().filter_map(read).collect())
+    }
+
+    /// Sums of a gateway by step.
+    pub(super) async fn spent(
+        &self,
+        scope: &Scope,
+        sums: &[Sum<'_>],
+        steps: Steps<'_>,
+    ) -> Result<Vec<SpentStep>, BudgetsError> {
+        let statement = spent_by_step(scope, sums, steps);
+        // No `?` in the text means anything; values go beside it.
+        let query = self.client.query_raw(statement.text());
+        let query = statement.binds().fold(query, |query, (name, bind)| match bind {
+            Bind::Text(text) => query.param(name, text),
+            Bind::Flag(value) => query.param(name, value),
+            Bind::Millis(millis) => query.param(name, millis),
+            Bind::Texts(texts) => query.param(name, texts),
+            Bind::Number(_, digits) => query.param(name, digits),
+        });
+        in_time(query.fetch_all()).await
+    }
+}
+
+async fn in_time<T>(
+    answer: impl Future<Output = Result<T, clickhouse::error::Error>>,
+) -> Result<T, BudgetsError> {
+    timeout(TIMEOUT, answer).await.map_err(|_| BudgetsError::TimedOut)?.map_err(BudgetsError::Store)
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client knows a password.
+        f.write_str("Store")
+    }
+}
