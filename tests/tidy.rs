@@ -20,7 +20,7 @@ const LONG_BECAUSE: &str = "//! Longer than the house limit, because";
 const STAGES: [(&str, &[&str]); 3] = [
     ("aggregator/src/", &["consume", "fold", "publish"]),
     ("ingest/src/", &["accept", "consume", "decode", "normalize", "price", "redact", "sink"]),
-    ("query-api/src/", &["api", "auth", "sql", "store", "view"]),
+    ("query-api/src/", &["api", "auth", "sql", "store", "tail", "view"]),
 ];
 
 /// Where SQL may be written. The embedded ClickHouse reads it, the demonstration shows a line of it to its reader, an import asks

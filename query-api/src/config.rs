@@ -9,7 +9,7 @@ use weir_service::config::{
     Reported, Value,
 };
 
-use crate::api::{Dialect, Limit};
+use crate::api::{Dialect, Limit, StreamLimits};
 use crate::auth::Currency;
 use crate::view::MetadataForm;
 
@@ -27,6 +27,10 @@ const KEYS: &[Key] = &[
         .default("5m"),
     Key::new("query_api.request_timeout", "the longest that a request may take").default("30s"),
     Key::new("query_api.live_timeout", "the longest to wait for an aggregator").default("2s"),
+    Key::new("query_api.streams_max", "how many streams of events may be open at a time").default("256"),
+    Key::new("query_api.streams_per_caller_max", "how many of one caller").default("16"),
+    Key::new("query_api.stream_time_max", "the longest that a stream lasts, after which its client asks anew")
+        .default("1d"),
     Key::new("query_api.drain_timeout", "time between the soft and the hard stop").default("20s"),
     Key::new(
         "query_api.metadata_form",
@@ -90,6 +94,8 @@ pub struct Config {
     pub request_timeout: Duration,
     /// The longest to wait for an aggregator.
     pub live_timeout: Duration,
+    /// How many streams there may be, and for how long.
+    pub streams: StreamLimits,
     /// Time between the soft and the hard stop.
     pub drain_timeout: Duration,
     /// How Cloudflare's API shows metadata.
@@ -115,6 +121,7 @@ impl Config {
         let grace = reader.get_in("query_api.token_grace", second..=86_400 * second);
         let request_timeout = reader.get_in("query_api.request_timeout", second..=600 * second);
         let live_timeout = reader.get_in("query_api.live_timeout", second / 100..=60 * second);
+        let streams = streams(&mut reader);
         let drain_timeout = reader.get("query_api.drain_timeout");
         let metadata_form = reader.get("query_api.metadata_form");
         let new_api = NewApiConfig::read(&mut reader);
@@ -127,6 +134,7 @@ impl Config {
                 tokens_currency: Currency { refresh: refresh?, grace: grace? },
                 request_timeout: request_timeout?,
                 live_timeout: live_timeout?,
+                streams: streams?,
                 drain_timeout: drain_timeout?,
                 metadata_form: metadata_form?,
                 new_api: new_api?,
@@ -163,6 +171,14 @@ impl NewApiConfig {
             proxies: proxies?,
         })
     }
+}
+
+fn streams(reader: &mut Reader) -> Result<StreamLimits, Reported> {
+    let open_max = reader.get_in("query_api.streams_max", 0..=65_536);
+    let per_caller_max = reader.get_in("query_api.streams_per_caller_max", 0..=65_536);
+    let time_max =
+        reader.get_in("query_api.stream_time_max", Duration::from_millis(100)..=Duration::from_hours(7 * 24));
+    Ok(StreamLimits { open_max: open_max?, per_caller_max: per_caller_max?, time_max: time_max? })
 }
 
 impl LimitChoice {

@@ -1,8 +1,8 @@
 //! Serves logs and statistics over HTTP.
 //!
 //! A request flows through the folders from left to right: `api` understands it in its dialect, `auth` says who asks and what
-//! they may, `weir_filter` is what is asked for as types, `sql` turns that into statements, `store` gets the answers and `view`
-//! shows them. `api` then puts them into the dialect's envelope. A dialect's quirks stay in its folder.
+//! they may, `weir_filter` is what is asked for as types, `sql` turns that into statements, `store` gets the answers, `tail` those that
+//! are yet to come, and `view` shows them. `api` then puts them into the dialect's envelope. A dialect's quirks stay in its folder.
 //!
 //! Of what was logged it changes nothing: what callers say of a log stands beside it. It answers no question with less
 //! than was asked: a parameter that is not understood is an error, never "no filter".
@@ -20,11 +20,12 @@ use weir_service::metrics::Metrics;
 use weir_service::ops;
 use weir_service::readiness::Readiness;
 
-use crate::api::{App, Limits, NewApi, Observer};
+use crate::api::{App, Limits, NewApi, Observer, Streams};
 use crate::auth::{Authenticator, Currency, Directory, Keeper, KnownKey, KnownToken, KnownUser};
 use crate::config::Config;
 use crate::metrics::QueryMetrics;
 use crate::store::{Aggregators, Budgets, Deletions, Ingests, KeyNews, LogStore, News, TokenRow, UserRow};
+use crate::tail::Tails;
 
 pub mod api;
 pub mod auth;
@@ -34,6 +35,7 @@ mod identity;
 pub mod metrics;
 pub mod sql;
 pub mod store;
+pub mod tail;
 pub mod view;
 
 pub use command::{Settings, run};
@@ -65,6 +67,8 @@ async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartErro
     let (directories, keepers) = Directories::new(config.tokens_currency, &clock);
     let (clickhouse, bus) = (&config.clickhouse, aggregators.client());
     let deletions = Deletions::new(store.clone(), clickhouse, bus, config.live_timeout);
+    let tails = Tails::new(clock.clone());
+    let heard = tail::connect(&config.nats, &tails).await?;
     let readiness = Readiness::new(shutdown.soft_stop().clone());
     let app = Arc::new(App {
         authenticator: Authenticator::new(config.tokens, directories.tokens),
@@ -73,8 +77,10 @@ async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartErro
         budgets: Budgets::new(store.clone(), aggregators.client(), clock.clone()),
         ingests: Ingests::new(aggregators.client(), config.live_timeout),
         aggregators: aggregators.clone(),
+        tails: tails.clone(),
+        streams: Streams::new(config.streams, shutdown.soft_stop().clone(), query_metrics.clone()),
         // The standard library's hasher is seeded by the system, which is all that request ids need.
-        observer: Observer::new(query_metrics, RandomState::new().hash_one(())),
+        observer: Observer::new(query_metrics.clone(), RandomState::new().hash_one(())),
         metadata_form: config.metadata_form,
         new_api: NewApi {
             dialect: config.new_api.dialect,
@@ -84,9 +90,11 @@ async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartErro
             started_at_s: clock.now_ms() / 1_000,
         },
         request_timeout: config.request_timeout,
+        live_timeout: config.live_timeout,
     });
     keepers.spawn(&lifecycle, &config.clickhouse);
     ops::spawn(&lifecycle, ops_listener, metrics, readiness.clone());
+    lifecycle.spawn("tails", tails.run(heard, store.clone(), query_metrics, shutdown.clone()));
     lifecycle.spawn_background("probe", store::watch(store, aggregators, readiness, shutdown.clone()));
     lifecycle.spawn("deletions", deletions.drain(shutdown));
     http::spawn(&lifecycle, "http", listener, api::routes(&app));

@@ -17,6 +17,38 @@ pub struct QueryMetrics {
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
     summaries: Family<SummaryLabels, Counter>,
+    streams: Family<StreamLabels, Gauge>,
+    stream_ends: Family<StreamEndLabels, Counter>,
+    tailed: Family<TailedLabels, Counter>,
+}
+
+/// What a stream of events is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum StreamKind {
+    /// Log rows.
+    Tail,
+}
+
+/// Why a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum StreamEnd {
+    /// Its reader went away.
+    Left,
+    /// Its reader was too slow.
+    Slow,
+    /// It had lasted as long as it may.
+    Time,
+    /// Its caller is not known any more, or may no longer read this.
+    Unauthorized,
+    /// The process stops.
+    Stopping,
+}
+
+/// What became of a row that a tail's filter lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum Tailed {
+    Shown,
+    Dropped,
 }
 
 /// Where the summary of a list was taken from.
@@ -71,6 +103,8 @@ routes! {
     BudgetChange,
     /// Weir: take a budget away.
     BudgetDelete,
+    /// Weir: rows as they are committed.
+    Tail,
     /// new-api: what it is.
     NewApiStatus,
     /// new-api: who its user is.
@@ -113,6 +147,9 @@ enum QueryMetric {
     RequestSeconds,
     RequestsInFlight,
     Summaries,
+    Streams,
+    StreamEnds,
+    TailedRows,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -129,6 +166,22 @@ struct RouteLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SummaryLabels {
     from: SummaryFrom,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StreamLabels {
+    stream: StreamKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StreamEndLabels {
+    stream: StreamKind,
+    reason: StreamEnd,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TailedLabels {
+    result: Tailed,
 }
 
 /// A request that is being answered. Dropped without an answer (its client went away), it is counted out only.
@@ -151,6 +204,9 @@ impl QueryMetrics {
             durations: metrics.register(QueryMetric::RequestSeconds, durations),
             in_flight: metrics.register(QueryMetric::RequestsInFlight, Gauge::default()),
             summaries: metrics.register(QueryMetric::Summaries, Family::default()),
+            streams: metrics.register(QueryMetric::Streams, Family::default()),
+            stream_ends: metrics.register(QueryMetric::StreamEnds, Family::default()),
+            tailed: metrics.register(QueryMetric::TailedRows, Family::default()),
         }
     }
 
@@ -159,11 +215,45 @@ impl QueryMetrics {
         self.summaries.get_or_create(&SummaryLabels { from }).inc();
     }
 
+    /// Counts a stream in.
+    pub fn stream_begins(&self, stream: StreamKind) {
+        self.streams.get_or_create(&StreamLabels { stream }).inc();
+    }
+
+    /// Counts a stream out.
+    pub fn stream_ends(&self, stream: StreamKind, reason: StreamEnd) {
+        self.streams.get_or_create(&StreamLabels { stream }).dec();
+        self.stream_ends.get_or_create(&StreamEndLabels { stream, reason }).inc();
+    }
+
+    /// Counts rows that tails were to be shown, once for each tail.
+    pub fn tailed(&self, shown: u64, dropped: u64) {
+        for (result, rows) in [(Tailed::Shown, shown), (Tailed::Dropped, dropped)] {
+            if rows > 0 {
+                self.tailed.get_or_create(&TailedLabels { result }).inc_by(rows);
+            }
+        }
+    }
+
     /// Counts a request in.
     #[must_use]
     pub fn begin(&self, route: Route) -> InFlight<'_> {
         self.in_flight.inc();
         InFlight { metrics: self, route }
+    }
+}
+
+impl StreamEnd {
+    /// As its reader is told.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Slow => "slow",
+            Self::Time => "time",
+            Self::Unauthorized => "unauthorized",
+            Self::Stopping => "stopping",
+        }
     }
 }
 
@@ -189,6 +279,9 @@ impl MetricName for QueryMetric {
             Self::RequestSeconds => "query_request_seconds",
             Self::RequestsInFlight => "query_requests_in_flight",
             Self::Summaries => "query_summaries",
+            Self::Streams => "query_streams",
+            Self::StreamEnds => "query_stream_ends",
+            Self::TailedRows => "query_tailed_rows",
         }
     }
 
@@ -199,6 +292,11 @@ impl MetricName for QueryMetric {
             Self::RequestsInFlight => "requests that are being answered",
             Self::Summaries => {
                 "totals of lists, by what had to be read for them: nothing, new parts, the table"
+            }
+            Self::Streams => "streams of events that are open",
+            Self::StreamEnds => "streams of events that have ended, by the reason",
+            Self::TailedRows => {
+                "rows for live tails, once for each that they concern: shown, or dropped for a slow reader"
             }
         }
     }

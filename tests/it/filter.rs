@@ -19,7 +19,7 @@ use weir_pricing::{PriceBook, PricedEvent};
 use weir_query_api::auth::Principal;
 use weir_query_api::metrics::QueryMetrics;
 use weir_query_api::sql::{Column, Direction, Order, Page};
-use weir_query_api::store::{Annotations, Change, LogEntry, LogStore, LogSummary};
+use weir_query_api::store::{Annotations, Change, LogEntry, LogStore, LogSummary, StoredRow};
 use weir_service::config::{ClickHouseConfig, Secret};
 use weir_service::metrics::Metrics;
 use weir_store::LogRow;
@@ -47,6 +47,7 @@ async fn a_filter_lets_the_same_rows_through_in_sql_and_in_memory() {
     }
     insert.end().await.unwrap();
     the_same_pass(store, &events, &mut runner).await;
+    the_same_rows_pass(store, &events, &mut runner).await;
 
     // What is said of an event is as if it had been logged so.
     let strategy = (0..EVENTS / 2, said());
@@ -96,6 +97,28 @@ async fn the_same_pass(store: &LogStore, events: &[PricedEvent], runner: &mut Te
         assert_eq!(entry.attributes.feedback, attributes.feedback);
         assert_eq!(entry.attributes.score, attributes.score);
         assert_eq!(entry.metadata, event.metadata.as_ref().map(Metadata::to_json).unwrap_or_default());
+    }
+}
+
+/// Holds filters at random against rows that were read, as live tails do, and against their events.
+async fn the_same_rows_pass(store: &LogStore, events: &[PricedEvent], runner: &mut TestRunner) {
+    let scope = Principal::operator("tests").may_read(scope()).unwrap();
+    let keys: Vec<_> = events.iter().map(|event| (event.event().created_at, event.event().id)).collect();
+    // One more, that is not there, and one under another end.
+    let others = [(Timestamp::MIN, EventId::derive(Timestamp::MIN, &[b"none"])), (Timestamp::MIN, keys[0].1)];
+    let rows = store.rows(&scope, &[&keys[1..], &others].concat()).await.unwrap();
+    let mut found: Vec<_> = rows.iter().map(StoredRow::place).collect();
+    let mut expected = keys[1..].to_vec();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    let strategy = filters();
+    for _ in 0..FILTERS {
+        let filter = sample(&strategy, runner);
+        for row in &rows {
+            let event = events.iter().find(|event| event.event().id == row.id).unwrap();
+            assert_eq!(filter.matches(row), filter.matches(event), "{filter}: {row:?} {event:?}");
+        }
     }
 }
 

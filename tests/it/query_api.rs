@@ -8,7 +8,9 @@ mod matrix;
 mod openapi;
 pub(crate) mod rows;
 mod sdk;
+mod stream;
 mod summary;
+mod tail;
 mod tokens;
 pub(crate) mod world;
 

@@ -4,8 +4,10 @@
 //! that a test can ask for port 0 and learn which one it got.
 //!
 //! The accept loop is ours and not warp's, for what a socket open to the world needs: a client that never finishes its
-//! headers is cut off, a client that hangs up in the middle is not an ERROR in our log, and the hard stop closes
+//! headers is cut off, as is one that does not take what it asked for, a client that hangs up in the middle is not an ERROR in our log, and the hard stop closes
 //! connections instead of leaving them to the end of the process.
+
+mod stall;
 
 use std::convert::Infallible;
 use std::io;
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use warp::{Filter, Reply};
 
+use self::stall::{STALL_MAX, Unstalled};
 use crate::lifecycle::{Lifecycle, Shutdown};
 
 /// How long a client may take for the headers of a request, from the first byte on a fresh connection or, between
@@ -153,7 +156,7 @@ async fn answer<R>(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(headers_timeout)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Unstalled::new(stream, STALL_MAX, soft.clone())), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

@@ -16,9 +16,11 @@ use weir_service::http::PeerAddress;
 
 use super::newapi::NewApi;
 use super::observer::Observer;
+use super::weir::Streams;
 use crate::auth::{AuthError, Authenticator, Forbidden, Principal};
 use crate::metrics::Route;
 use crate::store::{Aggregators, Budgets, Deletions, Ingests, LogStore};
+use crate::tail::Tails;
 use crate::view::MetadataForm;
 
 /// What the handlers share.
@@ -35,6 +37,10 @@ pub struct App {
     pub aggregators: Aggregators,
     /// What is on its way.
     pub ingests: Ingests,
+    /// Who looks on as rows are committed.
+    pub tails: Tails,
+    /// Answers without an end.
+    pub streams: Streams,
     /// Who watches.
     pub observer: Observer,
     /// How Cloudflare's API shows metadata.
@@ -43,6 +49,8 @@ pub struct App {
     pub new_api: NewApi,
     /// The longest that a request may take.
     pub request_timeout: Duration,
+    /// The longest to wait for what NATS is asked.
+    pub live_timeout: Duration,
 }
 
 /// A request that matched a route, without its path.
@@ -60,6 +68,7 @@ pub(super) struct Admitted {
     pub(super) app: Arc<App>,
     /// The query string as it was sent; `""` where there is none.
     pub(super) query: String,
+    pub(super) headers: HeaderMap,
     /// When its time began.
     pub(super) begun: Instant,
     /// Who is asking. What it may read or write is what the stores are asked with.
@@ -116,7 +125,7 @@ impl Call {
         let admitted = async {
             let principal = app.authenticator.authenticate(&headers).await?;
             Span::current().record("caller", principal.label());
-            work(Admitted { app: app.clone(), query, begun, principal }).await
+            work(Admitted { app: app.clone(), query, headers, begun, principal }).await
         };
         framed(&app, route, admitted, E::into_response).await
     }

@@ -16,6 +16,7 @@ pub mod newapi;
 mod page;
 mod probe;
 mod removal;
+mod rows;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -30,5 +31,6 @@ pub use ledger::ledger;
 pub use page::{Direction, Order, Page, Run, page, page_of_value, values};
 pub use probe::PROBE;
 pub use removal::{removal, removals};
+pub use rows::rows;
 pub use summary::{PARTS, summary, summary_by_part};
 pub use weir_sql::{Annotated, AnnotatedField, Bind, Statement, asks_for_annotated};

@@ -15,6 +15,7 @@ mod log_store;
 mod newapi;
 mod probe;
 mod record;
+mod stored_row;
 mod summaries;
 
 pub use aggregators::{Aggregators, LiveError};
@@ -28,3 +29,4 @@ pub use log_store::LogStore;
 pub use newapi::{LogsOf, NewApiHour, NewApiRow, NewApiUsage};
 pub use probe::watch;
 pub use record::{BodyHeads, LedgerHour, LogEntry, LogSummary};
+pub use stored_row::StoredRow;

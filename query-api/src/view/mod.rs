@@ -11,6 +11,7 @@ mod live;
 pub mod newapi;
 mod number;
 mod result_info;
+mod row;
 
 pub use body::to_json;
 pub use budget::{BudgetView, BudgetsView};
@@ -18,3 +19,4 @@ pub use entry::{EntryDetailView, EntryView, MetadataForm};
 pub use ledger::LedgerView;
 pub use live::LiveView;
 pub use result_info::ResultInfo;
+pub use row::RowView;

@@ -208,7 +208,9 @@ impl Select {
     }
 }
 
-fn column(field: TextField) -> Cow<'static, str> {
+/// What a field is in a statement about rows: never `NULL`.
+#[must_use]
+pub fn column(field: TextField) -> Cow<'static, str> {
     match field {
         TextField::Id => "toString(id)".into(),
         // A word of SQL.
@@ -223,7 +225,8 @@ fn column(field: TextField) -> Cow<'static, str> {
 }
 
 /// The text of what is an entry of one column; empty where it is not given.
-pub(super) fn attribute(name: &'static str) -> String {
+#[must_use]
+pub fn attribute(name: &'static str) -> String {
     format!("attributes['{name}']")
 }
 

@@ -16,13 +16,14 @@ use weir_service::config::{ClickHouseConfig, NatsConfig};
 use weir_service::lifecycle::Shutdown;
 use weir_service::metrics::Metrics;
 
-use crate::api::{App, Dialect, Limits, NewApi, Observer, routes};
+use crate::api::{App, Dialect, Limits, NewApi, Observer, StreamLimits, Streams, routes};
 use crate::auth::{
     Access, Authenticator, Currency, Directory, Entry, KnownKey, KnownToken, KnownUser, NewToken, Principal,
     Reach, Role, User,
 };
 use crate::metrics::QueryMetrics;
 use crate::store::{Aggregators, Budgets, Deletions, Ingests, LogStore};
+use crate::tail::Tails;
 use crate::view::MetadataForm;
 
 pub(super) struct Fixture {
@@ -60,6 +61,12 @@ impl Fixture {
             store,
             ingests: Ingests::new(aggregators.client(), Duration::from_millis(50)),
             aggregators,
+            tails: Tails::new(SystemClock::shared()),
+            streams: Streams::new(
+                StreamLimits { open_max: 1, per_caller_max: 1, time_max: Duration::from_secs(1) },
+                Shutdown::new().soft_stop().clone(),
+                query_metrics.clone(),
+            ),
             observer: Observer::new(query_metrics, 7),
             metadata_form: MetadataForm::String,
             new_api: NewApi {
@@ -70,6 +77,7 @@ impl Fixture {
                 started_at_s: 1_000,
             },
             request_timeout: Duration::from_secs(1),
+            live_timeout: Duration::from_millis(50),
         };
         Self { app: Arc::new(app), metrics }
     }

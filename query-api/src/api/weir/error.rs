@@ -6,11 +6,13 @@ use warp::http::StatusCode;
 use warp::http::header::{ALLOW, HeaderValue, WWW_AUTHENTICATE};
 use warp::reply::Response;
 
+use super::streams::Full;
 use crate::api::app::{Blame, DialectError, Failure};
 use crate::api::reply::{json, with_retry_after};
 use crate::api::routes::Unmatched;
 use crate::auth::{AuthError, Forbidden};
 use crate::store::{BudgetError, LiveError, StoreError};
+use crate::tail::NotHeard;
 
 /// A request cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,12 @@ pub(super) enum Error {
     /// 503, or 500 where it is our mistake.
     #[error("what is stored cannot be read, or changed")]
     Store(#[from] StoreError),
+    /// 503, or 429 where it is the caller's own doing.
+    #[error("there is no room for another stream")]
+    Full(#[from] Full),
+    /// 503.
+    #[error("rows are not heard of")]
+    NotHeard(#[from] NotHeard),
     /// 503.
     #[error("time is up")]
     TimedOut(#[from] Elapsed),
@@ -58,15 +66,17 @@ struct ErrorDetail {
 impl Failure for Error {
     fn blame(&self) -> Blame {
         match self {
-            Self::Unauthenticated(AuthError::Unavailable) => Blame::Surroundings,
+            Self::Unauthenticated(AuthError::Unavailable)
+            | Self::Live(LiveError::NoAggregator | LiveError::Unreachable(_))
+            | Self::NotHeard(_)
+            | Self::TimedOut(_) => Blame::Surroundings,
+            // Whoever has the most streams open is one of them.
             Self::Unauthenticated(_)
             | Self::Forbidden(_)
             | Self::Invalid(_)
             | Self::NotFound
-            | Self::Budget(BudgetError::Full) => Blame::Client,
-            Self::Live(LiveError::NoAggregator | LiveError::Unreachable(_)) | Self::TimedOut(_) => {
-                Blame::Surroundings
-            }
+            | Self::Budget(BudgetError::Full)
+            | Self::Full(_) => Blame::Client,
             Self::Store(error) if error.is_retryable() => Blame::Surroundings,
             Self::Live(LiveError::Answer(_)) | Self::Store(_) | Self::NoRights(_) | Self::Budget(_) => {
                 Blame::Program
@@ -116,6 +126,11 @@ impl DialectError for Error {
             }
             Self::Store(error) => unavailable(&error.to_string()),
             Self::Live(error) => unavailable(&error.to_string()),
+            Self::Full(full @ Full::Process) => unavailable(&full.to_string()),
+            Self::Full(full @ Full::Caller) => {
+                with_retry_after(body(StatusCode::TOO_MANY_REQUESTS, "too_many", &full.to_string()))
+            }
+            Self::NotHeard(error) => unavailable(&error.to_string()),
             Self::TimedOut(_) => unavailable("time is up"),
         }
     }

@@ -6,11 +6,11 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use super::{budgets, ledger, live};
+use super::{budgets, ledger, live, tail};
 use crate::api::app::{App, Call};
 use crate::metrics::Route;
 
-/// `GET /v1/live`, `GET /v1/ledger`, and the budgets. The path comes before the method, so that a method that is not offered is told from a path that
+/// `GET /v1/live`, `/v1/ledger` and `/v1/tail`, and the budgets. The path comes before the method, so that a method that is not offered is told from a path that
 /// is not there.
 pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let live = warp::path!("v1" / "live")
@@ -21,7 +21,11 @@ pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(Call::filter(app))
         .then(|call: Call| call.answer(Route::Ledger, async |call| ledger::ledger(&call).await));
-    live.or(ledger).unify().or(budgets(app)).unify().boxed()
+    let tail = warp::path!("v1" / "tail")
+        .and(warp::get())
+        .and(Call::filter(app))
+        .then(|call: Call| call.answer(Route::Tail, async |call| tail::tail(call).await));
+    live.or(ledger).unify().or(tail).unify().or(budgets(app)).unify().boxed()
 }
 
 fn budgets(app: &Arc<App>) -> BoxedFilter<(Response,)> {
