@@ -9,7 +9,7 @@ use weir_service::config::{
 };
 use weir_service::telemetry::chain;
 
-use crate::fold::Limits;
+use crate::fold::{Limits, WindowLengths};
 use crate::webhooks::Endpoints;
 
 const ABOUT: &str = "keeps rolling statistics and rollups of usage";
@@ -27,7 +27,12 @@ const KEYS: &[Key] = &[
         "after which what an aggregator does that is gone is done by another one",
     )
     .default("5s"),
-    Key::new("aggregator.keys_max", "API token and model pairs with live windows, at most").default("100000"),
+    Key::new("aggregator.windows", "the live windows, 1 to 8 of 1s to 24h each").default("60s,5m,1h,24h"),
+    Key::new(
+        "aggregator.keys_max",
+        "what has live windows of its own by token, model, provider, user and channel, at most",
+    )
+    .default("100000"),
     Key::new("aggregator.ids_max", "event ids remembered against repetition, at most").default("1000000"),
     Key::new(
         WEBHOOKS_FILE,
@@ -81,12 +86,16 @@ impl AggregatorConfig {
         let ack_wait = reader.get("aggregator.ack_wait");
         let lease_timeout =
             reader.get_in("aggregator.lease_timeout", Duration::from_secs(1)..=Duration::from_mins(1));
+        let windows = reader.get_list::<Duration>("aggregator.windows");
         let keys_max = reader.get_in("aggregator.keys_max", 1..=10_000_000);
         let ids_max = reader.get_in("aggregator.ids_max", 1..=100_000_000);
         let webhooks = read_webhooks(&mut reader);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
         reader.finish(|reader| {
             let (ack_wait, flush_interval) = (ack_wait?, flush_interval?);
+            let windows = WindowLengths::new(&windows?);
+            let reason = windows.err().map(|error| error.to_string()).unwrap_or_default();
+            reader.require(windows.is_ok(), "aggregator.windows", &reason)?;
             let in_time = ack_wait > flush_interval;
             reader.require(in_time, "aggregator.ack_wait", "is not longer than aggregator.flush_interval")?;
             Ok(Self {
@@ -96,8 +105,12 @@ impl AggregatorConfig {
                 usage_15m_interval: usage_15m_interval?,
                 ack_wait,
                 lease_timeout: lease_timeout?,
-                limits: Limits { keys_max: keys_max?, ids_max: ids_max? },
                 webhooks: webhooks?,
+                limits: Limits {
+                    keys_max: keys_max?,
+                    ids_max: ids_max?,
+                    windows: windows.unwrap_or_default(),
+                },
                 clickhouse: clickhouse?,
                 nats: nats?,
                 log: log?,
@@ -128,7 +141,20 @@ mod tests {
     fn the_defaults_are_a_configuration() {
         let config = extract(&[]).unwrap();
         assert_eq!(config.ops_listen.port(), 9_092);
-        assert_eq!(config.limits, Limits { keys_max: 100_000, ids_max: 1_000_000 });
+        let windows = WindowLengths::default();
+        assert_eq!(config.limits, Limits { keys_max: 100_000, ids_max: 1_000_000, windows });
+    }
+
+    #[test]
+    fn windows_are_a_list_of_durations() {
+        let config = extract(&["--aggregator-windows", "2h, 90s"]).unwrap();
+        let expected = WindowLengths::new(&[Duration::from_secs(90), Duration::from_hours(2)]).unwrap();
+        assert_eq!(config.limits.windows, expected);
+        for (windows, expected) in [("25h", "24h in whole seconds"), ("", "1 to 8"), ("1m,60s", "one twice")]
+        {
+            let errors = extract(&["--aggregator-windows", windows]).unwrap_err().to_string();
+            assert!(errors.contains("aggregator.windows") && errors.contains(expected), "{errors}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ enum AggregatorMetric {
     EntriesRepeated,
     EntriesLate,
     EntriesSkewed,
-    EntriesNoRoom,
+    EntriesRest,
     MessagesPending,
     FoldDelay,
     Keys,
@@ -60,7 +60,7 @@ pub struct AggregatorMetrics {
     pub entries_repeated: Counter,
     pub entries_late: Counter,
     pub entries_skewed: Counter,
-    pub entries_no_room: Counter,
+    pub entries_rest: Counter,
     pub messages_pending: Gauge,
     pub fold_delay_s: Histogram,
     pub keys: Gauge,
@@ -99,7 +99,7 @@ impl AggregatorMetrics {
             entries_repeated: metrics.register(Name::EntriesRepeated, Counter::default()),
             entries_late: metrics.register(Name::EntriesLate, Counter::default()),
             entries_skewed: metrics.register(Name::EntriesSkewed, Counter::default()),
-            entries_no_room: metrics.register(Name::EntriesNoRoom, Counter::default()),
+            entries_rest: metrics.register(Name::EntriesRest, Counter::default()),
             messages_pending: metrics.register(Name::MessagesPending, Gauge::default()),
             fold_delay_s: metrics.register(Name::FoldDelay, Histogram::new(DELAY_BOUNDS_S)),
             keys: metrics.register(Name::Keys, Gauge::default()),
@@ -125,14 +125,14 @@ impl AggregatorMetrics {
 
     /// Counts what became of a message's entries.
     pub fn count(&self, applied: Applied) {
-        let Applied { folded, redelivered, duplicate, repeated, late, skewed, no_room } = applied;
+        let Applied { folded, redelivered, duplicate, repeated, late, skewed, rest } = applied;
         self.entries_folded.inc_by(folded);
         self.entries_redelivered.inc_by(redelivered);
         self.entries_duplicate.inc_by(duplicate);
         self.entries_repeated.inc_by(repeated);
         self.entries_late.inc_by(late);
         self.entries_skewed.inc_by(skewed);
-        self.entries_no_room.inc_by(no_room);
+        self.entries_rest.inc_by(rest);
     }
 
     /// Shows how much is kept.
@@ -154,7 +154,7 @@ impl MetricName for AggregatorMetric {
             Self::EntriesRepeated => "aggregator_entries_repeated",
             Self::EntriesLate => "aggregator_entries_late",
             Self::EntriesSkewed => "aggregator_entries_skewed",
-            Self::EntriesNoRoom => "aggregator_entries_no_room",
+            Self::EntriesRest => "aggregator_entries_rest",
             Self::MessagesPending => "aggregator_messages_pending",
             Self::FoldDelay => "aggregator_fold_delay_seconds",
             Self::Keys => "aggregator_keys",
@@ -189,10 +189,10 @@ impl MetricName for AggregatorMetric {
             Self::EntriesRepeated => "entries whose event was folded before under the same id",
             Self::EntriesLate => "entries older than every window, only in rollups",
             Self::EntriesSkewed => "entries too far in the future for windows, only in rollups",
-            Self::EntriesNoRoom => "entries of API tokens and models beyond keys_max, only in rollups",
+            Self::EntriesRest => "entries put into windows without their names, beyond keys_max",
             Self::MessagesPending => "messages of the stream that are not delivered yet",
             Self::FoldDelay => "from the publishing of a message to its being in the windows",
-            Self::Keys => "API token and model pairs that have windows",
+            Self::Keys => "series that have windows: token, model, provider, user and channel",
             Self::Ids => "event ids that are remembered against repetition",
             Self::Warm => "1 once the past is read from ClickHouse, else 0",
             Self::WarmUps => "times that the past was read from ClickHouse",

@@ -3,6 +3,7 @@
 
 mod audit;
 mod expected;
+mod live;
 mod quarters;
 mod random;
 mod world;

@@ -5,33 +5,40 @@ use std::time::Duration;
 
 use clickhouse::{Client, Row};
 use serde::Deserialize;
-use weir_event::{EventId, Scope, Timestamp};
+use weir_event::{EventId, Histogram, Scope, Timestamp};
 use weir_store::ScaledUsd;
-use weir_store::rollup::{CALLS, USAGE_1M};
+use weir_store::rollup::{CALLS, USAGE_15M};
 
 use super::error::ConsumeError;
-use crate::fold::{Past, PastBucket, Sums, WarmUp};
+use crate::fold::{Figures, LATE_AFTER_MS, Past, PastBucket, Sums, WarmUp};
 use crate::publish::ScopeWindow;
 
 /// How long the past may take.
 const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// One statement over one table is one snapshot: every row is either in the sums and, if it is recent, in the ids, or
-/// in neither. What is summed, and of which rows, is what the rollup of minutes has.
+/// in neither. What is summed, and of which rows, is what the rollup of quarters has; times are counted by the bins of the
+/// windows.
 fn read_past() -> String {
-    let sums = USAGE_1M.sums();
+    let sums = USAGE_15M.sums();
+    let times = |name: &str| {
+        let bin = Histogram::floor_sql(&format!("ifNull(logs.{name}, 0)"));
+        format!("sumMapIf([{bin}], [toUInt64(1)], isNotNull(logs.{name}))")
+    };
+    let (duration, time_to_first_token) = (times("duration_ms"), times("time_to_first_token_ms"));
     format!(
-        "SELECT account_id, gateway_id, token, model, \
+        "SELECT account_id, gateway_id, token, model, provider, user_id, channel_id, \
              if(created_at >= fromUnixTimestamp64Milli({{by_second_from:Int64}}, 'UTC'), \
                  toInt64(toUnixTimestamp(created_at)), \
                  toInt64(toUnixTimestamp(toStartOfMinute(created_at)))) AS start_s, \
-             {sums}, \
+             {sums}, {duration} AS durations, {time_to_first_token} AS first_tokens, \
+             countIf(ingested_at > created_at + toIntervalMillisecond({LATE_AFTER_MS})) AS late, \
              groupArrayIf(id, greatest(ingested_at, created_at) \
                  >= fromUnixTimestamp64Milli({{ids_from:Int64}}, 'UTC')) AS ids \
          FROM logs \
          WHERE created_at >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') \
              AND created_at <= fromUnixTimestamp64Milli({{until:Int64}}, 'UTC') AND {CALLS} \
-         GROUP BY account_id, gateway_id, token, model, start_s"
+         GROUP BY account_id, gateway_id, token, model, provider, user_id, channel_id, start_s"
     )
 }
 
@@ -56,6 +63,9 @@ struct PastRow {
     gateway_id: String,
     token: String,
     model: String,
+    provider: String,
+    user_id: String,
+    channel_id: String,
     start_s: i64,
     requests: u64,
     errors: u64,
@@ -63,7 +73,17 @@ struct PastRow {
     unpriced: u64,
     tokens_in: u64,
     tokens_out: u64,
+    tokens_cache_read: u64,
+    tokens_cache_write: u64,
+    tokens_reasoning: u64,
     cost: ScaledUsd,
+    // Windows have none.
+    #[serde(rename = "quota")]
+    _quota: i64,
+    /// The first values of bins, and how many are in each.
+    durations: (Vec<u64>, Vec<u64>),
+    first_tokens: (Vec<u64>, Vec<u64>),
+    late: u64,
     ids: Vec<[u8; 26]>,
 }
 
@@ -133,14 +153,33 @@ fn from_row(row: PastRow) -> Option<PastBucket> {
         unpriced: row.unpriced,
         tokens_in: row.tokens_in,
         tokens_out: row.tokens_out,
+        tokens_cache_read: row.tokens_cache_read,
+        tokens_cache_write: row.tokens_cache_write,
+        tokens_reasoning: row.tokens_reasoning,
         cost: row.cost,
     };
     Some(PastBucket {
         scope,
         token: row.token,
         model: row.model,
+        provider: row.provider,
+        user: row.user_id,
+        channel: row.channel_id,
         start: Timestamp::from_millis(row.start_s.checked_mul(1_000)?).ok()?,
-        sums,
+        figures: Figures {
+            sums,
+            duration: histogram(&row.durations),
+            time_to_first_token: histogram(&row.first_tokens),
+        },
+        late: row.late,
         recent_ids: row.ids.into_iter().filter_map(|id| EventId::try_from(id).ok()).collect(),
     })
+}
+
+fn histogram((values, counts): &(Vec<u64>, Vec<u64>)) -> Histogram {
+    let mut histogram = Histogram::new();
+    for (value, count) in values.iter().zip(counts) {
+        histogram.add(*value, *count);
+    }
+    histogram
 }

@@ -11,6 +11,7 @@ use async_nats::jetstream::{AckKind, Context, Message};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use weir_event::Timestamp;
 use weir_event::bus::{DIRTY_SUBJECT, DirtyMessage, UsageMessage};
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
@@ -203,7 +204,8 @@ impl Running {
         let intake = &self.intake;
         let now = now(&intake.clock);
         let mut warm_up = WarmUp::begin(intake.limits, found.latest, now);
-        let minutes = intake.history.load(Past::needed_at(now), stale, &mut warm_up).await?;
+        let minutes =
+            intake.history.load(Past::needed_at(now, &intake.limits.windows), stale, &mut warm_up).await?;
         let fold = warm_up.finish();
         let (keys, ids, stale_minutes) = (fold.keys(), fold.ids(), minutes.len());
         *intake.fold.lock() = fold;
@@ -232,6 +234,7 @@ impl Running {
         };
         match taken {
             Ok(minutes) => {
+                self.folded_through(published_ns);
                 let (_, acker) = message.split();
                 let touched = Touched { minutes, message: Some((sequence, acker)) };
                 self.intake.touched.send(touched).await.map_err(|_| ConsumeError::Closed)
@@ -282,6 +285,14 @@ impl Running {
         }
     }
 
+    /// Notes that all messages that were published before are folded.
+    fn folded_through(&self, published_ns: i128) {
+        let millis = i64::try_from(published_ns / 1_000_000).ok();
+        if let Some(at) = millis.and_then(|millis| Timestamp::from_millis(millis).ok()) {
+            self.intake.fold.lock().folded_through(at);
+        }
+    }
+
     /// Lets go of what is old and shows where the consumer stands. Gives whether the past has to be read again.
     async fn keep_up(
         &mut self,
@@ -295,11 +306,16 @@ impl Running {
             intake.metrics.show(&fold);
         }
         // In this order: what is settled below was in the stream, or is known as gone, when the stream was asked.
+        let asked_at = now(&intake.clock);
         let delivery = consumer.info().await.map_err(ConsumeError::ConsumerInfo)?;
         let first = stream.info().await.map_err(ConsumeError::StreamInfo)?.state.first_sequence;
         intake.metrics.messages_pending.set(i64::try_from(delivery.num_pending).unwrap_or(i64::MAX));
         if self.missing_below(first) > 0 {
             return Ok(true);
+        }
+        let taken = self.position.map_or(0, |position| position.latest);
+        if delivery.num_pending == 0 && delivery.delivered.stream_sequence <= taken {
+            intake.fold.lock().folded_through(asked_at);
         }
         intake.fold.lock().settle(delivery.ack_floor.stream_sequence);
         Ok(self.needs_warm_up())

@@ -1,21 +1,33 @@
 //! Keeps the sliding windows. Pure: no I/O, and the time of day is an argument.
 //!
 //! In: usage entries with the sequence of the message they came in, and what ClickHouse had stored before them.
-//! Out: [`LiveSnapshot`](weir_event::bus::LiveSnapshot)s.
+//! Out: [`LiveSnapshot`](weir_event::bus::LiveSnapshot)s, by whatever [`Question`] is asked.
+//!
+//! # Series
+//!
+//! Calls are kept apart by tenant, API token, model, provider, user and channel, all five at once: a *series*. What is asked
+//! for (per token, per model and user, the gateway as a whole) is summed up from series when it is asked for, so an entry is
+//! put into one place.
 //!
 //! # Granularity
 //!
-//! Usage is summed in buckets by `created_at`: of one second for the windows of 1 and 5 minutes, of one UTC minute
-//! for those of 1 and 24 hours. A window of length `w` at time `now` is the sum of exactly the buckets whose start is
-//! in `(now - w, now]`. So it never holds anything that is older than `w`, and what it leaves out is at most the
-//! oldest part of `w` that is shorter than one bucket: up to 1 second of the short windows, up to 60 of the long ones.
-//! Within its buckets every figure is exact, costs to the last digit.
+//! Usage is summed in buckets by `created_at`: of one second for windows of up to 15 minutes, of one UTC minute for longer
+//! ones. A window of length `w` at time `now` is the sum of exactly the buckets whose start is in `(now - w, now]`. So it
+//! never holds anything that is older than `w`, and what it leaves out is at most the oldest part of `w` that is shorter than
+//! one bucket: up to 1 second of the short windows, up to 60 of the long ones. Within its buckets every figure is exact, costs
+//! to the last digit. Sums of whole hours are kept as well, only to read long windows sooner.
+//!
+//! How long calls took is kept in [`Histogram`](weir_event::Histogram)s, whose bins are below 0.8 % wide: by the second for
+//! windows of up to 15 minutes, by the minute up to 2 hours, and by the UTC hour above. The last have all calls of the hours
+//! that begin in the window, so they leave out up to the oldest hour of it; by the minute they would take ten times the memory.
 //!
 //! # Time
 //!
 //! An entry of the future (a gateway's clock is ahead) counts once the start of its bucket has come. More than
 //! [`AHEAD_MAX_MS`] ahead it is not kept: it is counted as skewed, and only the rollups have it. An entry that no
-//! window reaches any more is late, and only the rollups have it.
+//! window reaches any more is late, and only the rollups have it. A snapshot says as `late` how many of the calls in its
+//! longest window came more than [`LATE_AFTER_MS`] after they had ended: by so many the windows were too low for a while. And
+//! it says as `complete_through` up to when everything that was announced is in it ([`Fold::folded_through`]).
 //!
 //! Buckets are kept for [`SLACK_MS`] longer than a window needs them, so a clock that is set back by less than that
 //! changes nothing: windows are a function of the buckets and of `now`. Set back by more, what is needed may be gone;
@@ -51,15 +63,28 @@
 //!
 //! # Bounds
 //!
-//! At most [`Limits::keys_max`] API token and model pairs have windows. An entry of a pair beyond that is counted
-//! (`no_room`), and snapshots say that they are not complete until it would have left the longest window. A pair
-//! leaves when its last bucket does. One pair takes about 1 KB, and 80 to 160 bytes for each bucket with something in
-//! it: 0.2 MB if it was not idle for a minute of the day and a second of the last quarter of an hour. At most
-//! [`Limits::ids_max`] recent ids are kept, some 100 bytes each.
+//! At most [`Limits::keys_max`] series are kept. What there is no place for goes into its tenant's *rest*, a series without
+//! names: so what a tenant had as a whole stays exact, and an answer that is by names has the rest as a row of its own. What
+//! comes up most in the rest is counted, and once it is twice as heavy as the lightest series it takes that one's
+//! place; that one's buckets are added to the rest. Weight is requests, halved every ten minutes. A series that was in the rest before says
+//! since when it is exact, and so do rows of several series while there is a rest: from then on nothing of theirs is in it.
+//! A series leaves when its last bucket does, and its names with it.
+//!
+//! Old buckets are packed to some 25 bytes each. At most [`Limits::ids_max`] recent ids are kept, some
+//! 100 bytes each.
 
+mod answer;
 mod buckets;
+mod figures;
+mod heavy;
 mod ids;
+mod lengths;
+mod names;
+mod packed;
+mod question;
+mod rings;
 mod sequences;
+mod series;
 mod state;
 mod sums;
 mod warm_up;
@@ -68,7 +93,10 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
+pub use figures::Figures;
+pub use lengths::{WindowLengths, WindowLengthsError};
+pub use question::{Question, QuestionError};
 pub use state::{Applied, Fold, Limits, Snapshot};
 pub use sums::Sums;
 pub use warm_up::{Past, PastBucket, WarmUp};
-pub use windows::{AHEAD_MAX_MS, OVERLAP_MS, SLACK_MS};
+pub use windows::{AHEAD_MAX_MS, LATE_AFTER_MS, OVERLAP_MS, SLACK_MS};

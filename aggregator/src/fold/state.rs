@@ -1,21 +1,24 @@
 //! The windows with what keeps them exact: the ids and the sequences that are in them.
 
+use weir_event::Timestamp;
 use weir_event::bus::{LiveSnapshot, UsageEntry};
-use weir_event::{Scope, Timestamp};
 
 use super::ids::RecentIds;
+use super::lengths::WindowLengths;
+use super::question::Question;
 use super::sequences::Sequences;
-use super::sums::Sums;
 use super::warm_up::Past;
-use super::windows::{AHEAD_MAX_MS, Key, Placed, Windows};
+use super::windows::{AHEAD_MAX_MS, Placed, Windows};
 
-/// How much may be kept.
+/// How much may be kept, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// API token and model pairs with windows, at most.
+    /// Series with windows of their own, at most: API token, model, provider, user and channel.
     pub keys_max: usize,
     /// Ids of recently folded events, at most.
     pub ids_max: usize,
+    /// How long the windows are.
+    pub windows: WindowLengths,
 }
 
 /// Everything that is folded so far.
@@ -25,6 +28,7 @@ pub struct Fold {
     pub(super) ids: RecentIds,
     pub(super) sequences: Sequences,
     pub(super) warm: bool,
+    pub(super) through: Option<Timestamp>,
 }
 
 /// What became of the entries of a message, in entries.
@@ -42,8 +46,8 @@ pub struct Applied {
     pub late: u64,
     /// Too far in the future.
     pub skewed: u64,
-    /// Of an API token and model that there is no room for.
-    pub no_room: u64,
+    /// Of those that were folded: into the rest, for there are more series than are kept.
+    pub rest: u64,
 }
 
 /// The windows of a tenant.
@@ -64,10 +68,11 @@ impl Fold {
 
     pub(super) fn new(limits: Limits, sequences: Sequences, now: Timestamp) -> Self {
         Self {
-            windows: Windows::new(limits.keys_max, now),
-            ids: RecentIds::new(limits.ids_max, Past::needed_at(now).ids_from_ms),
+            windows: Windows::new(&limits, now),
+            ids: RecentIds::new(limits.ids_max, Past::needed_at(now, &limits.windows).ids_from_ms),
             sequences,
             warm: false,
+            through: None,
         }
     }
 
@@ -80,9 +85,16 @@ impl Fold {
             return applied;
         }
         for entry in entries {
-            *self.fold(entry, now).count_in(&mut applied) += 1;
+            self.fold(entry, now).count_in(&mut applied);
         }
         applied
+    }
+
+    /// All messages that were published before `at` are folded, or were read by the warm-up: `at` is when the last one that
+    /// was folded was published, or a time at which the server was asked and had none. An earlier time than before changes
+    /// nothing.
+    pub fn folded_through(&mut self, at: Timestamp) {
+        self.through = self.through.max(Some(at));
     }
 
     /// Rows of `minutes` were changed in ClickHouse, says the message that has `sequence` in the stream. If a window
@@ -97,23 +109,23 @@ impl Fold {
         outdated
     }
 
-    /// The windows of `scope` that end at `now`.
+    /// What is asked for of the windows that end at `now`. Of which shards that is, is not known here.
     #[must_use]
-    pub fn snapshot(&self, scope: &Scope, now: Timestamp) -> Snapshot {
-        let read = self.windows.read(scope, now);
-        let whole = self.warm && self.windows.reach_back_from(now) && !self.windows.lack_something(now);
-        let complete = whole && read.beyond_range == 0;
-        Snapshot {
-            live: LiveSnapshot {
-                as_of: now,
-                complete_through: None,
-                complete,
-                shards: Vec::new(),
-                late: 0,
-                rows: read.rows,
-            },
-            beyond_range: read.beyond_range,
+    pub fn snapshot(&self, question: &Question, now: Timestamp) -> Snapshot {
+        let answer = self.windows.answer(question, now);
+        let whole = self.warm && self.windows.reach_back_from(now);
+        let mut live = LiveSnapshot {
+            as_of: now,
+            complete_through: self.through.filter(|_| whole),
+            complete: whole && answer.beyond_range == 0,
+            shards: Vec::new(),
+            late: answer.late,
+            rows: answer.rows,
+        };
+        if let Some(top) = question.top_of_parts() {
+            live.keep_top(top);
         }
+        Snapshot { live, beyond_range: answer.beyond_range }
     }
 
     /// Whether the past has to be read, or read again: the clock was set back beyond what was kept, or rows that are in
@@ -123,7 +135,8 @@ impl Fold {
         !self.warm || !self.windows.reach_back_from(now)
     }
 
-    /// Lets go of what no window needs any more. To be called every few seconds, also when nothing comes in.
+    /// Lets go of what no window needs any more, and looks which series weigh least. To be called every few seconds, also
+    /// when nothing comes in.
     pub fn sweep(&mut self, now: Timestamp) {
         self.windows.sweep(now);
     }
@@ -139,7 +152,7 @@ impl Fold {
         self.sequences.settle(acknowledged);
     }
 
-    /// API token and model pairs that have windows.
+    /// Series that have windows of their own.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.windows.keys()
@@ -161,8 +174,7 @@ impl Fold {
         if !self.ids.insert(entry.id, now) {
             return if entry.duplicate { Outcome::Duplicate } else { Outcome::Repeated };
         }
-        let key = Key { scope: &entry.scope, token: &entry.token, model: &entry.model };
-        Outcome::Placed(self.windows.add(key, entry.created_at, &Sums::of(entry), now))
+        Outcome::Placed(self.windows.add(entry, now))
     }
 }
 
@@ -173,14 +185,18 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn count_in(self, applied: &mut Applied) -> &mut u64 {
-        match self {
+    fn count_in(self, applied: &mut Applied) {
+        let count = match self {
             Self::Duplicate => &mut applied.duplicate,
             Self::Repeated => &mut applied.repeated,
             Self::Placed(Placed::Kept) => &mut applied.folded,
+            Self::Placed(Placed::InRest) => {
+                applied.rest += 1;
+                &mut applied.folded
+            }
             Self::Placed(Placed::Late) => &mut applied.late,
             Self::Placed(Placed::Skewed) => &mut applied.skewed,
-            Self::Placed(Placed::NoRoom) => &mut applied.no_room,
-        }
+        };
+        *count += 1;
     }
 }

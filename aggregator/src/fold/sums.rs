@@ -6,7 +6,7 @@ use weir_store::ScaledUsd;
 
 /// Additive figures. Costs are whole numbers of 1e-18 USD, so that thousands of additions per read are exact and
 /// cheap; [`Usd`] is what goes in and comes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
     /// Requests that ended.
     pub requests: u64,
@@ -20,21 +20,19 @@ pub struct Sums {
     pub tokens_in: u64,
     /// Output tokens, where reported.
     pub tokens_out: u64,
+    /// Of the input tokens those that the provider had in its cache.
+    pub tokens_cache_read: u64,
+    /// Of the input tokens those that were written to the provider's cache.
+    pub tokens_cache_write: u64,
+    /// Of the output tokens those that are reasoning.
+    pub tokens_reasoning: u64,
     /// The known costs.
     pub cost: ScaledUsd,
 }
 
 impl Sums {
     /// Nothing.
-    pub const ZERO: Self = Self {
-        requests: 0,
-        errors: 0,
-        cached: 0,
-        unpriced: 0,
-        tokens_in: 0,
-        tokens_out: 0,
-        cost: ScaledUsd::ZERO,
-    };
+    pub const ZERO: Self = Self::from_counts([0; 9], ScaledUsd::ZERO);
 
     /// The figures of one event.
     #[must_use]
@@ -46,19 +44,61 @@ impl Sums {
             unpriced: u64::from(entry.cost.is_none()),
             tokens_in: entry.tokens_in.unwrap_or(0),
             tokens_out: entry.tokens_out.unwrap_or(0),
+            tokens_cache_read: entry.tokens_cache_read.unwrap_or(0),
+            tokens_cache_write: entry.tokens_cache_write.unwrap_or(0),
+            tokens_reasoning: entry.tokens_reasoning.unwrap_or(0),
             cost: entry.cost.map_or(ScaledUsd::ZERO, ScaledUsd::from),
         }
     }
 
     /// Adds `other`. Counts stop at their type's end, which a trillion tokens a second would not reach in a window.
     pub fn add(&mut self, other: &Self) {
-        self.requests = self.requests.saturating_add(other.requests);
-        self.errors = self.errors.saturating_add(other.errors);
-        self.cached = self.cached.saturating_add(other.cached);
-        self.unpriced = self.unpriced.saturating_add(other.unpriced);
-        self.tokens_in = self.tokens_in.saturating_add(other.tokens_in);
-        self.tokens_out = self.tokens_out.saturating_add(other.tokens_out);
-        self.cost = self.cost.saturating_add(other.cost);
+        let (mut counts, others) = (self.counts(), other.counts());
+        for (count, other) in counts.iter_mut().zip(others) {
+            *count = count.saturating_add(other);
+        }
+        *self = Self::from_counts(counts, self.cost.saturating_add(other.cost));
+    }
+
+    /// What is not an amount, in the order of the fields.
+    pub(super) const fn counts(&self) -> [u64; 9] {
+        [
+            self.requests,
+            self.errors,
+            self.cached,
+            self.unpriced,
+            self.tokens_in,
+            self.tokens_out,
+            self.tokens_cache_read,
+            self.tokens_cache_write,
+            self.tokens_reasoning,
+        ]
+    }
+
+    pub(super) const fn from_counts(counts: [u64; 9], cost: ScaledUsd) -> Self {
+        let [
+            requests,
+            errors,
+            cached,
+            unpriced,
+            tokens_in,
+            tokens_out,
+            tokens_cache_read,
+            tokens_cache_write,
+            tokens_reasoning,
+        ] = counts;
+        Self {
+            requests,
+            errors,
+            cached,
+            unpriced,
+            tokens_in,
+            tokens_out,
+            tokens_cache_read,
+            tokens_cache_write,
+            tokens_reasoning,
+            cost,
+        }
     }
 
     /// Whether the cost is more than a [`Usd`] can hold (10 billion dollars), so that [`Sums::to_live`] understates it.
@@ -78,6 +118,9 @@ impl Sums {
             unpriced: self.unpriced,
             tokens_in: self.tokens_in,
             tokens_out: self.tokens_out,
+            tokens_cache_read: self.tokens_cache_read,
+            tokens_cache_write: self.tokens_cache_write,
+            tokens_reasoning: self.tokens_reasoning,
             cost: Usd::try_from(self.cost).unwrap_or_else(|_| end_of_range(self.cost)),
             ..LiveWindow::default()
         }

@@ -1,130 +1,32 @@
 //! The fold against a model that keeps every event and adds them all up at each read.
 
-use std::collections::{BTreeMap, HashSet};
+mod model;
+mod rest;
+
+use std::collections::HashSet;
+use std::time::Duration;
 
 use proptest::prelude::*;
-use weir_event::bus::{LiveRow, LiveSnapshot, UsageEntry};
-use weir_event::{CostSource, EventId, Scope, Timestamp, Usd};
+use weir_event::bus::{LiveSnapshot, UsageEntry};
+use weir_event::{Dimension, EventId, Scope, Usd};
 
-use super::windows::{LONG_MS, MINUTE_MS, SECOND_MS, SHORT_MS};
+use self::model::{Model, START_MS, at, entry, scope};
+use super::windows::MINUTE_MS;
 use super::*;
 
-const START_MS: i64 = 1_795_176_000_000;
-const LIMITS: Limits = Limits { keys_max: 1_000, ids_max: 100_000 };
+const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+const BY_TOKEN_AND_MODEL: [Dimension; 2] = [Dimension::Token, Dimension::Model];
 
-fn at(millis: i64) -> Timestamp {
-    Timestamp::from_millis(millis).unwrap()
+fn limits() -> Limits {
+    Limits { keys_max: 1_000, ids_max: 100_000, windows: WindowLengths::default() }
 }
 
-fn scope(gateway: &str) -> Scope {
-    Scope { account_id: "acc".parse().unwrap(), gateway_id: gateway.parse().unwrap() }
-}
-
-/// An event that is told apart by `seed`, which also decides its figures.
-fn entry(seed: u32, created_ms: i64) -> UsageEntry {
-    let priced = !seed.is_multiple_of(5);
-    UsageEntry {
-        id: EventId::derive(at(START_MS), &[&seed.to_le_bytes()]),
-        scope: scope(["gw-a", "gw-b"][seed as usize % 2]),
-        created_at: at(created_ms),
-        provider: "openai".to_owned(),
-        model: format!("model-{}", seed % 3),
-        token: format!("token-{}", seed % 4),
-        user: String::new(),
-        channel: String::new(),
-        success: !seed.is_multiple_of(3),
-        cached: seed.is_multiple_of(7),
-        tokens_in: (!seed.is_multiple_of(4)).then_some(u64::from(seed)),
-        tokens_out: Some(1),
-        tokens_cache_read: None,
-        tokens_cache_write: None,
-        tokens_reasoning: None,
-        duration_ms: None,
-        time_to_first_token_ms: None,
-        cost: priced.then(|| format!("0.{seed:018}").parse().unwrap()),
-        cost_source: if priced { CostSource::Computed } else { CostSource::Unpriced },
-        duplicate: false,
-    }
-}
-
-/// Every event, in the order of arrival.
-#[derive(Default)]
-struct Model(Vec<UsageEntry>);
-
-impl Model {
-    fn row(&self, scope: &Scope, token: &str, model: &str, now_ms: i64) -> Option<LiveRow> {
-        let mine =
-            |entry: &&UsageEntry| entry.scope == *scope && entry.token == token && entry.model == model;
-        let window = |length_ms: i64, width_ms: i64| {
-            let mut sums = Sums::ZERO;
-            for entry in self.0.iter().filter(mine) {
-                let start = entry.created_at.millis() / width_ms * width_ms;
-                if now_ms - length_ms < start && start <= now_ms {
-                    sums.add(&Sums::of(entry));
-                }
-            }
-            sums.to_live(length_ms.unsigned_abs() / 1_000)
-        };
-        let short = SHORT_MS.map(|length| window(length, SECOND_MS));
-        let windows: Vec<_> =
-            short.into_iter().chain(LONG_MS.map(|length| window(length, MINUTE_MS))).collect();
-        let seen = windows.iter().any(|window| window.requests > 0);
-        seen.then(|| LiveRow {
-            token: Some(token.to_owned()),
-            model: Some(model.to_owned()),
-            provider: None,
-            user: None,
-            channel: None,
-            rest: false,
-            exact_since: None,
-            windows,
-        })
-    }
-
-    fn snapshot(&self, scope: &Scope, now_ms: i64) -> LiveSnapshot {
-        let keys = (0..4).flat_map(|token| (0..3).map(move |model| (token, model)));
-        let rows = keys.filter_map(|(token, model)| {
-            self.row(scope, &format!("token-{token}"), &format!("model-{model}"), now_ms)
-        });
-        LiveSnapshot {
-            as_of: at(now_ms),
-            complete_through: None,
-            complete: true,
-            shards: Vec::new(),
-            late: 0,
-            rows: rows.collect(),
-        }
-    }
-
-    /// What ClickHouse would answer: this is all that it has stored.
-    fn past(&self, now_ms: i64, recent: &HashSet<EventId>) -> Vec<PastBucket> {
-        let past = Past::needed_at(at(now_ms));
-        let mut buckets: BTreeMap<_, PastBucket> = BTreeMap::new();
-        for entry in &self.0 {
-            let created_ms = entry.created_at.millis();
-            if created_ms < past.from_ms || created_ms > past.until_ms {
-                continue;
-            }
-            let width = if created_ms >= past.by_second_from_ms { SECOND_MS } else { MINUTE_MS };
-            let start = at(created_ms / width * width);
-            let key = (entry.scope.clone(), entry.token.clone(), entry.model.clone(), start);
-            let bucket = buckets.entry(key).or_insert_with(|| PastBucket {
-                scope: entry.scope.clone(),
-                token: entry.token.clone(),
-                model: entry.model.clone(),
-                start,
-                sums: Sums::ZERO,
-                recent_ids: Vec::new(),
-            });
-            bucket.sums.add(&Sums::of(entry));
-            bucket.recent_ids.extend(recent.contains(&entry.id).then_some(entry.id));
-        }
-        buckets.into_values().collect()
-    }
+fn ask(fold: &Fold, scope: &Scope, group_by: &[Dimension], now_ms: i64) -> LiveSnapshot {
+    fold.snapshot(&Question::of(scope.clone(), group_by.to_vec()), at(now_ms)).live
 }
 
 fn warm(sequence: u64, past: &[PastBucket], now_ms: i64) -> Fold {
-    let mut warm_up = WarmUp::begin(LIMITS, sequence, at(now_ms));
+    let mut warm_up = WarmUp::begin(limits(), sequence, at(now_ms));
     for bucket in past {
         warm_up.load(bucket);
     }
@@ -146,13 +48,24 @@ enum Step {
     Sweep,
 }
 
+/// Windows of every class, each at random.
+fn lengths() -> impl Strategy<Value = WindowLengths> {
+    let some = |lengths: &'static [u64]| prop::sample::subsequence(lengths, 0..=lengths.len());
+    let others = (some(&[1, 7, 60, 900]), some(&[901, 1_860, 7_200]), some(&[7_201, 11_000, 86_400]));
+    let lengths = others.prop_filter_map("there are windows", |(short, medium, long)| {
+        let seconds = short.into_iter().chain(medium).chain(long);
+        WindowLengths::new(&seconds.map(Duration::from_secs).collect::<Vec<_>>()).ok()
+    });
+    prop_oneof![Just(WindowLengths::default()), lengths]
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let age = prop_oneof![
         4 => -2_000_i64..400_000,
         2 => 0_i64..4_000_000,
         2 => 80_000_000_i64..87_200_000,
         1 => -400_000_i64..0,
-        1 => Just(LONG_MS[1]),
+        1 => Just(DAY_MS),
     ];
     let event = (0_u32..60, age, prop::bool::weighted(0.1))
         .prop_map(|(seed, age_ms, duplicate)| Step::Event { seed, age_ms, duplicate });
@@ -171,8 +84,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn windows_are_what_adding_up_every_event_gives(steps in steps()) {
-        let (mut fold, mut model) = (warm(0, &[], START_MS), Model::default());
+    fn windows_are_what_adding_up_every_event_gives(
+        steps in steps(),
+        lengths in lengths(),
+        group_by in prop::sample::subsequence(Dimension::ALL, 0..=5),
+    ) {
+        let limits = Limits { windows: lengths, ..limits() };
+        let longest_ms = lengths.longest_ms();
+        let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+        let mut model = Model { lengths, ..Model::default() };
         let (mut now_ms, mut latest_ms, mut sequence) = (START_MS, START_MS, 0);
         let mut seen = HashSet::new();
         for step in steps {
@@ -192,10 +112,10 @@ proptest! {
                         Applied { repeated: 1, ..Applied::default() }
                     } else if created_ms > now_ms + AHEAD_MAX_MS {
                         Applied { skewed: 1, ..Applied::default() }
-                    } else if created_ms / MINUTE_MS * MINUTE_MS <= now_ms - LONG_MS[1] {
+                    } else if created_ms / lengths.widest_ms() * lengths.widest_ms() <= now_ms - longest_ms {
                         Applied { late: 1, ..Applied::default() }
                     } else {
-                        model.0.push(event);
+                        model.events.push((event, now_ms - created_ms > LATE_AFTER_MS));
                         Applied { folded: 1, ..Applied::default() }
                     };
                     // With the clock set back by more than what is kept for it, an old event may find no bucket.
@@ -209,10 +129,10 @@ proptest! {
             let whole = now_ms >= latest_ms - SLACK_MS;
             prop_assert_eq!(fold.needs_warm_up(at(now_ms)), !whole);
             for gateway in ["gw-a", "gw-b"] {
-                let live = fold.snapshot(&scope(gateway), at(now_ms)).live;
+                let live = ask(&fold, &scope(gateway), &group_by, now_ms);
                 prop_assert_eq!(live.complete, whole);
                 if whole {
-                    prop_assert_eq!(live, model.snapshot(&scope(gateway), now_ms));
+                    prop_assert_eq!(live, model.snapshot(&scope(gateway), &group_by, now_ms));
                 }
             }
         }
@@ -233,7 +153,7 @@ proptest! {
             let age_ms = if fate == 0 { age_ms % (OVERLAP_MS - AHEAD_MAX_MS) } else { age_ms };
             let event = entry(u32::try_from(position).unwrap(), START_MS - age_ms);
             let duplicate = UsageEntry { duplicate: true, ..event.clone() };
-            store.0.push(event.clone());
+            store.events.push((event.clone(), false));
             match fate {
                 0 => unpublished.push(duplicate),
                 1 => unpublished.extend([duplicate.clone(), event, duplicate]),
@@ -246,7 +166,7 @@ proptest! {
             for (_, redelivered) in restarts.iter().filter(|(when, _)| *when == position) {
                 // No more ids than ClickHouse has to give: what is older is known by the sequence of its message.
                 let just_ended = |entry: &&UsageEntry| entry.created_at.millis() >= START_MS - OVERLAP_MS;
-                let recent = store.0.iter().filter(just_ended).chain(&unpublished);
+                let recent = store.events.iter().map(|(event, _)| event).filter(just_ended).chain(&unpublished);
                 let recent = recent.map(|entry| entry.id).collect();
                 fold = warm(stream.len() as u64, &store.past(START_MS, &recent), START_MS);
                 delivered = delivered.saturating_sub(*redelivered);
@@ -260,8 +180,9 @@ proptest! {
             fold.apply(index as u64 + 1, std::slice::from_ref(entry), at(START_MS));
         }
         for gateway in ["gw-a", "gw-b"] {
-            let live = fold.snapshot(&scope(gateway), at(START_MS)).live;
-            prop_assert_eq!(live, store.snapshot(&scope(gateway), START_MS));
+            // What came late is told by when it came, which is not looked at here.
+            let live = LiveSnapshot { late: 0, ..ask(&fold, &scope(gateway), Dimension::ALL, START_MS) };
+            prop_assert_eq!(live, store.snapshot(&scope(gateway), Dimension::ALL, START_MS));
         }
     }
 
@@ -272,14 +193,14 @@ proptest! {
         moves in prop::collection::vec(-200_000_i64..400_000, 1..10),
     ) {
         let events = ages.iter().zip(0..).map(|(age_ms, seed)| entry(seed, START_MS - age_ms));
-        let store = Model(events.collect());
+        let store = Model::of(events);
         let fold = warm(0, &store.past(START_MS, &HashSet::new()), START_MS);
         let mut now_ms = START_MS;
         for by_ms in moves {
             now_ms = (now_ms + by_ms).max(START_MS - SLACK_MS);
             for gateway in ["gw-a", "gw-b"] {
-                let live = fold.snapshot(&scope(gateway), at(now_ms)).live;
-                prop_assert_eq!(live, store.snapshot(&scope(gateway), now_ms));
+                let live = ask(&fold, &scope(gateway), &BY_TOKEN_AND_MODEL, now_ms);
+                prop_assert_eq!(live, store.snapshot(&scope(gateway), &BY_TOKEN_AND_MODEL, now_ms));
             }
         }
     }
@@ -287,9 +208,9 @@ proptest! {
 
 #[test]
 fn nothing_is_complete_before_the_warm_up() {
-    let fold = Fold::cold(LIMITS, at(START_MS));
+    let fold = Fold::cold(limits(), at(START_MS));
     assert!(fold.needs_warm_up(at(START_MS)));
-    assert!(!fold.snapshot(&scope("gw-a"), at(START_MS)).live.complete);
+    assert!(!ask(&fold, &scope("gw-a"), &[], START_MS).complete);
 }
 
 #[test]
@@ -299,41 +220,26 @@ fn rows_that_change_ask_for_the_past_once_and_only_if_a_window_has_them() {
         let outdated = fold.outdate(sequence, &[at(START_MS - age_ms)], at(START_MS));
         assert_eq!(outdated, expected, "{sequence}");
         assert_eq!(fold.needs_warm_up(at(START_MS)), expected, "{sequence}");
-        assert_eq!(fold.snapshot(&scope("gw-a"), at(START_MS)).live.complete, !expected, "{sequence}");
+        assert_eq!(ask(&fold, &scope("gw-a"), &[], START_MS).complete, !expected, "{sequence}");
     };
     // The warm-up was later than the message.
     check(10, 0, false);
-    check(11, LONG_MS[1] + SLACK_MS + 1, false);
+    check(11, DAY_MS + SLACK_MS + 1, false);
     // It is ahead of the clock, and will be in a window.
     check(12, -AHEAD_MAX_MS, true);
     let mut fold = warm(12, &[], START_MS);
     assert!(!fold.outdate(12, &[at(START_MS)], at(START_MS)), "delivered again after the past was read");
-    assert!(fold.outdate(13, &[at(START_MS - LONG_MS[1] - SLACK_MS)], at(START_MS)));
+    assert!(fold.outdate(13, &[at(START_MS - DAY_MS - SLACK_MS)], at(START_MS)));
     // Its sequence is taken in like any other.
     assert_eq!(fold.apply(13, &[entry(1, START_MS)], at(START_MS)).redelivered, 1);
 }
 
 #[test]
-fn what_there_is_no_room_for_is_counted_and_makes_snapshots_incomplete_while_it_is_missing() {
-    let limits = Limits { keys_max: 1, ..LIMITS };
-    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
-    let (kept, refused) = (entry(2, START_MS), entry(3, START_MS));
-    let applied = fold.apply(1, &[kept.clone(), refused.clone(), kept.clone()], at(START_MS));
-    assert_eq!(applied, Applied { folded: 1, no_room: 1, repeated: 1, ..Applied::default() });
-    assert_eq!(fold.keys(), 1);
-    let complete = |fold: &Fold, now_ms| fold.snapshot(&kept.scope, at(now_ms)).live.complete;
-    assert!(!complete(&fold, START_MS));
-    assert!(!fold.needs_warm_up(at(START_MS)), "reading the past again would not help");
-    assert!(!complete(&fold, START_MS + LONG_MS[1] - 1));
-    assert!(complete(&fold, START_MS + LONG_MS[1]));
-}
-
-#[test]
 fn idle_keys_leave_and_make_room() {
-    let limits = Limits { keys_max: 1, ..LIMITS };
+    let limits = Limits { keys_max: 1, ..limits() };
     let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
     fold.apply(1, &[entry(2, START_MS)], at(START_MS));
-    let later = START_MS + LONG_MS[1] + SLACK_MS;
+    let later = START_MS + DAY_MS + SLACK_MS;
     fold.sweep(at(later));
     assert_eq!(fold.keys(), 1, "the clock may be set back by this much");
     fold.sweep(at(later + 1));
@@ -344,7 +250,7 @@ fn idle_keys_leave_and_make_room() {
 
 #[test]
 fn a_duplicate_of_what_may_have_been_forgotten_is_not_folded() {
-    let limits = Limits { ids_max: 2, ..LIMITS };
+    let limits = Limits { ids_max: 2, ..limits() };
     let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
     let now_ms = START_MS + 3_600_000;
     let apply = |fold: &mut Fold, sequence, seed, created_ms, duplicate| {
@@ -372,7 +278,7 @@ fn costs_are_exact_to_the_last_digit() {
         })
         .collect();
     fold.apply(1, &entries, at(START_MS));
-    let live = fold.snapshot(&entries[0].scope, at(START_MS)).live;
+    let live = ask(&fold, &entries[0].scope, &[], START_MS);
     let expected: Usd = "0.000000000000001".parse().unwrap();
     assert!(live.rows[0].windows.iter().all(|window| window.cost == expected && window.requests == 1_000));
 }
@@ -382,9 +288,21 @@ fn a_cost_beyond_the_range_makes_the_snapshot_incomplete() {
     let mut fold = warm(0, &[], START_MS);
     let rich = |seed| UsageEntry { cost: Some("6000000000".parse().unwrap()), ..entry(seed, START_MS) };
     fold.apply(1, &[rich(1)], at(START_MS));
-    assert!(fold.snapshot(&rich(1).scope, at(START_MS)).live.complete);
+    assert!(ask(&fold, &rich(1).scope, &[], START_MS).complete);
     fold.apply(2, &[UsageEntry { id: rich(2).id, ..rich(1) }], at(START_MS));
-    let snapshot = fold.snapshot(&rich(1).scope, at(START_MS));
+    let snapshot = fold.snapshot(&Question::of(rich(1).scope, Vec::new()), at(START_MS));
     assert!(!snapshot.live.complete);
     assert_eq!(snapshot.beyond_range, 4);
+}
+
+#[test]
+fn the_watermark_is_told_once_everything_is_there_and_goes_forward_only() {
+    let mut fold = Fold::cold(limits(), at(START_MS));
+    fold.folded_through(at(START_MS - 5));
+    assert_eq!(ask(&fold, &scope("gw-a"), &[], START_MS).complete_through, None, "the past is not read");
+    let mut fold = warm(0, &[], START_MS);
+    assert_eq!(ask(&fold, &scope("gw-a"), &[], START_MS).complete_through, None);
+    fold.folded_through(at(START_MS - 5));
+    fold.folded_through(at(START_MS - 70));
+    assert_eq!(ask(&fold, &scope("gw-a"), &[], START_MS).complete_through, Some(at(START_MS - 5)));
 }

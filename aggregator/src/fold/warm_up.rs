@@ -2,10 +2,11 @@
 
 use weir_event::{EventId, Scope, Timestamp};
 
+use super::figures::{Figures, Source};
+use super::lengths::WindowLengths;
 use super::sequences::Sequences;
 use super::state::{Fold, Limits};
-use super::sums::Sums;
-use super::windows::{AHEAD_MAX_MS, Key, LONG_MS, MINUTE_MS, OVERLAP_MS, SHORT_MS, SLACK_MS};
+use super::windows::{AHEAD_MAX_MS, Key, MINUTE_MS, OVERLAP_MS, SLACK_MS};
 
 /// What of `logs` a warm-up at a certain time asks for. All bounds are inclusive, in epoch milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct Past {
     pub ids_from_ms: i64,
 }
 
-/// The rows of one API token and model in one second or minute.
+/// The rows of one series in one second or minute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastBucket {
     /// Whose.
@@ -29,10 +30,18 @@ pub struct PastBucket {
     pub token: String,
     /// The model.
     pub model: String,
+    /// Who ran the model.
+    pub provider: String,
+    /// The user's id.
+    pub user: String,
+    /// The upstream channel's id.
+    pub channel: String,
     /// The start of the second from [`Past::by_second_from_ms`] on, of the minute before it.
     pub start: Timestamp,
     /// Their figures.
-    pub sums: Sums,
+    pub figures: Figures,
+    /// How many of them were stored more than [`super::LATE_AFTER_MS`] after they had ended.
+    pub late: u64,
     /// The ids of those that were stored, or ended, lately.
     pub recent_ids: Vec<EventId>,
 }
@@ -45,14 +54,14 @@ pub struct WarmUp {
 }
 
 impl Past {
-    /// What windows at `now` need.
+    /// What windows of these lengths need at `now`.
     #[must_use]
-    pub fn needed_at(now: Timestamp) -> Self {
+    pub fn needed_at(now: Timestamp, lengths: &WindowLengths) -> Self {
         let now_ms = now.millis();
         let minute = |ms: i64| ms - ms % MINUTE_MS;
         Self {
-            from_ms: minute(now_ms - LONG_MS[1] - SLACK_MS),
-            by_second_from_ms: minute(now_ms - SHORT_MS[1] - SLACK_MS),
+            from_ms: minute(now_ms - lengths.longest_ms() - SLACK_MS),
+            by_second_from_ms: minute(now_ms - lengths.longest_short_ms() - SLACK_MS),
             until_ms: now_ms + AHEAD_MAX_MS,
             ids_from_ms: now_ms - OVERLAP_MS,
         }
@@ -68,9 +77,10 @@ impl WarmUp {
 
     /// Takes in a part of the past.
     pub fn load(&mut self, bucket: &PastBucket) {
-        let key = Key { scope: &bucket.scope, token: &bucket.token, model: &bucket.model };
-        // What there is no room for is remembered inside: snapshots will say that they lack it.
-        let _ = self.fold.windows.put(key, bucket.start, &bucket.sums);
+        let PastBucket { scope, token, model, provider, user, channel, start, figures, late, .. } = bucket;
+        let key = Key { scope, names: [token, model, provider, user, channel] };
+        // Only what begins before the bounds that were asked for has no place, and nobody asks for that.
+        let _ = self.fold.windows.put(key, start.millis(), Source::Figures(figures), *late);
         for id in &bucket.recent_ids {
             self.fold.ids.insert(*id, self.now);
         }

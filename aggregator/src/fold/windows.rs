@@ -1,12 +1,18 @@
-//! The windows of every API token and model: where an entry's figures are put, and how they are read.
+//! The windows of every series: where an entry's figures are put, and what is kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
-use weir_event::bus::{LiveRow, LiveWindow};
+use weir_event::bus::UsageEntry;
 use weir_event::{Scope, Timestamp};
 
 use super::buckets::Buckets;
-use super::sums::Sums;
+use super::figures::{Part, Source};
+use super::heavy::Candidates;
+use super::lengths::WindowLengths;
+use super::names::{NameIds, Names};
+use super::series::{Floors, Series};
+use super::state::Limits;
 
 /// How far ahead of our clock an event may be and still be kept, in milliseconds.
 pub const AHEAD_MAX_MS: i64 = 5 * MINUTE_MS;
@@ -14,72 +20,89 @@ pub const AHEAD_MAX_MS: i64 = 5 * MINUTE_MS;
 pub const SLACK_MS: i64 = 10 * MINUTE_MS;
 /// How long after it was committed a row may be published and still be known from the warm-up, in milliseconds.
 pub const OVERLAP_MS: i64 = 10 * MINUTE_MS;
+/// An entry that comes longer after its end than this, in milliseconds, is counted as late.
+pub const LATE_AFTER_MS: i64 = MINUTE_MS;
 
 pub(super) const SECOND_MS: i64 = 1_000;
 pub(super) const MINUTE_MS: i64 = 60 * SECOND_MS;
-/// The windows that are read from buckets of one second.
-pub(super) const SHORT_MS: [i64; 2] = [MINUTE_MS, 5 * MINUTE_MS];
-/// The windows that are read from buckets of one minute.
-pub(super) const LONG_MS: [i64; 2] = [60 * MINUTE_MS, 24 * 60 * MINUTE_MS];
+pub(super) const HOUR_MS: i64 = 60 * MINUTE_MS;
 
-/// Whose figures: a tenant's API token and model.
-#[derive(Clone, Copy, Debug)]
+/// How often what series weigh is halved.
+const HALVE_AFTER_MS: i64 = 10 * MINUTE_MS;
+/// How many series may lose their places between two sweeps.
+const VICTIMS_MAX: usize = 1_024;
+/// A candidate is so many times as heavy as a series whose place it takes: two of the same weight do not take turns.
+const HEAVIER: u64 = 2;
+
+/// Whose figures: a tenant's, and what a series is told apart by, in the order of [`weir_event::Dimension::ALL`].
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Key<'a> {
     pub(super) scope: &'a Scope,
-    pub(super) token: &'a str,
-    pub(super) model: &'a str,
+    pub(super) names: [&'a str; 5],
 }
 
 /// Where the figures of an event went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placed {
-    /// Into the windows.
+    /// Into a series of its names.
     Kept,
+    /// Into the tenant's rest, for there are too many series.
+    InRest,
     /// Nowhere: no window reaches back to it.
     Late,
     /// Nowhere: it is too far in the future.
     Skewed,
-    /// Nowhere: there are too many API tokens and models.
-    NoRoom,
 }
 
-/// The rows of a tenant at one time.
+/// The series of a tenant.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
-    pub(super) rows: Vec<LiveRow>,
-    /// How many windows have a cost that leaves the range.
-    pub(super) beyond_range: u64,
+pub(super) struct Scoped {
+    pub(super) series: HashMap<NameIds, Box<Series>>,
+    /// What there was no series for.
+    pub(super) rest: Option<Box<Series>>,
+    /// By the minute of their end, as requests: calls that came late.
+    late: Buckets,
 }
-
-#[derive(Debug, Default)]
-struct KeyWindows {
-    seconds: Buckets,
-    minutes: Buckets,
-}
-
-type ByModel = BTreeMap<String, KeyWindows>;
-type ByToken = BTreeMap<String, ByModel>;
 
 /// All windows.
 #[derive(Debug)]
 pub(super) struct Windows {
-    scopes: HashMap<Scope, ByToken>,
+    pub(super) scopes: HashMap<Scope, Scoped>,
+    pub(super) names: Names,
+    pub(super) lengths: WindowLengths,
     keys: usize,
     keys_max: usize,
     /// The latest time that was ever shown to us: what was dropped was dropped by it.
     latest_ms: i64,
-    /// Until when the longest window lacks something that there was no room for.
-    lacking_until_ms: i64,
+    candidates: Candidates,
+    hasher: RandomState,
+    /// The series that weigh least, the least last, as the last sweep found them.
+    victims: Vec<(u32, Scope, NameIds)>,
+    halved_ms: i64,
+    names_after_sweep: usize,
+}
+
+impl<'a> Key<'a> {
+    pub(super) fn of(entry: &'a UsageEntry) -> Self {
+        let UsageEntry { scope, token, model, provider, user, channel, .. } = entry;
+        Self { scope, names: [token, model, provider, user, channel] }
+    }
 }
 
 impl Windows {
-    pub(super) fn new(keys_max: usize, now: Timestamp) -> Self {
+    pub(super) fn new(limits: &Limits, now: Timestamp) -> Self {
         Self {
             scopes: HashMap::new(),
+            names: Names::default(),
+            lengths: limits.windows,
             keys: 0,
-            keys_max,
+            keys_max: limits.keys_max,
             latest_ms: now.millis(),
-            lacking_until_ms: i64::MIN,
+            candidates: Candidates::of(limits.keys_max),
+            hasher: RandomState::new(),
+            victims: Vec::new(),
+            halved_ms: now.millis(),
+            names_after_sweep: 0,
         }
     }
 
@@ -88,83 +111,77 @@ impl Windows {
         self.latest_ms = self.latest_ms.max(now.millis());
     }
 
-    /// Takes in the figures of an event that ended at `at`.
-    pub(super) fn add(&mut self, key: Key<'_>, at: Timestamp, sums: &Sums, now: Timestamp) -> Placed {
-        if at.millis() > now.millis() + AHEAD_MAX_MS {
-            Placed::Skewed
-        } else if at.minute().millis() <= now.millis() - LONG_MS[1] {
-            Placed::Late
-        } else {
-            self.put(key, at, sums)
+    /// Takes in an event.
+    pub(super) fn add(&mut self, entry: &UsageEntry, now: Timestamp) -> Placed {
+        let (at_ms, now_ms) = (entry.created_at.millis(), now.millis());
+        if at_ms > now_ms + AHEAD_MAX_MS {
+            return Placed::Skewed;
         }
-    }
-
-    /// Puts figures into the buckets of `at`, as far as these are kept.
-    pub(super) fn put(&mut self, key: Key<'_>, at: Timestamp, sums: &Sums) -> Placed {
-        let (minute, second) = (at.minute().millis(), at.millis() - at.millis() % SECOND_MS);
-        let (minutes_floor, seconds_floor) = (self.minutes_floor(), self.seconds_floor());
-        if minute < minutes_floor {
+        if at_ms - at_ms % self.lengths.widest_ms() <= now_ms - self.lengths.longest_ms() {
             return Placed::Late;
         }
-        let Some(windows) = self.room_for(key) else {
-            self.lacking_until_ms = self.lacking_until_ms.max(minute + LONG_MS[1]);
-            return Placed::NoRoom;
-        };
-        windows.minutes.add(minute, sums);
-        if second >= seconds_floor {
-            windows.seconds.add(second, sums);
-        }
-        Placed::Kept
+        let late = u64::from(now_ms - at_ms > LATE_AFTER_MS);
+        self.put(Key::of(entry), at_ms, Source::Entry(entry), late)
     }
 
-    /// The figures of a tenant at `now`, by API token, then model. Pairs with nothing in any window are left out.
-    pub(super) fn read(&self, scope: &Scope, now: Timestamp) -> Rows {
-        let mut read = Rows::default();
-        for (token, models) in self.scopes.get(scope).into_iter().flatten() {
-            for (model, windows) in models {
-                let sums = windows.read(now.millis());
-                if sums.iter().all(|(_, sums)| sums.requests == 0) {
-                    continue;
-                }
-                read.beyond_range +=
-                    sums.iter().map(|(_, sums)| u64::from(sums.is_beyond_range())).sum::<u64>();
-                let windows: Vec<LiveWindow> = sums
-                    .iter()
-                    .map(|(length_ms, sums)| sums.to_live(length_ms.unsigned_abs() / 1_000))
-                    .collect();
-                read.rows.push(LiveRow {
-                    token: Some(token.clone()),
-                    model: Some(model.clone()),
-                    provider: None,
-                    user: None,
-                    channel: None,
-                    rest: false,
-                    exact_since: None,
-                    windows,
-                });
-            }
+    /// Puts figures, of which so many calls came late, into the buckets of `at_ms`, as far as these are kept.
+    pub(super) fn put(&mut self, key: Key<'_>, at_ms: i64, source: Source<'_>, late: u64) -> Placed {
+        let floors = self.floors();
+        if at_ms.div_euclid(MINUTE_MS) < floors.minute {
+            return Placed::Late;
         }
-        read
+        if !self.scopes.contains_key(key.scope) {
+            self.scopes.insert(key.scope.clone(), Scoped::default());
+        }
+        let ids = self.names.find(key.names);
+        let Some(scoped) = self.scopes.get_mut(key.scope) else { return Placed::Late };
+        if late > 0 {
+            let count = |figures: &mut super::Figures| figures.sums.requests += late;
+            scoped.late.update(at_ms.div_euclid(MINUTE_MS), count);
+        }
+        if let Some(series) = ids.and_then(|ids| scoped.series.get_mut(&ids)) {
+            series.put(at_ms, source, &floors);
+            return Placed::Kept;
+        }
+        let Some(weight) = self.room_for(key, source.requests()) else {
+            let Some(scoped) = self.scopes.get_mut(key.scope) else { return Placed::Late };
+            let rest = scoped.rest.get_or_insert_with(|| Box::new(Series::new(i64::MIN)));
+            rest.put(at_ms, source, &floors);
+            return Placed::InRest;
+        };
+        self.keys += 1;
+        let ids = self.names.intern(key.names);
+        let Some(scoped) = self.scopes.get_mut(key.scope) else { return Placed::Late };
+        // What it had before, if anything, went into the rest.
+        let since_ms = scoped.rest.as_ref().and_then(|rest| rest.nothing_since_ms()).unwrap_or(i64::MIN);
+        let series = scoped.series.entry(ids).or_insert_with(|| Box::new(Series::new(since_ms)));
+        series.put(at_ms, source, &floors);
+        series.weight = weight;
+        Placed::Kept
     }
 
     /// Lets go of what no window needs any more.
     pub(super) fn sweep(&mut self, now: Timestamp) {
         self.observe(now);
-        let (seconds_floor, minutes_floor) = (self.seconds_floor(), self.minutes_floor());
+        let floors = self.floors();
+        let halve = now.millis().abs_diff(self.halved_ms) >= HALVE_AFTER_MS.unsigned_abs();
+        if halve {
+            self.halved_ms = now.millis();
+            self.candidates.halve();
+        }
         let mut keys = 0;
-        self.scopes.retain(|_, tokens| {
-            tokens.retain(|_, models| {
-                models.retain(|_, windows| {
-                    windows.seconds.drop_before(seconds_floor);
-                    windows.minutes.drop_before(minutes_floor);
-                    !windows.minutes.is_empty()
-                });
-                keys += models.len();
-                !models.is_empty()
-            });
-            !tokens.is_empty()
+        self.scopes.retain(|_, scoped| {
+            scoped.sweep(&floors, halve);
+            keys += scoped.series.len();
+            !scoped.is_empty()
         });
         self.keys = keys;
+        self.choose_victims();
+        if self.names.len() > 2 * self.names_after_sweep + 1_024 || keys == 0 {
+            let scopes = self.scopes.values();
+            self.names.keep_only(scopes.flat_map(|scoped| scoped.series.keys().copied()));
+            self.names_after_sweep = self.names.len();
+        }
     }
 
     /// Whether nothing that a window at `now` needs was dropped because the clock was ahead before.
@@ -172,50 +189,109 @@ impl Windows {
         now.millis() >= self.latest_ms - SLACK_MS
     }
 
-    /// Whether the windows at `now` lack something that there was no room for.
-    pub(super) fn lack_something(&self, now: Timestamp) -> bool {
-        now.millis() < self.lacking_until_ms
-    }
-
     /// Whether any of `minutes` is kept, or will be when its time has come.
     pub(super) fn hold_any(&self, minutes: &[Timestamp]) -> bool {
-        minutes.iter().any(|minute| minute.millis() >= self.minutes_floor())
+        let floor = self.floors().minute;
+        minutes.iter().any(|minute| minute.millis().div_euclid(MINUTE_MS) >= floor)
     }
 
     pub(super) fn keys(&self) -> usize {
         self.keys
     }
 
-    fn seconds_floor(&self) -> i64 {
-        self.latest_ms - SHORT_MS[1] - SLACK_MS
+    fn floors(&self) -> Floors {
+        Floors::at(self.latest_ms, &self.lengths)
     }
 
-    fn minutes_floor(&self) -> i64 {
-        self.latest_ms - LONG_MS[1] - SLACK_MS
-    }
-
-    /// The windows of `key`, new ones if there are none and there is room.
-    fn room_for(&mut self, key: Key<'_>) -> Option<&mut KeyWindows> {
-        let Key { scope, token, model } = key;
-        // Looked up by reference first: allocating the names for every entry would cost more than the folding.
-        let known = self.scopes.get(scope).and_then(|tokens| tokens.get(token)?.get(model)).is_some();
-        if known {
-            return self.scopes.get_mut(scope)?.get_mut(token)?.get_mut(model);
+    /// Whether a series may be made of what comes next, and how much it weighs then. If all places are taken, it has to be
+    /// heavier than one that has a place.
+    fn room_for(&mut self, key: Key<'_>, requests: u64) -> Option<u32> {
+        let as_weight = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        if self.keys < self.keys_max && self.candidates.is_empty() {
+            return Some(as_weight(requests));
         }
-        if self.keys >= self.keys_max {
+        let hash = self.hasher.hash_one(key);
+        let weight = self.candidates.note(hash, requests);
+        if self.keys >= self.keys_max && !self.evict_lighter_than(weight) {
             return None;
         }
-        self.keys += 1;
-        let tokens = self.scopes.entry(scope.clone()).or_default();
-        Some(tokens.entry(token.to_owned()).or_default().entry(model.to_owned()).or_default())
+        self.candidates.remove(hash);
+        Some(as_weight(weight))
+    }
+
+    /// Moves a series that is much lighter into its tenant's rest. Gives whether there was one.
+    fn evict_lighter_than(&mut self, weight: u64) -> bool {
+        while let Some((known_weight, ..)) = self.victims.last() {
+            if u64::from(*known_weight) * HEAVIER >= weight {
+                return false;
+            }
+            let Some((_, scope, ids)) = self.victims.pop() else { return false };
+            let Some(scoped) = self.scopes.get_mut(&scope) else { continue };
+            let is_light = |series: &Series| u64::from(series.weight) * HEAVIER < weight;
+            if !scoped.series.get(&ids).is_some_and(|series| is_light(series)) {
+                continue;
+            }
+            if let Some(series) = scoped.series.remove(&ids) {
+                let rest = scoped.rest.get_or_insert_with(|| Box::new(Series::new(i64::MIN)));
+                rest.take_in(&series);
+                self.keys -= 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Finds the lightest series, where there are candidates for their places.
+    fn choose_victims(&mut self) {
+        self.victims.clear();
+        if self.candidates.is_empty() || self.keys < self.keys_max {
+            return;
+        }
+        let scopes = self.scopes.iter();
+        let weights = scopes.flat_map(|(scope, scoped)| {
+            scoped.series.iter().map(move |(ids, series)| (series.weight, scope, *ids))
+        });
+        let mut weights: Vec<_> = weights.collect();
+        let count = VICTIMS_MAX.min(weights.len());
+        if let Some(last) = count.checked_sub(1) {
+            weights.select_nth_unstable_by_key(last, |(weight, ..)| *weight);
+        }
+        weights.truncate(count);
+        weights.sort_unstable_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
+        let victim = |(weight, scope, ids): (u32, &Scope, NameIds)| (weight, scope.clone(), ids);
+        self.victims = weights.into_iter().map(victim).collect();
     }
 }
 
-impl KeyWindows {
-    /// Each window's length and figures, shortest first.
-    fn read(&self, now_ms: i64) -> [(i64, Sums); 4] {
-        let [first, second] = self.seconds.windows(now_ms, SHORT_MS);
-        let [third, fourth] = self.minutes.windows(now_ms, LONG_MS);
-        [(SHORT_MS[0], first), (SHORT_MS[1], second), (LONG_MS[0], third), (LONG_MS[1], fourth)]
+impl Scoped {
+    fn sweep(&mut self, floors: &Floors, halve: bool) {
+        self.series.retain(|_, series| {
+            series.sweep(floors);
+            if halve {
+                series.weight /= 2;
+            }
+            !series.is_empty()
+        });
+        if let Some(rest) = &mut self.rest {
+            rest.sweep(floors);
+        }
+        self.rest = self.rest.take().filter(|rest| !rest.is_empty());
+        self.late.drop_before(floors.minute);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.series.is_empty() && self.rest.is_none() && self.late.is_empty()
+    }
+
+    /// Calls that ended in the last `length_ms` and came late.
+    pub(super) fn late(&self, now_ms: i64, length_ms: i64) -> u64 {
+        let mut figures = super::Figures::default();
+        for (minute, held) in self.late.iter() {
+            let start_ms = minute * MINUTE_MS;
+            if now_ms - length_ms < start_ms && start_ms <= now_ms {
+                held.add_to(Part::Sums, &mut figures);
+            }
+        }
+        figures.sums.requests
     }
 }

@@ -5,18 +5,29 @@ use std::convert::Infallible;
 use async_nats::{Client, HeaderMap, Message, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use weir_event::Dimension;
 use weir_event::bus::{LIVE_SUBJECT, LiveRequest, LiveRow, LiveSnapshot, SHARDS};
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
 use weir_service::telemetry::chain;
 
 use crate::backoff::Backoff;
+use crate::fold::{Question, QuestionError};
 use crate::metrics::AggregatorMetrics;
 use crate::shared_fold::{SharedFold, now};
 
 /// Left free in a message below the server's limit, for headers and subjects.
 const MESSAGE_HEADROOM_BYTES: usize = 1_024;
+
+/// Why a request is not answered.
+#[derive(Debug, thiserror::Error)]
+enum RequestError {
+    /// It is none of ours, or of another version.
+    #[error("the request is not understood")]
+    Json(#[source] serde_json::Error),
+    /// It asks for what there is not.
+    #[error("{0}")]
+    Question(QuestionError),
+}
 
 /// Serves snapshots over NATS request and reply.
 #[derive(Clone, Debug)]
@@ -69,18 +80,18 @@ impl LiveResponder {
         }
     }
 
-    fn answer(&self, request: &[u8]) -> Result<Bytes, serde_json::Error> {
-        let request: LiveRequest = serde_json::from_slice(request)?;
+    fn answer(&self, request: &[u8]) -> Result<Bytes, RequestError> {
+        let request: LiveRequest = serde_json::from_slice(request).map_err(RequestError::Json)?;
+        let question = Question::try_from(request).map_err(RequestError::Question)?;
         let now = now(&self.clock);
-        let snapshot = self.fold.lock().snapshot(&request.scope, now);
+        let snapshot = self.fold.lock().snapshot(&question, now);
         if snapshot.beyond_range > 0 {
             self.metrics.live_costs_held.inc_by(snapshot.beyond_range);
             tracing::warn!(windows = snapshot.beyond_range, "costs are beyond the range and held at its end");
         }
         let limit = self.client.server_info().max_payload.saturating_sub(MESSAGE_HEADROOM_BYTES);
-        let mut live = grouped(snapshot.live, &request);
-        live.shards = (0..SHARDS).collect();
-        let (answer, rows_cut) = fit(live, limit)?;
+        let live = LiveSnapshot { shards: (0..SHARDS).collect(), ..snapshot.live };
+        let (answer, rows_cut) = fit(live, limit).map_err(RequestError::Json)?;
         if rows_cut > 0 {
             self.metrics.live_rows_cut.inc_by(rows_cut as u64);
             tracing::warn!(rows_cut, limit_bytes = limit, "a live answer does not fit into a message");
@@ -89,29 +100,22 @@ impl LiveResponder {
     }
 }
 
-/// The rows by what was asked for, as far as they have it: windows are kept by API token and model.
-fn grouped(mut snapshot: LiveSnapshot, request: &LiveRequest) -> LiveSnapshot {
-    for row in &mut snapshot.rows {
-        for dimension in Dimension::ALL.iter().filter(|dimension| !request.group_by.contains(dimension)) {
-            *row.name_mut(*dimension) = None;
-        }
-    }
-    let mut grouped = LiveSnapshot::merge([snapshot]).expect("one is given");
-    if let Some(top) = request.top {
-        grouped.keep_top(top);
-    }
-    grouped
-}
-
-/// The snapshot as JSON of at most `limit` bytes. Of what does not fit, the rows with the most requests stay, and the
-/// snapshot is not complete. Gives how many rows were left out.
+/// The snapshot as JSON of at most `limit` bytes. What does not fit is told with times that are less exact. If that is not
+/// enough, the rows with the most requests stay, and the snapshot is not complete. Gives how many rows were left out.
 fn fit(mut snapshot: LiveSnapshot, limit: usize) -> Result<(Bytes, usize), serde_json::Error> {
-    let mut cut = 0;
+    let (mut cut, mut coarse) = (0, false);
     loop {
         let json = serde_json::to_vec(&snapshot)?;
         let rows = snapshot.rows.len();
         if json.len() <= limit || rows == 0 {
             return Ok((json.into(), cut));
+        }
+        if !std::mem::replace(&mut coarse, true) {
+            for window in snapshot.rows.iter_mut().flat_map(|row| &mut row.windows) {
+                window.duration.coarsen();
+                window.time_to_first_token.coarsen();
+            }
+            continue;
         }
         // In proportion, and a little less, so that this ends after few rounds.
         let keep = rows.saturating_mul(limit) / json.len() * 95 / 100;
@@ -123,16 +127,22 @@ fn fit(mut snapshot: LiveSnapshot, limit: usize) -> Result<(Bytes, usize), serde
 
 fn keep_busiest(snapshot: &mut LiveSnapshot, keep: usize) {
     let rows = &mut snapshot.rows;
-    rows.sort_by_key(|row| std::cmp::Reverse(row.windows.last().map_or(0, |longest| longest.requests)));
+    let requests = |row: &LiveRow| row.windows.last().map_or(0, |longest| longest.requests);
+    rows.sort_by_key(|row| (!row.rest, std::cmp::Reverse(requests(row))));
     rows.truncate(keep);
     rows.sort_by_cached_key(LiveRow::group);
 }
 
 /// An empty answer with NATS's headers for a failed request, so that the caller need not wait for its timeout.
-fn refusal(error: &serde_json::Error) -> HeaderMap {
-    tracing::debug!(error = %error, "live request is not understood");
+fn refusal(error: &RequestError) -> HeaderMap {
+    tracing::debug!(error = chain(error), "live request is not answered");
+    let reason = match error {
+        RequestError::Json(_) => error.to_string(),
+        RequestError::Question(question) => chain(question),
+    };
     let mut headers = HeaderMap::new();
-    headers.insert("Nats-Service-Error", "the request is not understood");
+    // A header is one line.
+    headers.insert("Nats-Service-Error", reason.replace(char::is_control, " ").as_str());
     headers.insert("Nats-Service-Error-Code", "400");
     headers
 }
@@ -171,6 +181,22 @@ mod tests {
         let (json, cut) = fit(snapshot(10), 10_000).unwrap();
         assert_eq!(cut, 0);
         assert_eq!(serde_json::from_slice::<LiveSnapshot>(&json).unwrap(), snapshot(10));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_coarser_times_first() {
+        let mut live = snapshot(20);
+        for (row, first) in live.rows.iter_mut().zip(0..) {
+            for value in 0..2_000 {
+                row.windows[0].duration.add(first + value * 3, 1);
+            }
+        }
+        let fine = live.rows[7].windows[0].duration.clone();
+        let (json, cut) = fit(live, 40_000).unwrap();
+        let live: LiveSnapshot = serde_json::from_slice(&json).unwrap();
+        let coarse = &live.rows[7].windows[0].duration;
+        assert_eq!((cut, live.complete, live.rows.len()), (0, true, 20));
+        assert!(coarse.count() == fine.count() && coarse.bins().len() < fine.bins().len() / 8);
     }
 
     #[test]

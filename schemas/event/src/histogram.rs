@@ -64,7 +64,7 @@ impl Histogram {
         let value = format!("least(toUInt64({value}), {})", Self::VALUE_MAX);
         // A power of two is rounded to by its bits, so no float is in it.
         let width = format!("greatest(intDiv(roundToExp2({value}), {}), 1)", 1_u64 << GROUPING_POWER);
-        format!("({value} - {value} % {width})")
+        format!("toUInt64({value} - {value} % {width})")
     }
 
     /// Counts `count` more of `value`.

@@ -20,6 +20,18 @@ impl ScaledUsd {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
+    /// Takes whole units of 1e-18 USD.
+    #[must_use]
+    pub const fn from_units(units: i128) -> Self {
+        Self(units)
+    }
+
+    /// In whole units of 1e-18 USD.
+    #[must_use]
+    pub const fn units(self) -> i128 {
+        self.0
+    }
+
     /// The sum, exact. It is held at the ends of 128 bits, which the amounts of 10 billion events do not reach.
     #[must_use]
     pub const fn saturating_add(self, other: Self) -> Self {

@@ -8,9 +8,13 @@ use weir_event::bus::{LiveRow, LiveSnapshot, LiveWindow, SHARDS, UsageEntry};
 use weir_event::{Scope, Timestamp, Usd};
 use weir_store::ScaledUsd;
 
-/// The windows, with the width of the buckets that they are read from, in milliseconds.
-const WINDOWS_MS: [(i64, i64); 4] =
-    [(60_000, 1_000), (300_000, 1_000), (3_600_000, 60_000), (86_400_000, 60_000)];
+/// The windows, with the widths of the buckets that sums, and times, are read from, in milliseconds.
+const WINDOWS_MS: [(i64, i64, i64); 4] = [
+    (60_000, 1_000, 1_000),
+    (300_000, 1_000, 1_000),
+    (3_600_000, 60_000, 60_000),
+    (86_400_000, 60_000, 3_600_000),
+];
 
 /// A row of `usage_1m`, without its account and version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Row, Deserialize)]
@@ -34,10 +38,16 @@ pub(super) fn snapshot(entries: &[UsageEntry], scope: &Scope, as_of: Timestamp) 
     let mut rows: BTreeMap<_, Vec<LiveWindow>> = BTreeMap::new();
     for entry in entries.iter().filter(|entry| entry.scope == *scope) {
         let windows = rows.entry((&entry.token, &entry.model)).or_insert_with(no_windows);
-        for (window, (length_ms, width_ms)) in windows.iter_mut().zip(WINDOWS_MS) {
-            let start = entry.created_at.millis() / width_ms * width_ms;
-            if as_of.millis() - length_ms < start && start <= as_of.millis() {
+        for (window, (length_ms, sums_ms, times_ms)) in windows.iter_mut().zip(WINDOWS_MS) {
+            let is_in = |width_ms: i64| {
+                let start = entry.created_at.millis() / width_ms * width_ms;
+                as_of.millis() - length_ms < start && start <= as_of.millis()
+            };
+            if is_in(sums_ms) {
                 add(window, entry);
+            }
+            if is_in(times_ms) {
+                add_times(window, entry);
             }
         }
     }
@@ -99,7 +109,7 @@ pub(super) fn empty_rollup(entry: &UsageEntry) -> Rollup {
 }
 
 fn no_windows() -> Vec<LiveWindow> {
-    let window = |(length_ms, _): (i64, i64)| LiveWindow {
+    let window = |(length_ms, ..): (i64, i64, i64)| LiveWindow {
         window_s: length_ms.unsigned_abs() / 1_000,
         ..LiveWindow::default()
     };
@@ -113,5 +123,19 @@ fn add(window: &mut LiveWindow, entry: &UsageEntry) {
     window.unpriced += u64::from(entry.cost.is_none());
     window.tokens_in += entry.tokens_in.unwrap_or(0);
     window.tokens_out += entry.tokens_out.unwrap_or(0);
+    window.tokens_cache_read += entry.tokens_cache_read.unwrap_or(0);
+    window.tokens_cache_write += entry.tokens_cache_write.unwrap_or(0);
+    window.tokens_reasoning += entry.tokens_reasoning.unwrap_or(0);
     window.cost = window.cost.checked_add(entry.cost.unwrap_or(Usd::ZERO)).unwrap();
+}
+
+fn add_times(window: &mut LiveWindow, entry: &UsageEntry) {
+    for (histogram, value) in [
+        (&mut window.duration, entry.duration_ms),
+        (&mut window.time_to_first_token, entry.time_to_first_token_ms),
+    ] {
+        if let Some(value) = value {
+            histogram.add(value, 1);
+        }
+    }
 }

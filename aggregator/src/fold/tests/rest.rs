@@ -1,0 +1,213 @@
+//! More series than there are places: totals stay exact, and rows say since when they are.
+
+use proptest::prelude::*;
+use weir_event::bus::{LiveRow, LiveSnapshot, LiveWindow, UsageEntry};
+use weir_event::{Dimension, Scope};
+
+use super::model::{Model, START_MS, at, entry, name, scope};
+use super::{DAY_MS, ask, limits};
+use crate::fold::windows::MINUTE_MS;
+use crate::fold::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// So many events of one of the many series arrive, this much before now.
+    Events {
+        series: u32,
+        count: u32,
+        age_ms: i64,
+    },
+    Clock {
+        by_ms: i64,
+    },
+    Sweep,
+    /// The process starts anew.
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let age = prop_oneof![3 => 0_i64..2_000, 2 => -200_000_i64..400_000, 1 => 0_i64..DAY_MS];
+    // A few come often.
+    let series = prop_oneof![2 => 0_u32..5, 1 => 0_u32..60];
+    let events =
+        (series, 1_u32..6, age).prop_map(|(series, count, age_ms)| Step::Events { series, count, age_ms });
+    let clock = prop_oneof![5 => 0_i64..60_000, 2 => 0_i64..3_600_000, 1 => -SLACK_MS..0]
+        .prop_map(|by_ms| Step::Clock { by_ms });
+    prop::collection::vec(
+        prop_oneof![12 => events, 3 => clock, 4 => Just(Step::Sweep), 1 => Just(Step::Restart)],
+        1..80,
+    )
+}
+
+/// Adds up all rows.
+fn total(live: &LiveSnapshot) -> Vec<LiveWindow> {
+    let mut rows = live.rows.iter();
+    let Some(mut sum) = rows.next().map(|row| row.windows.clone()) else { return Vec::new() };
+    for row in rows {
+        for (window, other) in sum.iter_mut().zip(&row.windows) {
+            assert!(!window.merge(other));
+        }
+    }
+    sum
+}
+
+/// Holds a row to the events: it has nothing that is not its own, and all that is where it says so.
+fn check_row(model: &Model, scope: &Scope, row: &LiveRow, now_ms: i64) {
+    let is_meant = |event: &UsageEntry| {
+        let has_name = |dimension: &Dimension| {
+            row.name(*dimension).as_ref().is_none_or(|expected| expected == name(event, *dimension))
+        };
+        event.scope == *scope && Dimension::ALL.iter().all(has_name)
+    };
+    for (window, expected) in row.windows.iter().zip(model.windows(now_ms, is_meant)) {
+        let begins_ms = now_ms - i64::try_from(window.window_s).unwrap() * 1_000;
+        if row.exact_since.is_none_or(|since| since.millis() <= begins_ms) {
+            assert_eq!(*window, expected, "{row:?}");
+        } else {
+            assert!(window.requests <= expected.requests && window.tokens_in <= expected.tokens_in);
+        }
+    }
+}
+
+fn check(fold: &Fold, model: &Model, now_ms: i64) {
+    for gateway in ["gw-a", "gw-b"].map(scope) {
+        let expected = model.snapshot(&gateway, &[], now_ms);
+        let live = ask(fold, &gateway, &[], now_ms);
+        assert_eq!(live.rows, expected.rows, "the gateway as a whole is exact");
+        let all = Dimension::ALL;
+        for group_by in [all, &all[..1], &all[1..4], &all[4..]] {
+            let live = ask(fold, &gateway, group_by, now_ms);
+            assert!(live.complete);
+            // Times of hours may be there before the first call of their windows is, in rows that are not.
+            let sums = |windows: Vec<LiveWindow>| -> Vec<_> {
+                let sum = |window: LiveWindow| (window.requests, window.tokens_in, window.cost);
+                windows.into_iter().map(sum).collect()
+            };
+            let whole = expected.rows.first().map(|row| row.windows.clone()).unwrap_or_default();
+            assert_eq!(sums(total(&live)), sums(whole), "rows and rest are the whole");
+            assert!(live.rows.iter().filter(|row| row.rest).count() <= 1);
+            for row in live.rows.iter().filter(|row| !row.rest) {
+                check_row(model, &gateway, row, now_ms);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn totals_are_exact_and_rows_are_from_when_they_say(steps in steps(), keys_max in 1_usize..8) {
+        let limits = Limits { keys_max, ..limits() };
+        let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+        let mut model = Model::default();
+        let (mut now_ms, mut latest_ms, mut sequence) = (START_MS, START_MS, 0);
+        for step in steps {
+            match step {
+                Step::Clock { by_ms } => now_ms = (now_ms + by_ms).max(latest_ms - SLACK_MS),
+                Step::Sweep => fold.sweep(at(now_ms)),
+                Step::Restart => {
+                    let mut warm_up = WarmUp::begin(limits, sequence, at(now_ms));
+                    for bucket in model.past(now_ms, &std::collections::HashSet::new()) {
+                        warm_up.load(&bucket);
+                    }
+                    fold = warm_up.finish();
+                    latest_ms = now_ms;
+                    // What is further ahead than that is not read.
+                    model.events.retain(|(event, _)| event.created_at.millis() <= now_ms + AHEAD_MAX_MS);
+                }
+                Step::Events { series, count, age_ms } => {
+                    for _ in 0..count {
+                        sequence += 1;
+                        let number = u32::try_from(sequence).unwrap();
+                        let of_series = entry(series, now_ms - age_ms);
+                        let event = UsageEntry { id: entry(number, START_MS).id, ..of_series };
+                        let applied = fold.apply(sequence, std::slice::from_ref(&event), at(now_ms));
+                        prop_assert!(applied.rest <= applied.folded);
+                        if applied.folded == 1 {
+                            model.events.push((event, false));
+                        }
+                    }
+                }
+            }
+            latest_ms = latest_ms.max(now_ms);
+            prop_assert!(fold.keys() <= keys_max);
+            check(&fold, &model, now_ms);
+        }
+    }
+}
+
+/// An event of a series of its own, and of one gateway.
+fn of_series(number: u32, series: u32, created_ms: i64) -> UsageEntry {
+    UsageEntry { token: format!("t{series}"), id: entry(number, START_MS).id, ..entry(2, created_ms) }
+}
+
+#[test]
+fn what_comes_often_takes_the_place_of_what_does_not() {
+    let limits = Limits { keys_max: 2, ..limits() };
+    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+    let mut number = 0;
+    let mut apply = |fold: &mut Fold, series, now_ms| {
+        number += 1;
+        fold.apply(number.into(), &[of_series(number, series, now_ms)], at(now_ms))
+    };
+    assert_eq!(apply(&mut fold, 0, START_MS), Applied { folded: 1, ..Applied::default() });
+    for _ in 0..10 {
+        apply(&mut fold, 1, START_MS);
+    }
+    // A third one goes into the rest, and is known as the heaviest there.
+    for _ in 0..3 {
+        assert_eq!(apply(&mut fold, 2, START_MS), Applied { folded: 1, rest: 1, ..Applied::default() });
+    }
+    fold.sweep(at(START_MS));
+    assert_eq!(
+        apply(&mut fold, 2, START_MS + MINUTE_MS).rest,
+        0,
+        "it is more than twice as heavy as the first"
+    );
+    let now_ms = START_MS + MINUTE_MS;
+    let live = ask(&fold, &scope("gw-a"), &[Dimension::Token], now_ms);
+    let row = |row: &LiveRow| (row.token.clone(), row.rest, row.exact_since, row.windows[3].requests);
+    let since = Some(at(START_MS + MINUTE_MS));
+    assert_eq!(
+        live.rows.iter().map(row).collect::<Vec<_>>(),
+        [
+            (Some("t1".to_owned()), false, since, 10),
+            (Some("t2".to_owned()), false, since, 1),
+            (None, true, since, 4),
+        ]
+    );
+    assert_eq!(fold.keys(), 2);
+    // By all names the first one is known to be whole.
+    let live = ask(&fold, &scope("gw-a"), Dimension::ALL, now_ms);
+    assert_eq!(live.rows.iter().map(|row| row.exact_since).collect::<Vec<_>>(), [None, since, since]);
+    // Once no window reaches back to what was in the rest, everything is whole.
+    apply(&mut fold, 2, now_ms + MINUTE_MS);
+    let live = ask(&fold, &scope("gw-a"), &[Dimension::Token], now_ms + DAY_MS);
+    assert_eq!(live.rows.iter().map(row).collect::<Vec<_>>(), [(Some("t2".to_owned()), false, None, 1)]);
+}
+
+#[test]
+fn two_of_the_same_weight_do_not_take_turns() {
+    let limits = Limits { keys_max: 1, ..limits() };
+    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+    for number in 0..200 {
+        let now_ms = START_MS + i64::from(number) * 20_000;
+        fold.sweep(at(now_ms));
+        let applied = fold.apply(u64::from(number) + 1, &[of_series(number, number % 2, now_ms)], at(now_ms));
+        assert_eq!(applied.rest, u64::from(number % 2), "{number}");
+    }
+}
+
+#[test]
+fn the_rest_goes_when_no_window_reaches_back_to_it() {
+    let limits = Limits { keys_max: 1, ..limits() };
+    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+    fold.apply(1, &[of_series(1, 1, START_MS), of_series(2, 2, START_MS)], at(START_MS));
+    let rows = |fold: &Fold, now_ms| ask(fold, &scope("gw-a"), &[Dimension::Token], now_ms).rows.len();
+    assert_eq!(rows(&fold, START_MS + DAY_MS - 1), 2);
+    let later_ms = START_MS + DAY_MS + SLACK_MS + MINUTE_MS;
+    fold.sweep(at(later_ms));
+    let applied = fold.apply(2, &[of_series(3, 2, later_ms)], at(later_ms));
+    assert_eq!((applied.folded, applied.rest, rows(&fold, later_ms)), (1, 0, 1));
+}
