@@ -25,7 +25,8 @@ const STAGES: [(&str, &[&str]); 3] = [
 
 /// Where SQL may be written. The embedded ClickHouse reads it, the demonstration shows a line of it to its reader, an import asks
 /// a database of its own, and tests look at what is stored.
-const SQL_HOMES: [&str; 18] = [
+const SQL_HOMES: [&str; 19] = [
+    "aggregator/src/anomalies/figures.rs",
     "aggregator/src/audit/",
     "aggregator/src/budgets/store.rs",
     "aggregator/src/consume/history.rs",

@@ -18,6 +18,7 @@ mod store;
 mod sums;
 mod watched;
 
+pub(crate) use alerts::Alerts;
 pub use alerts::alert_stream;
 pub use error::BudgetsError;
 pub use evaluator::Evaluator;

@@ -9,6 +9,7 @@ use weir_service::config::{
 };
 use weir_service::telemetry::chain;
 
+use crate::anomalies::AnomalyRules;
 use crate::fold::{Limits, WindowLengths};
 use crate::webhooks::Endpoints;
 
@@ -38,6 +39,12 @@ const KEYS: &[Key] = &[
         WEBHOOKS_FILE,
         "TOML file of the webhooks that budgets may name: [name] with url and secret (whsec_ and base64); none if not set",
     ),
+    AnomalyRules::KEYS[0],
+    AnomalyRules::KEYS[1],
+    AnomalyRules::KEYS[2],
+    AnomalyRules::KEYS[3],
+    AnomalyRules::KEYS[4],
+    AnomalyRules::KEYS[5],
 ];
 
 const WEBHOOKS_FILE: &str = "aggregator.webhooks_file";
@@ -59,6 +66,8 @@ pub struct AggregatorConfig {
     pub lease_timeout: Duration,
     /// How much the windows may keep.
     pub limits: Limits,
+    /// What of an API token is unusual.
+    pub anomalies: Option<AnomalyRules>,
     /// Where alerts may go.
     pub webhooks: Endpoints,
     /// Where `logs` and the rollups are.
@@ -89,6 +98,7 @@ impl AggregatorConfig {
         let windows = reader.get_list::<Duration>("aggregator.windows");
         let keys_max = reader.get_in("aggregator.keys_max", 1..=10_000_000);
         let ids_max = reader.get_in("aggregator.ids_max", 1..=100_000_000);
+        let anomalies = AnomalyRules::read(&mut reader);
         let webhooks = read_webhooks(&mut reader);
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
         reader.finish(|reader| {
@@ -105,6 +115,7 @@ impl AggregatorConfig {
                 usage_15m_interval: usage_15m_interval?,
                 ack_wait,
                 lease_timeout: lease_timeout?,
+                anomalies: anomalies?,
                 webhooks: webhooks?,
                 limits: Limits {
                     keys_max: keys_max?,

@@ -17,6 +17,7 @@ use weir_service::metrics::Metrics;
 use weir_service::readiness::Readiness;
 use weir_service::{ops, telemetry};
 
+use crate::anomalies::Anomalies;
 use crate::budgets::{BudgetMetrics, Evaluator};
 use crate::config::AggregatorConfig;
 use crate::consume::{Connection, History, Intake, IntakeChecks, connect};
@@ -87,6 +88,7 @@ impl Stages<'_> {
         lifecycle.spawn("slots", self.slots_task().run(lifecycle.shutdown()));
         lifecycle.spawn("live", self.live_responder().run(lifecycle.shutdown()));
         lifecycle.spawn("budgets", self.evaluator().run(lifecycle.shutdown()));
+        lifecycle.spawn("anomalies", self.anomalies().run(lifecycle.shutdown()));
         lifecycle.spawn("webhooks", self.webhooks().run(lifecycle.shutdown()));
     }
 
@@ -98,6 +100,17 @@ impl Stages<'_> {
             leases: self.leases.clone(),
             clickhouse: clickhouse_client(&self.config.clickhouse),
             clock: self.clock.clone(),
+            metrics: self.budget_metrics.clone(),
+        }
+    }
+
+    fn anomalies(&self) -> Anomalies {
+        Anomalies {
+            context: jetstream(self.connection.client.clone()),
+            leases: self.leases.clone(),
+            clickhouse: clickhouse_client(&self.config.clickhouse),
+            clock: self.clock.clone(),
+            rules: self.config.anomalies.clone(),
             metrics: self.budget_metrics.clone(),
         }
     }

@@ -13,8 +13,10 @@ use futures_util::StreamExt;
 use futures_util::future::{join_all, try_join_all};
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
 use tokio::time::sleep;
-use weir_budget::{ALERTS_SUBJECTS, Alert};
+use weir_budget::ALERTS_SUBJECTS;
+use weir_event::Timestamp;
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
 use weir_service::telemetry::chain;
@@ -67,6 +69,19 @@ pub enum WebhooksError {
     /// What came is no message, or cannot be acknowledged.
     #[error("alerts stopped coming")]
     Interrupted(#[source] async_nats::Error),
+}
+
+/// What every message of the stream has, of a budget or of an anomaly.
+#[derive(Deserialize)]
+struct Letter {
+    timestamp: Timestamp,
+    data: LetterData,
+}
+
+#[derive(Deserialize)]
+struct LetterData {
+    id: String,
+    webhooks: Vec<String>,
 }
 
 /// The way to one endpoint.
@@ -139,7 +154,7 @@ impl Way<'_> {
 
     /// Delivers an alert if it is for this endpoint. Gives what the stream is told of it.
     async fn take(&self, message: &Message) -> Result<AckKind, WebhooksError> {
-        let Ok(alert) = serde_json::from_slice::<Alert>(&message.payload) else { return Ok(AckKind::Term) };
+        let Ok(alert) = serde_json::from_slice::<Letter>(&message.payload) else { return Ok(AckKind::Term) };
         if !alert.data.webhooks.iter().any(|name| name == self.name) {
             return Ok(AckKind::Ack);
         }
@@ -174,7 +189,7 @@ impl Way<'_> {
         Ok(AckKind::Nak(Some(wait)))
     }
 
-    fn headers(&self, alert: &Alert, message: &Message) -> HeaderMap {
+    fn headers(&self, alert: &Letter, message: &Message) -> HeaderMap {
         let at_s = self.webhooks.clock.now_ms().div_euclid(1_000);
         let signature = self.endpoint.key.sign(&alert.data.id, at_s, &message.payload);
         let texts = [

@@ -6,6 +6,7 @@
 
 mod alert;
 mod amount;
+mod anomaly;
 mod body;
 mod budget;
 mod calendar;
@@ -15,6 +16,7 @@ mod window;
 
 pub use alert::{ALERTS_AGE_MAX, ALERTS_STREAM, ALERTS_SUBJECTS, Alert, AlertData, BUDGETS_SUBJECT};
 pub use amount::{Amount, AmountError};
+pub use anomaly::{Anomaly, AnomalyData};
 pub use body::Problem;
 pub use budget::{Budget, BudgetId, BudgetIdError, StoredError, Terms};
 pub use calendar::{Calendar, Period, Zone, ZoneError};
