@@ -5,7 +5,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use weir_service::metrics::{MetricName, Metrics};
 
-use crate::fold::{Applied, Fold};
+use crate::fold::Applied;
 
 /// Upper bounds of the flush durations, in seconds.
 const FLUSH_BOUNDS_S: [f64; 9] = [0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
@@ -17,7 +17,7 @@ const DELAY_BOUNDS_S: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0
 enum AggregatorMetric {
     Messages,
     MessagesUndecodable,
-    MessagesLost,
+    Losses,
     EntriesFolded,
     EntriesRedelivered,
     EntriesDuplicate,
@@ -43,6 +43,7 @@ enum AggregatorMetric {
     LiveRequests,
     LiveRowsCut,
     LiveCostsHeld,
+    ShardsHeld,
     LeasesLost,
     LeasesTakenOver,
 }
@@ -53,7 +54,7 @@ enum AggregatorMetric {
 pub struct AggregatorMetrics {
     pub messages: Counter,
     pub messages_undecodable: Counter,
-    pub messages_lost: Counter,
+    pub losses: Counter,
     pub entries_folded: Counter,
     pub entries_redelivered: Counter,
     pub entries_duplicate: Counter,
@@ -79,6 +80,7 @@ pub struct AggregatorMetrics {
     pub live_requests: Counter,
     pub live_rows_cut: Counter,
     pub live_costs_held: Counter,
+    pub shards_held: Gauge,
     pub leases_lost: Counter,
     pub leases_taken_over: Counter,
 }
@@ -92,7 +94,7 @@ impl AggregatorMetrics {
         Self {
             messages: metrics.register(Name::Messages, Counter::default()),
             messages_undecodable: metrics.register(Name::MessagesUndecodable, Counter::default()),
-            messages_lost: metrics.register(Name::MessagesLost, Counter::default()),
+            losses: metrics.register(Name::Losses, Counter::default()),
             entries_folded: metrics.register(Name::EntriesFolded, Counter::default()),
             entries_redelivered: metrics.register(Name::EntriesRedelivered, Counter::default()),
             entries_duplicate: metrics.register(Name::EntriesDuplicate, Counter::default()),
@@ -118,6 +120,7 @@ impl AggregatorMetrics {
             live_requests: metrics.register(Name::LiveRequests, Counter::default()),
             live_rows_cut: metrics.register(Name::LiveRowsCut, Counter::default()),
             live_costs_held: metrics.register(Name::LiveCostsHeld, Counter::default()),
+            shards_held: metrics.register(Name::ShardsHeld, Gauge::default()),
             leases_lost: metrics.register(Name::LeasesLost, Counter::default()),
             leases_taken_over: metrics.register(Name::LeasesTakenOver, Counter::default()),
         }
@@ -134,12 +137,6 @@ impl AggregatorMetrics {
         self.entries_skewed.inc_by(skewed);
         self.entries_rest.inc_by(rest);
     }
-
-    /// Shows how much is kept.
-    pub fn show(&self, fold: &Fold) {
-        self.keys.set(i64::try_from(fold.keys()).unwrap_or(i64::MAX));
-        self.ids.set(i64::try_from(fold.ids()).unwrap_or(i64::MAX));
-    }
 }
 
 impl MetricName for AggregatorMetric {
@@ -147,7 +144,7 @@ impl MetricName for AggregatorMetric {
         match self {
             Self::Messages => "aggregator_messages",
             Self::MessagesUndecodable => "aggregator_messages_undecodable",
-            Self::MessagesLost => "aggregator_messages_lost",
+            Self::Losses => "aggregator_losses",
             Self::EntriesFolded => "aggregator_entries_folded",
             Self::EntriesRedelivered => "aggregator_entries_redelivered",
             Self::EntriesDuplicate => "aggregator_entries_duplicate",
@@ -173,6 +170,7 @@ impl MetricName for AggregatorMetric {
             Self::LiveRequests => "aggregator_live_requests",
             Self::LiveRowsCut => "aggregator_live_rows_cut",
             Self::LiveCostsHeld => "aggregator_live_costs_held",
+            Self::ShardsHeld => "aggregator_shards_held",
             Self::LeasesLost => "aggregator_leases_lost",
             Self::LeasesTakenOver => "aggregator_leases_taken_over",
         }
@@ -182,7 +180,7 @@ impl MetricName for AggregatorMetric {
         match self {
             Self::Messages => "usage messages delivered, redeliveries included",
             Self::MessagesUndecodable => "messages that are not usage messages, terminated",
-            Self::MessagesLost => "messages that the stream gave up before they were acknowledged",
+            Self::Losses => "times that the stream may have given up messages before a shard took them",
             Self::EntriesFolded => "entries put into windows",
             Self::EntriesRedelivered => "entries of messages that were in the windows already",
             Self::EntriesDuplicate => "entries that ingest marked as stored before and that were not missing",
@@ -212,6 +210,7 @@ impl MetricName for AggregatorMetric {
             Self::LiveRequests => "requests for live windows",
             Self::LiveRowsCut => "rows left out of live answers that did not fit into a message",
             Self::LiveCostsHeld => "costs in live answers beyond the range of amounts, held at its end",
+            Self::ShardsHeld => "shards of usage that this process works for",
             Self::LeasesLost => "leases that ended without being given back",
             Self::LeasesTakenOver => "leases that were taken from a holder that did not renew them",
         }

@@ -1,7 +1,7 @@
 //! Wires the stages together and runs them until the process stops.
 //!
-//! The intake owns the sending end of what was touched, and the rollups the receiving end: when the soft stop ends
-//! the intake, the rollups write what is left, acknowledge it, and end too.
+//! The intakes of the shards own the sending ends of what was touched, and the rollups the receiving end: when the soft stop ends
+//! the intakes, the rollups write what is left, acknowledge it, and end too; then the shards are given back.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,6 +9,8 @@ use std::time::Duration;
 use clickhouse::Client as ClickHouse;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use weir_event::bus::SHARDS;
 use weir_service::clock::SharedClock;
 use weir_service::config::ClickHouseConfig;
 use weir_service::http::Listener;
@@ -20,12 +22,14 @@ use weir_service::{ops, telemetry};
 use crate::anomalies::Anomalies;
 use crate::budgets::{BudgetMetrics, Evaluator};
 use crate::config::AggregatorConfig;
-use crate::consume::{Connection, History, Intake, IntakeChecks, connect};
-use crate::fold::Fold;
+use crate::consume::{
+    Connection, History, IntakeParts, ShardChecks, ShardsTask, WarmUpTask, WarmUps, connect,
+};
+use crate::fold::Limits;
 use crate::lease::Leases;
 use crate::metrics::AggregatorMetrics;
 use crate::publish::{FlushTask, LiveResponder, Rollups, SlotsTask, Touched};
-use crate::shared_fold::{SharedFold, now};
+use crate::shared_fold::HeldShards;
 use crate::webhooks::{WebhookMetrics, Webhooks};
 
 /// Messages between the intake and the rollups, at most. While the rollups cannot be written they take messages on,
@@ -39,11 +43,13 @@ const LAST_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 struct Stages<'a> {
     config: &'a AggregatorConfig,
     clock: SharedClock,
-    fold: SharedFold,
+    shards: HeldShards,
+    leases: Leases,
+    /// Cancelled when everything that was touched is written.
+    flushed: CancellationToken,
     metrics: AggregatorMetrics,
     readiness: Readiness,
     connection: Connection,
-    leases: Leases,
     budget_metrics: BudgetMetrics,
     webhook_metrics: WebhookMetrics,
 }
@@ -60,9 +66,10 @@ pub async fn serve(config: &AggregatorConfig, clock: SharedClock) -> Result<Exit
     let context = jetstream(connection.client.clone());
     let stages = Stages {
         config,
-        fold: SharedFold::new(Fold::cold(config.limits, now(&clock))),
-        clock,
+        shards: HeldShards::default(),
         leases: Leases::new(context, holder()?, config.lease_timeout, counters.clone()),
+        flushed: CancellationToken::new(),
+        clock,
         budget_metrics: BudgetMetrics::register(&mut metrics),
         webhook_metrics: WebhookMetrics::register(&mut metrics),
         metrics: counters,
@@ -83,7 +90,9 @@ pub async fn serve(config: &AggregatorConfig, clock: SharedClock) -> Result<Exit
 impl Stages<'_> {
     fn spawn(&self, lifecycle: &Lifecycle) {
         let (touch, touched) = mpsc::channel(TOUCHED_MESSAGES_MAX);
-        lifecycle.spawn("intake", self.intake(touch).run(lifecycle.shutdown()));
+        let (warm_ups, warm_up_task) = self.warm_up_task();
+        lifecycle.spawn("shards", self.shards_task(warm_ups, touch).run(lifecycle.shutdown()));
+        lifecycle.spawn("warm-ups", warm_up_task.run(lifecycle.shutdown()));
         lifecycle.spawn("rollups", self.flush_task(touched).run(lifecycle.shutdown()));
         lifecycle.spawn("slots", self.slots_task().run(lifecycle.shutdown()));
         lifecycle.spawn("live", self.live_responder().run(lifecycle.shutdown()));
@@ -95,7 +104,7 @@ impl Stages<'_> {
     fn evaluator(&self) -> Evaluator {
         Evaluator {
             client: self.connection.client.clone(),
-            context: jetstream(self.connection.client.clone()),
+            context: self.context(),
             connects: self.connection.connects.clone(),
             leases: self.leases.clone(),
             clickhouse: clickhouse_client(&self.config.clickhouse),
@@ -117,29 +126,52 @@ impl Stages<'_> {
 
     fn webhooks(&self) -> Webhooks {
         Webhooks {
-            context: jetstream(self.connection.client.clone()),
+            context: self.context(),
             endpoints: self.config.webhooks.clone(),
             clock: self.clock.clone(),
             metrics: self.webhook_metrics.clone(),
         }
     }
 
-    fn intake(&self, touched: mpsc::Sender<Touched>) -> Intake {
-        Intake {
-            context: jetstream(self.connection.client.clone()),
+    fn warm_up_task(&self) -> (WarmUps, WarmUpTask) {
+        let history = History::new(clickhouse_client(&self.config.clickhouse));
+        let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
+        WarmUpTask::new(self.context(), history, self.limits(), (clock, metrics))
+    }
+
+    fn shards_task(&self, warm_ups: WarmUps, touched: mpsc::Sender<Touched>) -> ShardsTask {
+        let parts = IntakeParts {
+            context: self.context(),
             connects: self.connection.connects.clone(),
-            history: History::new(clickhouse_client(&self.config.clickhouse)),
-            fold: self.fold.clone(),
-            limits: self.config.limits,
+            warm_ups,
+            limits: self.limits(),
             ack_wait: self.config.ack_wait,
             touched,
             clock: self.clock.clone(),
-            checks: IntakeChecks {
+            metrics: self.metrics.clone(),
+        };
+        ShardsTask {
+            leases: self.leases.clone(),
+            parts,
+            held: self.shards.clone(),
+            flushed: self.flushed.clone(),
+            checks: ShardChecks {
+                shards: self.readiness.register("shards"),
                 stream: self.readiness.register("usage_stream"),
                 warm_up: self.readiness.register("warm_up"),
             },
-            metrics: self.metrics.clone(),
         }
+    }
+
+    fn context(&self) -> async_nats::jetstream::Context {
+        jetstream(self.connection.client.clone())
+    }
+
+    /// What the windows of one shard may keep. Of ids one may have all, for most may come for one API token: what is too much in
+    /// all is let go of later.
+    fn limits(&self) -> Limits {
+        let limits = self.config.limits;
+        Limits { keys_max: limits.keys_max.div_ceil(usize::from(SHARDS)), ..limits }
     }
 
     fn flush_task(&self, touched: mpsc::Receiver<Touched>) -> FlushTask {
@@ -147,6 +179,7 @@ impl Stages<'_> {
             rollups: Rollups::new(clickhouse_client(&self.config.clickhouse)),
             touched,
             interval: self.config.flush_interval,
+            flushed: self.flushed.clone(),
             check: self.readiness.register("clickhouse"),
             metrics: self.metrics.clone(),
         }
@@ -156,6 +189,7 @@ impl Stages<'_> {
         SlotsTask {
             rollups: Rollups::new(clickhouse_client(&self.config.clickhouse)),
             interval: self.config.usage_15m_interval,
+            leases: self.leases.clone(),
             metrics: self.metrics.clone(),
         }
     }
@@ -163,7 +197,7 @@ impl Stages<'_> {
     fn live_responder(&self) -> LiveResponder {
         LiveResponder {
             client: self.connection.client.clone(),
-            fold: self.fold.clone(),
+            shards: self.shards.clone(),
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         }

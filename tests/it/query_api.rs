@@ -19,7 +19,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use harness::eventually;
 use serde_json::Value;
-use weir_event::bus::{LIVE_SUBJECT, LiveRequest};
+use weir_event::bus::{LIVE_SUBJECT, LiveRequest, SHARDS};
 use weir_local::ClickHouse;
 use weir_store::LogRow;
 
@@ -318,8 +318,9 @@ async fn query_api_serves_the_live_windows_that_an_aggregator_keeps() {
         let asked: LiveRequest = serde_json::from_slice(&question.payload).unwrap();
         assert_eq!((asked.scope.account_id.as_str(), asked.scope.gateway_id.as_str()), (ACCOUNT, GATEWAY));
         let window = r#"{"window_s":60,"requests":2,"errors":0,"cached":1,"unpriced":0,"tokens_in":15,"tokens_out":354,"tokens_cache_read":5,"tokens_cache_write":0,"tokens_reasoning":0,"cost":"0.005385","duration":[200,2],"time_to_first_token":[]}"#;
+        let shards: Vec<u16> = (0..SHARDS).collect();
         let snapshot = format!(
-            r#"{{"as_of":"2024-09-30T09:45:41.328Z","complete_through":"2024-09-30T09:45:41.300Z","complete":true,"shards":[0],"late":1,"rows":[{{"token":"t","model":"m","rest":false,"windows":[{window}]}}]}}"#
+            r#"{{"as_of":"2024-09-30T09:45:41.328Z","complete_through":"2024-09-30T09:45:41.300Z","complete":true,"shards":{shards:?},"late":1,"rows":[{{"token":"t","model":"m","rest":false,"windows":[{window}]}}]}}"#
         );
         nats.publish(question.reply.unwrap(), snapshot.into()).await.unwrap();
         // The next question is heard and not answered.

@@ -1,8 +1,10 @@
 //! Why usage could not be consumed.
 
+use std::sync::Arc;
+
 use async_nats::jetstream::consumer::StreamError;
 use async_nats::jetstream::consumer::pull::MessagesError;
-use async_nats::jetstream::context::{ConsumerInfoError, CreateStreamError};
+use async_nats::jetstream::context::{ConsumerInfoError, CreateStreamError, StreamsError};
 use async_nats::jetstream::stream::{ConsumerError, InfoError};
 
 /// Usage cannot be consumed as things stand.
@@ -17,6 +19,9 @@ pub enum ConsumeError {
     /// The durable consumer cannot be created or updated.
     #[error("consumer of the usage stream is not available")]
     Consumer(#[source] ConsumerError),
+    /// The consumers cannot be listed.
+    #[error("consumers of the usage stream cannot be listed")]
+    Consumers(#[source] StreamsError),
     /// The consumer does not say where it stands.
     #[error("consumer of the usage stream cannot be looked at")]
     ConsumerInfo(#[source] ConsumerInfoError),
@@ -38,6 +43,12 @@ pub enum ConsumeError {
     /// The past cannot be read from ClickHouse.
     #[error("past usage cannot be read")]
     History(#[source] clickhouse::error::Error),
+    /// The past could not be read for several shards, this one among them.
+    #[error("past usage is not known")]
+    WarmUp(#[source] Arc<Self>),
+    /// The lease of the shard is not held any more.
+    #[error("shard is not held any more")]
+    NotHeld,
     /// ClickHouse took too long to tell the past.
     #[error("past usage was not read in time")]
     HistoryTimedOut,
@@ -67,6 +78,7 @@ impl ConsumeError {
             Self::Stream(_)
             | Self::StreamInfo(_)
             | Self::Consumer(_)
+            | Self::Consumers(_)
             | Self::ConsumerInfo(_)
             | Self::Pull(_)
             | Self::Interrupted(_)
@@ -74,6 +86,8 @@ impl ConsumeError {
             | Self::Foreign(_)
             | Self::Terminate(_)
             | Self::History(_)
+            | Self::WarmUp(_)
+            | Self::NotHeld
             | Self::HistoryTimedOut
             | Self::Closed => Verdict::Retry,
         }

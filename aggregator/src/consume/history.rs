@@ -1,6 +1,5 @@
 //! Reads the past from `logs`, in one statement.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clickhouse::{Client, Row};
@@ -10,8 +9,7 @@ use weir_store::ScaledUsd;
 use weir_store::rollup::{CALLS, USAGE_15M};
 
 use super::error::ConsumeError;
-use crate::fold::{Figures, LATE_AFTER_MS, Past, PastBucket, Sums, WarmUp};
-use crate::publish::ScopeWindow;
+use crate::fold::{Figures, LATE_AFTER_MS, Past, PastBucket, Sums};
 
 /// How long the past may take.
 const TIMEOUT: Duration = Duration::from_mins(5);
@@ -46,15 +44,6 @@ fn read_past() -> String {
 #[derive(Clone)]
 pub struct History {
     client: Client,
-}
-
-/// Which minutes have to be computed anew after the past was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stale {
-    /// Those of rows that were stored, or ended, lately: the process that was to write their rollups may have ended.
-    Recent,
-    /// All: messages that told of them are lost.
-    All,
 }
 
 #[derive(Debug, Row, Deserialize)]
@@ -94,15 +83,10 @@ impl History {
         Self { client }
     }
 
-    /// Loads the past into `warm_up`. Gives the minutes that are `stale`.
-    pub async fn load(
-        &self,
-        past: Past,
-        stale: Stale,
-        warm_up: &mut WarmUp,
-    ) -> Result<BTreeSet<ScopeWindow>, ConsumeError> {
-        match tokio::time::timeout(TIMEOUT, self.read(past, stale, warm_up)).await {
-            Ok(minutes) => minutes.map_err(ConsumeError::History),
+    /// Reads the past, and hands it out part by part.
+    pub async fn load(&self, past: Past, take: impl FnMut(PastBucket)) -> Result<(), ConsumeError> {
+        match tokio::time::timeout(TIMEOUT, self.read(past, take)).await {
+            Ok(done) => done.map_err(ConsumeError::History),
             Err(_) => Err(ConsumeError::HistoryTimedOut),
         }
     }
@@ -110,9 +94,8 @@ impl History {
     async fn read(
         &self,
         past: Past,
-        stale: Stale,
-        warm_up: &mut WarmUp,
-    ) -> Result<BTreeSet<ScopeWindow>, clickhouse::error::Error> {
+        mut take: impl FnMut(PastBucket),
+    ) -> Result<(), clickhouse::error::Error> {
         let mut rows = self
             .client
             .query(&read_past())
@@ -121,18 +104,12 @@ impl History {
             .param("from", past.from_ms)
             .param("until", past.until_ms)
             .fetch::<PastRow>()?;
-        let mut minutes = BTreeSet::new();
         while let Some(row) = rows.next().await? {
-            let is_stale = stale == Stale::All || !row.ids.is_empty();
-            let Some(bucket) = from_row(row) else {
-                continue;
-            };
-            warm_up.load(&bucket);
-            if is_stale {
-                minutes.insert(ScopeWindow { scope: bucket.scope, start: bucket.start.minute() });
+            if let Some(bucket) = from_row(row) {
+                take(bucket);
             }
         }
-        Ok(minutes)
+        Ok(())
     }
 }
 

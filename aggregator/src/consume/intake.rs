@@ -1,7 +1,7 @@
-//! The task that keeps the windows: reads the past, then folds messages as they come.
+//! The task that keeps the windows of one shard for as long as its lease is held: has the past read, then folds messages as they
+//! come.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::PullConsumer;
@@ -10,47 +10,39 @@ use async_nats::jetstream::stream::Stream;
 use async_nats::jetstream::{AckKind, Context, Message};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
 use weir_event::Timestamp;
 use weir_event::bus::{DIRTY_SUBJECT, DirtyMessage, UsageMessage};
 use weir_service::clock::SharedClock;
-use weir_service::lifecycle::Shutdown;
-use weir_service::readiness::ReadinessCheck;
 use weir_service::telemetry::chain;
 
 use super::error::{ConsumeError, Verdict};
-use super::history::{History, Stale};
-use super::stream::{messages, usage_consumer, usage_stream};
+use super::progress::{Look, Progress};
+use super::stream::{Position, Predecessors, delete, messages, predecessors, shard_consumer, usage_stream};
+use super::warm_up::{Stale, Warm, WarmUps};
 use crate::backoff::Backoff;
-use crate::fold::{Limits, Past, WarmUp};
+use crate::fold::{Fold, Limits};
+use crate::lease::Lease;
 use crate::metrics::AggregatorMetrics;
-use crate::publish::{ScopeWindow, Touched};
-use crate::shared_fold::{SharedFold, now};
+use crate::publish::{Delivered, ScopeWindow, Touched};
+use crate::shared_fold::{HeldShard, SharedFold, now};
 
-/// How often old buckets are dropped, the clock is watched and the consumer's state is shown.
+/// How often old buckets are dropped, the clock is watched and the consumer's state is looked at.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(2);
+/// Every shard hears of minutes that were changed; the holder of this one has them computed anew.
+const DIRTY_SHARD: u16 = 0;
 
-/// What the intake says about itself at `/readyz`.
+/// What the intakes of all shards have in common.
 #[derive(Clone, Debug)]
-pub struct IntakeChecks {
-    /// Messages can be pulled.
-    pub stream: ReadinessCheck,
-    /// The windows hold the past.
-    pub warm_up: ReadinessCheck,
-}
-
-/// Owns the windows.
-#[derive(Debug)]
-pub struct Intake {
+pub struct IntakeParts {
     /// JetStream.
     pub context: Context,
     /// Changes with every reconnect.
     pub connects: watch::Receiver<u64>,
     /// The past.
-    pub history: History,
-    /// The windows.
-    pub fold: SharedFold,
-    /// How much they may keep.
+    pub warm_ups: WarmUps,
+    /// How much the windows of one shard may keep.
     pub limits: Limits,
     /// After which an unacknowledged message is delivered again.
     pub ack_wait: Duration,
@@ -58,41 +50,71 @@ pub struct Intake {
     pub touched: mpsc::Sender<Touched>,
     /// The time of day.
     pub clock: SharedClock,
-    /// What is said at `/readyz`.
-    pub checks: IntakeChecks,
     /// Counts.
     pub metrics: AggregatorMetrics,
 }
 
-/// Which stream the windows were filled from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Position {
-    /// When the stream was created, in nanoseconds: tells it from another one of the same name.
-    created_ns: i128,
-    /// The highest sequence that was taken, or that the past was read up to.
-    latest: u64,
+/// Owns the windows of a shard.
+#[derive(Debug)]
+pub(super) struct Intake {
+    parts: IntakeParts,
+    shard: u16,
+    lease: Lease,
+    held: HeldShard,
+    windows: Windows,
+    /// `None` before there was a session with this consumer.
+    progress: Option<Progress>,
+    /// Messages may be lost that the windows or the rollups lack.
+    lacks: bool,
 }
 
-/// The intake while it runs.
-struct Running {
-    intake: Intake,
+/// The windows of a shard, and what they were filled from: what goes on where it was, should nobody else hold the shard
+/// meanwhile.
+#[derive(Debug)]
+pub(super) struct Windows {
+    pub(super) fold: SharedFold,
     position: Option<Position>,
 }
 
-impl Intake {
-    /// Takes messages until the soft stop. What was pulled and not folded by then comes again, to whoever is next.
-    pub async fn run(self, shutdown: Shutdown) -> Result<(), Infallible> {
-        let mut running = Running { intake: self, position: None };
-        tokio::select! {
-            () = running.run() => {}
-            () = shutdown.soft_stop().cancelled() => {}
-        }
-        Ok(())
+/// What is left of an intake that has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) lease: Lease,
+    pub(super) windows: Windows,
+}
+
+impl Windows {
+    /// Without anything.
+    pub(super) fn cold(parts: &IntakeParts) -> Self {
+        let fold = SharedFold::new(Fold::cold(parts.limits, now(&parts.clock)));
+        Self { fold, position: None }
     }
 }
 
-impl Running {
-    async fn run(&mut self) {
+impl Intake {
+    /// The intake of a shard whose windows are in `held`.
+    pub(super) fn new(
+        parts: IntakeParts,
+        (shard, lease): (u16, Lease),
+        held: HeldShard,
+        windows: Windows,
+    ) -> Self {
+        Self { parts, shard, lease, held, windows, progress: None, lacks: false }
+    }
+
+    /// Takes messages until the lease is lost or `stop`. What was pulled and not folded by then comes again, to whoever is next.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Ended {
+        let holding = self.lease.holding();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = holding.lost() => {}
+            () = self.run_sessions() => {}
+        }
+        Ended { lease: self.lease, windows: self.windows }
+    }
+
+    async fn run_sessions(&mut self) {
         let mut backoff = Backoff::new();
         loop {
             let started = Instant::now();
@@ -104,8 +126,9 @@ impl Running {
                     }
                     let wait = backoff.next_wait();
                     let reason = chain(&error);
-                    tracing::warn!(error = reason, retry_in_ms = wait.as_millis(), "usage is not consumed");
-                    self.intake.checks.stream.fail(error.to_string());
+                    let (shard, retry_in_ms) = (self.shard, wait.as_millis());
+                    tracing::warn!(shard, error = reason, retry_in_ms, "usage is not consumed");
+                    self.held.fail(error.to_string());
                     sleep(wait).await;
                 }
             }
@@ -114,12 +137,14 @@ impl Running {
 
     /// Folds messages until another session is called for: after a reconnect, or because the past has to be read.
     async fn session(&mut self) -> Result<(), ConsumeError> {
-        self.intake.connects.mark_unchanged();
-        let mut stream = usage_stream(&self.intake.context).await?;
-        let mut consumer = usage_consumer(&stream, self.intake.ack_wait).await?;
-        self.know_the_past(&mut stream, &consumer).await?;
+        self.parts.connects.mark_unchanged();
+        let mut stream = usage_stream(&self.parts.context).await?;
+        let info = stream.info().await.map_err(ConsumeError::StreamInfo)?;
+        let (found, first) = (Position::of(info), info.state.first_sequence);
+        let mut consumer = self.consumer(&stream, &found).await?;
+        self.know_the_past(found, first).await?;
         let mut messages = messages(&consumer).await?;
-        self.intake.checks.stream.pass();
+        self.held.pass();
         let ended = self.follow(&mut messages, &mut stream, &mut consumer).await;
         // What was fetched and not taken would come again only after the wait for its acknowledgement.
         while let Some(Some(Ok(message))) = messages.next().now_or_never() {
@@ -128,19 +153,48 @@ impl Running {
         ended
     }
 
+    /// The consumer of this lease, made where the last holder's was acknowledged to.
+    async fn consumer(&mut self, stream: &Stream, found: &Position) -> Result<PullConsumer, ConsumeError> {
+        let key = (self.shard, self.lease.holding().epoch());
+        if self.windows.position.is_some_and(|known| known.created_ns != found.created_ns) {
+            self.progress = None;
+        }
+        let (earlier, mut progress) = if let Some(progress) = self.progress {
+            (Predecessors::default(), progress)
+        } else {
+            let earlier = predecessors(stream, key.0, key.1).await?;
+            let told = settled_of(self.lease.left_word(), found.created_ns);
+            let floor = earlier.acknowledged.max(told).min(found.latest);
+            (earlier, Progress::after(floor))
+        };
+        self.ask_lease()?;
+        let consumer = shard_consumer(stream, key, progress.settled(), self.parts.ack_wait).await?;
+        let delivered = &consumer.cached_info().delivered;
+        progress.resume(delivered.consumer_sequence, delivered.stream_sequence);
+        self.progress = Some(progress);
+        self.ask_lease()?;
+        delete(stream, earlier).await?;
+        Ok(consumer)
+    }
+
+    /// An error where the lease is not held any more: nothing is to be done in its name.
+    fn ask_lease(&self) -> Result<(), ConsumeError> {
+        if self.lease.holding().is_held() { Ok(()) } else { Err(ConsumeError::NotHeld) }
+    }
+
     async fn follow(
         &mut self,
         messages: &mut Messages,
         stream: &mut Stream,
         consumer: &mut PullConsumer,
     ) -> Result<(), ConsumeError> {
-        let mut connects = self.intake.connects.clone();
+        let mut connects = self.parts.connects.clone();
         let mut upkeep = interval(UPKEEP_INTERVAL);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 message = messages.next() => match message {
-                    Some(message) => self.take(message.map_err(ConsumeError::Interrupted)?).await?,
+                    Some(message) => self.follow_up(message.map_err(ConsumeError::Interrupted)?, &mut upkeep).await?,
                     None => return Err(ConsumeError::Ended),
                 },
                 // A question that was on its way when the connection broke is not answered: the reconnect ends it.
@@ -155,78 +209,55 @@ impl Running {
         }
     }
 
+    /// Takes a message. One that outdates the windows has the past read soon, and not at any time within the interval: all
+    /// shards hear of it at once, and are to ask for the past together.
+    async fn follow_up(&mut self, message: Message, upkeep: &mut Interval) -> Result<(), ConsumeError> {
+        let was_warm = !self.needs_warm_up();
+        self.take(message).await?;
+        if was_warm && self.needs_warm_up() {
+            upkeep.reset();
+        }
+        Ok(())
+    }
+
     /// Reads the past, unless the windows hold it and go on from this stream.
-    async fn know_the_past(
-        &mut self,
-        stream: &mut Stream,
-        consumer: &PullConsumer,
-    ) -> Result<(), ConsumeError> {
-        // Asked for anew: this is the sequence that the exactness of the warm-up rests on.
-        let info = stream.info().await.map_err(ConsumeError::StreamInfo)?;
-        let found =
-            Position { created_ns: info.created.unix_timestamp_nanos(), latest: info.state.last_sequence };
-        let first = info.state.first_sequence;
-        let goes_on = self
-            .position
-            .is_some_and(|known| known.created_ns == found.created_ns && known.latest <= found.latest);
-        let lost = if goes_on {
-            self.missing_below(first)
-        } else {
-            let acknowledged = consumer.cached_info().ack_floor.stream_sequence;
-            first.saturating_sub(1).saturating_sub(acknowledged)
-        };
-        if goes_on && lost == 0 && !self.needs_warm_up() {
+    async fn know_the_past(&mut self, found: Position, first: u64) -> Result<(), ConsumeError> {
+        let goes_on = self.windows.position.is_some_and(|known| known.leads_to(&found));
+        let lacks = self.lacks || self.progress.is_some_and(|progress| progress.may_lack_before(first));
+        if goes_on && !lacks && !self.needs_warm_up() {
             return Ok(());
         }
-        let result = self.warm_up(found, if lost > 0 { Stale::All } else { Stale::Recent }).await;
-        match &result {
-            Ok(()) => self.tell_of_losses(lost),
-            Err(error) => self.intake.checks.warm_up.fail(error.to_string()),
+        let stale = if lacks { Stale::All } else { Stale::Recent };
+        let Warm { fold, minutes, position } = self.parts.warm_ups.read(self.shard, stale).await?;
+        *self.windows.fold.lock() = fold;
+        self.windows.position = Some(position);
+        self.send(Touched { minutes, message: None }).await?;
+        if lacks {
+            // The stream gives up its oldest messages when it is full. What they told of was read from ClickHouse instead,
+            // but not further back than the windows reach: rollups of older minutes may lack rows until they are rebuilt.
+            let shard = self.shard;
+            tracing::error!(
+                shard,
+                "the stream may have given up messages, rollups may lack rows older than a day"
+            );
+            self.parts.metrics.losses.inc();
+            if let Some(progress) = &mut self.progress {
+                progress.read_up_to(position.latest);
+            }
+            self.lacks = false;
         }
-        result
-    }
-
-    fn missing_below(&self, first_sequence: u64) -> u64 {
-        self.intake.fold.lock().missing_below(first_sequence)
-    }
-
-    /// The stream gives up its oldest messages when it is full. What they told of was read from ClickHouse instead,
-    /// but not further back than the windows reach: rollups of older minutes may lack rows until they are rebuilt.
-    fn tell_of_losses(&self, messages: u64) {
-        if messages > 0 {
-            tracing::error!(messages, "the stream gave up messages, rollups may lack rows older than a day");
-            self.intake.metrics.messages_lost.inc_by(messages);
-        }
-    }
-
-    async fn warm_up(&mut self, found: Position, stale: Stale) -> Result<(), ConsumeError> {
-        let started = Instant::now();
-        let intake = &self.intake;
-        let now = now(&intake.clock);
-        let mut warm_up = WarmUp::begin(intake.limits, found.latest, now);
-        let minutes =
-            intake.history.load(Past::needed_at(now, &intake.limits.windows), stale, &mut warm_up).await?;
-        let fold = warm_up.finish();
-        let (keys, ids, stale_minutes) = (fold.keys(), fold.ids(), minutes.len());
-        *intake.fold.lock() = fold;
-        self.position = Some(found);
-        intake.touched.send(Touched { minutes, message: None }).await.map_err(|_| ConsumeError::Closed)?;
-        intake.metrics.warm_ups.inc();
-        intake.metrics.warm.set(1);
-        intake.metrics.warm_up_duration_s.observe(started.elapsed().as_secs_f64());
-        intake.checks.warm_up.pass();
-        let took_ms = started.elapsed().as_millis();
-        tracing::info!(took_ms, keys, ids, stale_minutes, last_sequence = found.latest, "the past is read");
         Ok(())
+    }
+
+    async fn send(&self, touched: Touched) -> Result<(), ConsumeError> {
+        self.parts.touched.send(touched).await.map_err(|_| ConsumeError::Closed)
     }
 
     async fn take(&mut self, message: Message) -> Result<(), ConsumeError> {
         let info = message.info().map_err(ConsumeError::Foreign)?;
         let (sequence, published_ns) = (info.stream_sequence, info.published.unix_timestamp_nanos());
-        self.intake.metrics.messages.inc();
-        if let Some(position) = &mut self.position {
-            position.latest = position.latest.max(sequence);
-        }
+        let delivery = info.consumer_sequence;
+        self.parts.metrics.messages.inc();
         let taken = if message.subject.as_str() == DIRTY_SUBJECT {
             self.take_dirty(sequence, &message.payload)
         } else {
@@ -236,19 +267,28 @@ impl Running {
             Ok(minutes) => {
                 self.folded_through(published_ns);
                 let (_, acker) = message.split();
-                let touched = Touched { minutes, message: Some((sequence, acker)) };
-                self.intake.touched.send(touched).await.map_err(|_| ConsumeError::Closed)
+                let (shard, holding) = (self.shard, self.lease.holding());
+                let message = Some(Delivered { shard, sequence, acker, holding });
+                self.send(Touched { minutes, message }).await?;
             }
             Err(error) => match error.verdict() {
-                Verdict::Retry => Err(error),
+                Verdict::Retry => return Err(error),
                 Verdict::Terminate => {
-                    self.intake.metrics.messages_undecodable.inc();
+                    self.parts.metrics.messages_undecodable.inc();
                     self.fold(sequence, &UsageMessage { entries: Vec::new() }, published_ns);
                     tracing::error!(sequence, error = chain(&error), "terminating a message");
-                    message.ack_with(AckKind::Term).await.map_err(ConsumeError::Terminate)
+                    self.ask_lease()?;
+                    message.ack_with(AckKind::Term).await.map_err(ConsumeError::Terminate)?;
                 }
             },
         }
+        if let Some(position) = &mut self.windows.position {
+            position.latest = position.latest.max(sequence);
+        }
+        if let Some(progress) = &mut self.progress {
+            progress.take(sequence, delivery);
+        }
+        Ok(())
     }
 
     /// New rows. Gives the minutes that they touch.
@@ -263,70 +303,101 @@ impl Running {
         Ok(ScopeWindow::minutes_of(&usage.entries))
     }
 
-    /// Rows that were changed. Gives their minutes. If they are in the windows, the next upkeep reads the past again.
+    /// Rows that were changed. Gives their minutes, if it is for this shard to have them computed. If they are in the windows,
+    /// the next upkeep reads the past again.
     fn take_dirty(&self, sequence: u64, payload: &[u8]) -> Result<BTreeSet<ScopeWindow>, ConsumeError> {
         let dirty: DirtyMessage = serde_json::from_slice(payload).map_err(ConsumeError::Undecodable)?;
-        let intake = &self.intake;
-        if intake.fold.lock().outdate(sequence, &dirty.minutes, now(&intake.clock)) {
-            tracing::info!(sequence, "rows in the windows were changed, the past is to be read again");
+        let outdated = self.windows.fold.lock().outdate(sequence, &dirty.minutes, now(&self.parts.clock));
+        if outdated {
+            tracing::info!(
+                shard = self.shard,
+                sequence,
+                "rows in the windows were changed, the past is to be read again"
+            );
         }
-        Ok(ScopeWindow::minutes_of_dirty(&dirty))
+        let is_ours = self.shard == DIRTY_SHARD;
+        Ok(if is_ours { ScopeWindow::minutes_of_dirty(&dirty) } else { BTreeSet::new() })
     }
 
     fn fold(&self, sequence: u64, usage: &UsageMessage, published_ns: i128) {
-        let intake = &self.intake;
-        let now = now(&intake.clock);
-        let applied = intake.fold.lock().apply(sequence, &usage.entries, now);
-        intake.metrics.count(applied);
+        let now = now(&self.parts.clock);
+        let applied = self.windows.fold.lock().apply(sequence, &usage.entries, now);
+        self.parts.metrics.count(applied);
         if applied.redelivered == 0 {
             let delay_ms = i128::from(now.millis()) - published_ns / 1_000_000;
             let delay = Duration::from_millis(u64::try_from(delay_ms).unwrap_or(0));
-            intake.metrics.fold_delay_s.observe(delay.as_secs_f64());
+            self.parts.metrics.fold_delay_s.observe(delay.as_secs_f64());
         }
     }
 
-    /// Notes that all messages that were published before are folded.
+    /// Notes that all messages of the shard that were published before are folded.
     fn folded_through(&self, published_ns: i128) {
         let millis = i64::try_from(published_ns / 1_000_000).ok();
         if let Some(at) = millis.and_then(|millis| Timestamp::from_millis(millis).ok()) {
-            self.intake.fold.lock().folded_through(at);
+            self.windows.fold.lock().folded_through(at);
         }
     }
 
-    /// Lets go of what is old and shows where the consumer stands. Gives whether the past has to be read again.
+    /// Lets go of what is old, and looks where stream and consumer stand. Gives whether the past has to be read again.
     async fn keep_up(
         &mut self,
         stream: &mut Stream,
         consumer: &mut PullConsumer,
     ) -> Result<bool, ConsumeError> {
-        let intake = &self.intake;
-        {
-            let mut fold = intake.fold.lock();
-            fold.sweep(now(&intake.clock));
-            intake.metrics.show(&fold);
-        }
-        // In this order: what is settled below was in the stream, or is known as gone, when the stream was asked.
-        let asked_at = now(&intake.clock);
+        self.windows.fold.lock().sweep(now(&self.parts.clock));
+        let asked_at = now(&self.parts.clock);
+        // In this order: what the stream had is delivered, if the consumer says after it that nothing is pending.
+        let info = stream.info().await.map_err(ConsumeError::StreamInfo)?;
+        let (first, found) = (info.state.first_sequence, Position::of(info));
         let delivery = consumer.info().await.map_err(ConsumeError::ConsumerInfo)?;
-        let first = stream.info().await.map_err(ConsumeError::StreamInfo)?.state.first_sequence;
-        intake.metrics.messages_pending.set(i64::try_from(delivery.num_pending).unwrap_or(i64::MAX));
-        if self.missing_below(first) > 0 {
-            return Ok(true);
+        let look = Look {
+            first,
+            last: found.latest,
+            deliveries: delivery.delivered.consumer_sequence,
+            acknowledged: delivery.ack_floor.stream_sequence,
+            pending: delivery.num_pending,
+            unacknowledged: delivery.num_ack_pending as u64,
+        };
+        let (taken, delivered) =
+            (self.windows.position.map_or(0, |known| known.latest), delivery.delivered.stream_sequence);
+        self.held.show_pending(look.pending);
+        if let Some(progress) = &mut self.progress {
+            self.lacks |= progress.look(&look);
+            self.lease.leave_word(format!("{} {}", found.created_ns, progress.settled()));
         }
-        let taken = self.position.map_or(0, |position| position.latest);
-        if delivery.num_pending == 0 && delivery.delivered.stream_sequence <= taken {
-            intake.fold.lock().folded_through(asked_at);
+        {
+            let mut fold = self.windows.fold.lock();
+            if look.pending == 0 && delivered <= taken {
+                fold.folded_through(asked_at);
+            }
+            fold.settle(look.acknowledged);
         }
-        intake.fold.lock().settle(delivery.ack_floor.stream_sequence);
-        Ok(self.needs_warm_up())
+        Ok(self.lacks || self.needs_warm_up())
     }
 
     fn needs_warm_up(&self) -> bool {
-        let needs = self.intake.fold.lock().needs_warm_up(now(&self.intake.clock));
-        if needs {
-            self.intake.metrics.warm.set(0);
-            self.intake.checks.warm_up.fail("the past is not read yet");
+        self.windows.fold.lock().needs_warm_up(now(&self.parts.clock))
+    }
+}
+
+/// Up to where the holder before us had settled everything, by the word that it left, of the stream that was created then; 0 where
+/// it left none.
+fn settled_of(word: &str, created_ns: i128) -> u64 {
+    let parse = |(created, settled): (&str, &str)| {
+        (created.parse::<i128>().ok()? == created_ns).then(|| settled.parse().ok())?
+    };
+    word.split_once(' ').and_then(parse).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_a_holder_is_about_one_stream() {
+        assert_eq!(settled_of("17 250", 17), 250);
+        for other in ["18 250", "", "17", "17 x", "17 250 3"] {
+            assert_eq!(settled_of(other, 17), 0, "{other}");
         }
-        needs
     }
 }

@@ -25,13 +25,18 @@ impl RecentIds {
             return false;
         }
         self.order.push_back((id, now.millis()));
-        if self.order.len() > self.max
+        self.keep(self.max);
+        true
+    }
+
+    /// Lets the oldest go that are more than `most`.
+    pub(super) fn keep(&mut self, most: usize) {
+        while self.order.len() > most
             && let Some((oldest, folded_ms)) = self.order.pop_front()
         {
             self.ids.remove(&oldest);
             self.complete_from_ms = self.complete_from_ms.max(folded_ms);
         }
-        true
     }
 
     /// Everything that was folded later than this, and that had happened later than this when it was read from
@@ -62,5 +67,7 @@ mod tests {
         assert!(!ids.insert(id(2), at(40)) && !ids.insert(id(3), at(40)));
         assert!(ids.insert(id(1), at(40)), "it was the oldest");
         assert_eq!(ids.complete_from_ms(), at(20).millis());
+        ids.keep(1);
+        assert_eq!((ids.len(), ids.complete_from_ms()), (1, at(30).millis()));
     }
 }

@@ -49,7 +49,7 @@ impl Question {
     }
 
     /// Which rows are enough of those of one shard: another shard may have a part of a row that is no API token's.
-    pub(super) fn top_of_parts(&self) -> Option<Top> {
+    pub(crate) fn top_of_parts(&self) -> Option<Top> {
         self.top.filter(|_| self.group_by.contains(&Dimension::Token))
     }
 

@@ -141,12 +141,6 @@ impl Fold {
         self.windows.sweep(now);
     }
 
-    /// How many messages below `first_sequence`, the stream's first, were not folded. They are gone.
-    #[must_use]
-    pub fn missing_below(&self, first_sequence: u64) -> u64 {
-        self.sequences.missing_below(first_sequence)
-    }
-
     /// The server will not deliver messages up to `acknowledged` again.
     pub fn settle(&mut self, acknowledged: u64) {
         self.sequences.settle(acknowledged);
@@ -156,6 +150,11 @@ impl Fold {
     #[must_use]
     pub fn keys(&self) -> usize {
         self.windows.keys()
+    }
+
+    /// Forgets the oldest ids beyond so many: what all shards remember together is bounded.
+    pub fn keep_ids(&mut self, most: usize) {
+        self.ids.keep(most);
     }
 
     /// Ids that are remembered.

@@ -8,8 +8,10 @@ use super::window::ScopeWindow;
 #[derive(Debug)]
 pub struct Backlog<A> {
     dirty: BTreeSet<ScopeWindow>,
-    /// By sequence: a message that is delivered again while it waits is one message.
-    waiting: BTreeMap<u64, Waiting<A>>,
+    /// By shard and sequence: a message that is delivered again while it waits is one message.
+    waiting: BTreeMap<(u16, u64), Waiting<A>>,
+    /// Those that no message waits for.
+    marked: BTreeSet<ScopeWindow>,
 }
 
 /// A message that is not acknowledged yet.
@@ -23,18 +25,30 @@ impl<A> Backlog<A> {
     /// Nothing to do.
     #[must_use]
     pub fn new() -> Self {
-        Self { dirty: BTreeSet::new(), waiting: BTreeMap::new() }
+        Self { dirty: BTreeSet::new(), waiting: BTreeMap::new(), marked: BTreeSet::new() }
     }
 
     /// Marks minutes dirty that no message waits for.
     pub fn mark(&mut self, minutes: BTreeSet<ScopeWindow>) {
-        self.dirty.extend(minutes);
+        self.dirty.extend(minutes.iter().cloned());
+        self.marked.extend(minutes);
     }
 
-    /// Marks the minutes of the message with `sequence` dirty; it is to be acknowledged once all are written.
-    pub fn wait(&mut self, sequence: u64, minutes: BTreeSet<ScopeWindow>, acker: A) {
+    /// Marks the minutes of a `message`, by shard and sequence, dirty; it is to be acknowledged once all are written.
+    pub fn wait(&mut self, message: (u16, u64), minutes: BTreeSet<ScopeWindow>, acker: A) {
         self.dirty.extend(minutes.iter().cloned());
-        self.waiting.insert(sequence, Waiting { acker, minutes });
+        self.waiting.insert(message, Waiting { acker, minutes });
+    }
+
+    /// Forgets the messages that are not ours any more, and the minutes that are dirty for their sake alone: somebody else has
+    /// them computed.
+    pub fn forget(&mut self, is_ours: impl Fn(&A) -> bool) {
+        let before = self.waiting.len();
+        self.waiting.retain(|_, message| is_ours(&message.acker));
+        if self.waiting.len() < before {
+            let waiting = self.waiting.values().flat_map(|message| &message.minutes);
+            self.dirty = waiting.chain(&self.marked).cloned().collect();
+        }
     }
 
     /// The dirty minutes, in groups of at most `size`. They stay dirty until they are [`Backlog::settle`]d.
@@ -49,6 +63,7 @@ impl<A> Backlog<A> {
     pub fn settle(&mut self, written: &[ScopeWindow]) -> Vec<A> {
         for minute in written {
             self.dirty.remove(minute);
+            self.marked.remove(minute);
         }
         let dirty = &self.dirty;
         self.waiting
@@ -95,9 +110,9 @@ mod tests {
     #[test]
     fn a_message_is_acknowledged_when_all_of_its_minutes_are_written() {
         let mut backlog = Backlog::new();
-        backlog.wait(1, minutes(&[1]), "first");
-        backlog.wait(2, minutes(&[1, 2]), "second");
-        backlog.wait(3, minutes(&[3]), "third");
+        backlog.wait((0, 1), minutes(&[1]), "first");
+        backlog.wait((0, 2), minutes(&[1, 2]), "second");
+        backlog.wait((0, 3), minutes(&[3]), "third");
         assert_eq!(backlog.settle(&written(&[1])), ["first"]);
         assert_eq!(backlog.settle(&written(&[2])), ["second"]);
         assert_eq!(backlog.dirty(), 1);
@@ -108,17 +123,29 @@ mod tests {
     #[test]
     fn a_message_that_comes_again_is_acknowledged_once_and_by_its_latest_delivery() {
         let mut backlog = Backlog::new();
-        backlog.wait(1, minutes(&[1]), "first delivery");
-        backlog.wait(1, minutes(&[1]), "second delivery");
+        backlog.wait((0, 1), minutes(&[1]), "first delivery");
+        backlog.wait((0, 1), minutes(&[1]), "second delivery");
         assert_eq!(backlog.settle(&written(&[1])), ["second delivery"]);
     }
 
     #[test]
     fn a_message_without_minutes_is_acknowledged_with_the_next_flush() {
         let mut backlog = Backlog::new();
-        backlog.wait(1, minutes(&[]), "empty");
+        backlog.wait((0, 1), minutes(&[]), "empty");
         assert!(!backlog.is_empty());
         assert_eq!(backlog.settle(&[]), ["empty"]);
+    }
+
+    #[test]
+    fn of_a_shard_that_is_somebody_else_s_nothing_is_written_that_nobody_else_needs() {
+        let mut backlog = Backlog::new();
+        backlog.mark(minutes(&[1]));
+        backlog.wait((0, 7), minutes(&[1, 2, 3]), "theirs");
+        backlog.wait((1, 7), minutes(&[3, 4]), "ours");
+        backlog.forget(|acker| *acker == "ours");
+        assert_eq!(backlog.groups(9), [written(&[1, 3, 4])]);
+        assert_eq!(backlog.settle(&written(&[1, 3, 4])), ["ours"]);
+        assert!(backlog.is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_nats::jetstream::message::Acker;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use weir_service::lifecycle::Shutdown;
 use weir_service::readiness::ReadinessCheck;
 use weir_service::telemetry::chain;
@@ -17,6 +18,7 @@ use super::error::{PublishError, Verdict};
 use super::rollups::{MINUTES_PER_STATEMENT_MAX, Rollups};
 use super::window::ScopeWindow;
 use crate::backoff::Backoff;
+use crate::lease::Holding;
 use crate::metrics::AggregatorMetrics;
 
 /// So many dirty minutes are written at once, without waiting for the interval.
@@ -30,8 +32,20 @@ const PING_INTERVAL: Duration = Duration::from_secs(5);
 pub struct Touched {
     /// The minutes that have to be computed anew.
     pub minutes: BTreeSet<ScopeWindow>,
-    /// The message to acknowledge after that, with its sequence.
-    pub message: Option<(u64, Acker)>,
+    /// The message to acknowledge after that.
+    pub message: Option<Delivered>,
+}
+
+/// A message that was delivered for a shard.
+pub struct Delivered {
+    /// The shard.
+    pub shard: u16,
+    /// Its sequence in the stream.
+    pub sequence: u64,
+    /// Acknowledges it.
+    pub acker: Acker,
+    /// The lease of the shard: without it the message is somebody else's.
+    pub holding: Holding,
 }
 
 /// Owns the rollups.
@@ -43,6 +57,8 @@ pub struct FlushTask {
     pub touched: Receiver<Touched>,
     /// How often.
     pub interval: Duration,
+    /// Cancelled when everything that was touched is written.
+    pub flushed: CancellationToken,
     /// Says whether ClickHouse does what it is asked to.
     pub check: ReadinessCheck,
     /// Counts.
@@ -52,7 +68,7 @@ pub struct FlushTask {
 /// The task while it runs.
 struct Flushing {
     task: FlushTask,
-    backlog: Backlog<Acker>,
+    backlog: Backlog<Delivered>,
     has_seen_tables: bool,
     backoff: Backoff,
     next: Instant,
@@ -61,8 +77,14 @@ struct Flushing {
 
 impl std::fmt::Debug for Touched {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let sequence = self.message.as_ref().map(|(sequence, _)| sequence);
-        f.debug_struct("Touched").field("minutes", &self.minutes).field("sequence", &sequence).finish()
+        f.debug_struct("Touched").field("minutes", &self.minutes).field("message", &self.message).finish()
+    }
+}
+
+impl std::fmt::Debug for Delivered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { shard, sequence, .. } = self;
+        f.debug_struct("Delivered").field("shard", shard).field("sequence", sequence).finish_non_exhaustive()
     }
 }
 
@@ -70,6 +92,7 @@ impl FlushTask {
     /// Writes until every sender of [`FlushTask::touched`] is gone and everything is written, or until the hard stop.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Infallible> {
         let now = Instant::now();
+        let _done = self.flushed.clone().drop_guard();
         let flushing = Flushing {
             // At once: whether ClickHouse is there is to be known before the first message.
             next: now,
@@ -109,7 +132,9 @@ impl Flushing {
 
     fn take(&mut self, touched: Touched) {
         match touched.message {
-            Some((sequence, acker)) => self.backlog.wait(sequence, touched.minutes, acker),
+            Some(message) => {
+                self.backlog.wait((message.shard, message.sequence), touched.minutes, message);
+            }
             None => self.backlog.mark(touched.minutes),
         }
         self.show_backlog();
@@ -154,6 +179,8 @@ impl Flushing {
 
     async fn write_groups(&mut self) -> Result<(), PublishError> {
         let mut refused = None;
+        // A process that was frozen writes nothing for shards that it has lost.
+        self.backlog.forget(|message| message.holding.is_held());
         self.acknowledge(&[]).await?;
         for group in self.backlog.groups(MINUTES_PER_STATEMENT_MAX) {
             match self.task.rollups.compute(&USAGE_1M, &group).await {
@@ -171,8 +198,10 @@ impl Flushing {
     }
 
     async fn acknowledge(&mut self, written: &[ScopeWindow]) -> Result<(), PublishError> {
-        for acker in self.backlog.settle(written) {
-            acker.ack().await.map_err(PublishError::Acknowledge)?;
+        for message in self.backlog.settle(written) {
+            if message.holding.is_held() {
+                message.acker.ack().await.map_err(PublishError::Acknowledge)?;
+            }
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! Answers requests for live windows on [`LIVE_SUBJECT`].
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use async_nats::{Client, HeaderMap, Message, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use weir_event::bus::{LIVE_SUBJECT, LiveRequest, LiveRow, LiveSnapshot, SHARDS};
+use weir_event::bus::{LIVE_SUBJECT, LiveRequest, LiveRow, LiveSnapshot};
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
 use weir_service::telemetry::chain;
@@ -13,7 +14,7 @@ use weir_service::telemetry::chain;
 use crate::backoff::Backoff;
 use crate::fold::{Question, QuestionError};
 use crate::metrics::AggregatorMetrics;
-use crate::shared_fold::{SharedFold, now};
+use crate::shared_fold::{HeldShard, HeldShards, now};
 
 /// Left free in a message below the server's limit, for headers and subjects.
 const MESSAGE_HEADROOM_BYTES: usize = 1_024;
@@ -35,7 +36,7 @@ pub struct LiveResponder {
     /// The connection.
     pub client: Client,
     /// The windows.
-    pub fold: SharedFold,
+    pub shards: HeldShards,
     /// When the windows end.
     pub clock: SharedClock,
     /// Counts.
@@ -83,20 +84,50 @@ impl LiveResponder {
     fn answer(&self, request: &[u8]) -> Result<Bytes, RequestError> {
         let request: LiveRequest = serde_json::from_slice(request).map_err(RequestError::Json)?;
         let question = Question::try_from(request).map_err(RequestError::Question)?;
-        let now = now(&self.clock);
-        let snapshot = self.fold.lock().snapshot(&question, now);
-        if snapshot.beyond_range > 0 {
-            self.metrics.live_costs_held.inc_by(snapshot.beyond_range);
-            tracing::warn!(windows = snapshot.beyond_range, "costs are beyond the range and held at its end");
-        }
         let limit = self.client.server_info().max_payload.saturating_sub(MESSAGE_HEADROOM_BYTES);
-        let live = LiveSnapshot { shards: (0..SHARDS).collect(), ..snapshot.live };
-        let (answer, rows_cut) = fit(live, limit).map_err(RequestError::Json)?;
-        if rows_cut > 0 {
-            self.metrics.live_rows_cut.inc_by(rows_cut as u64);
-            tracing::warn!(rows_cut, limit_bytes = limit, "a live answer does not fit into a message");
+        loop {
+            let held = self.shards.held();
+            let (answer, rows_cut) =
+                fit(self.snapshot(&question, &held), limit).map_err(RequestError::Json)?;
+            // A process that was frozen meanwhile says nothing of what it has lost.
+            if !held.values().all(HeldShard::is_held) {
+                continue;
+            }
+            if rows_cut > 0 {
+                self.metrics.live_rows_cut.inc_by(rows_cut as u64);
+                tracing::warn!(rows_cut, limit_bytes = limit, "a live answer does not fit into a message");
+            }
+            return Ok(answer);
         }
-        Ok(answer)
+    }
+
+    /// What the shards say that are held.
+    fn snapshot(&self, question: &Question, held: &BTreeMap<u16, HeldShard>) -> LiveSnapshot {
+        let now = now(&self.clock);
+        let none = LiveSnapshot {
+            as_of: now,
+            complete_through: None,
+            complete: true,
+            shards: Vec::new(),
+            late: 0,
+            rows: Vec::new(),
+        };
+        let of_shard = |(shard, held): (&u16, &HeldShard)| {
+            let snapshot = held.fold.lock().snapshot(question, now);
+            let live = LiveSnapshot { shards: vec![*shard], ..snapshot.live };
+            (live, snapshot.beyond_range)
+        };
+        let (parts, beyond_range): (Vec<_>, Vec<u64>) = held.iter().map(of_shard).unzip();
+        let beyond_range: u64 = beyond_range.iter().sum();
+        if beyond_range > 0 {
+            self.metrics.live_costs_held.inc_by(beyond_range);
+            tracing::warn!(windows = beyond_range, "costs are beyond the range and held at its end");
+        }
+        let mut merged = LiveSnapshot::merge(parts).unwrap_or(none);
+        if let Some(top) = question.top_of_parts() {
+            merged.keep_top(top);
+        }
+        merged
     }
 }
 

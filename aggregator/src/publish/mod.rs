@@ -20,7 +20,7 @@ mod window;
 
 pub use backlog::Backlog;
 pub use error::{PublishError, Verdict};
-pub use flush::{FlushTask, Touched};
+pub use flush::{Delivered, FlushTask, Touched};
 pub use live::LiveResponder;
 pub use rollups::Rollups;
 pub use slots::SlotsTask;

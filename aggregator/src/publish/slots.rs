@@ -22,6 +22,7 @@ use super::error::{PublishError, Verdict};
 use super::rollups::{Rollups, bound_to, limited};
 use super::window::ScopeWindow;
 use crate::backoff::Backoff;
+use crate::lease::{Lease, Leases};
 use crate::metrics::AggregatorMetrics;
 
 /// Quarters in one statement, at most: bounds its binds to some 20 KB of URL.
@@ -67,13 +68,18 @@ HAVING maxIf(version, is_minute) > maxIf(version, NOT is_minute) \
     AND (countIf(NOT is_minute) > 0 OR requests_about > 0) \
 ORDER BY start_ms, account_id, gateway_id";
 
-/// Owns the rollup of quarters.
-#[derive(Debug)]
+/// The lease of whoever computes quarters.
+const LEASE: &str = "quarters";
+
+/// Owns the rollup of quarters, in one process at a time: two would compute the same.
+#[derive(Clone, Debug)]
 pub struct SlotsTask {
     /// Where it is written.
     pub rollups: Rollups,
     /// How often, at most.
     pub interval: Duration,
+    /// Says in which process.
+    pub leases: Leases,
     /// Counts.
     pub metrics: AggregatorMetrics,
 }
@@ -109,17 +115,34 @@ struct Running {
 impl SlotsTask {
     /// Writes until the soft stop. What is stale then is found by whoever is next.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Infallible> {
-        let next_look = Instant::now();
-        let running = Running { task: self, looked_at: 0, next_look, past: Vec::new(), stale: Vec::new() };
+        let mut held = None;
         tokio::select! {
-            () = running.run() => {}
+            () = self.serve(&mut held) => {}
             () = shutdown.soft_stop().cancelled() => {}
         }
+        if let Some(lease) = held {
+            lease.give_back().await;
+        }
         Ok(())
+    }
+
+    /// Writes whenever the lease is ours, which is in `held` then.
+    async fn serve(&self, held: &mut Option<Lease>) {
+        loop {
+            let lease = held.insert(self.leases.wait_for(LEASE).await).holding();
+            tokio::select! {
+                () = Running::new(self.clone()).run() => {}
+                () = lease.lost() => {}
+            }
+        }
     }
 }
 
 impl Running {
+    fn new(task: SlotsTask) -> Self {
+        Self { task, looked_at: 0, next_look: Instant::now(), past: Vec::new(), stale: Vec::new() }
+    }
+
     async fn run(mut self) {
         let mut backoff = Backoff::new();
         loop {

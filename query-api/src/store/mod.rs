@@ -18,7 +18,7 @@ mod record;
 mod stored_row;
 mod summaries;
 
-pub use aggregators::{Aggregators, LiveError};
+pub use aggregators::{Aggregators, LiveError, LiveQuestion};
 pub use annotations::{Annotations, Change};
 pub use budgets::{BUDGETS_MAX, BudgetError, Budgets, Spent};
 pub use deletion::{Choice, Deleted, DeletionError, Deletions, Progress, Removal, Removed};

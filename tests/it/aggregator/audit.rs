@@ -115,8 +115,8 @@ async fn what_was_lost_is_rebuilt_beside_an_aggregator_that_is_killed() {
     };
     let kill = async {
         for _ in 0..3 {
-            world.aggregator.kill_hard().unwrap();
-            world.aggregator.restart(Duration::from_mins(1)).await.unwrap();
+            world.first.service.kill_hard().unwrap();
+            world.restart().await;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

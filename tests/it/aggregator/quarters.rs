@@ -82,8 +82,8 @@ async fn quarters_that_a_killed_aggregator_did_not_write_are_written_by_the_next
     world.wait_until_acknowledged().await;
     // The minutes are written, and nobody would tell of them again.
     assert_eq!(world.text("SELECT count() FROM usage_15m").await, "0");
-    world.aggregator.kill_hard().unwrap();
-    world.aggregator.restart(LIMIT).await.unwrap();
+    world.first.service.kill_hard().unwrap();
+    world.restart().await;
     rollups_come_to_equal_the_logs(&world).await;
 }
 
@@ -93,9 +93,9 @@ async fn quarters_of_what_was_there_before_their_table_are_written_by_themselves
     insert_rows(&world, ("2026-10-30 10:00:00", 400_000), 500, 1).await;
     tell_of_all(&world).await;
     rollups_come_to_equal_the_logs(&world).await;
-    assert_eq!(world.aggregator.stop(LIMIT).await.unwrap().code(), Some(0));
+    assert_eq!(world.first.service.stop(LIMIT).await.unwrap().code(), Some(0));
     world.execute("TRUNCATE TABLE usage_15m").await;
-    world.aggregator.restart(LIMIT).await.unwrap();
+    world.restart().await;
     rollups_come_to_equal_the_logs(&world).await;
 
     // What is written is left alone from then on, also what there is nothing of any more.

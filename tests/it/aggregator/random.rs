@@ -44,8 +44,8 @@ async fn step(world: &World, rng: &mut fastrand::Rng, salt: u32) {
              SETTINGS mutations_sync = 2"
         ),
         7 => {
-            world.aggregator.kill_hard().unwrap();
-            return world.aggregator.restart(super::LIMIT).await.unwrap();
+            world.first.service.kill_hard().unwrap();
+            return world.restart().await;
         }
         _ => {
             let (apart_ms, rows) = (rng.u32(1..200_000), rng.u32(1..300));

@@ -1,33 +1,43 @@
 //! The aggregator as a process, in front of the real engine and a real NATS; rows and messages are made by hand.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::consumer::Info;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client as NatsClient, ConnectOptions, Message};
 use clickhouse::Client;
-use harness::{create_tables, run_audit};
+use futures_util::{StreamExt, TryStreamExt};
+use harness::{create_tables, eventually, run_audit};
 use tempfile::TempDir;
-use weir_event::bus::{self, DirtyMessage, LiveRequest, LiveSnapshot, UsageEntry, UsageMessage};
+use weir_event::bus::{self, DirtyMessage, LiveRequest, LiveSnapshot, SHARDS, UsageEntry, UsageMessage};
 use weir_event::{CostSource, Dimension, EventId, Scope, Timestamp, Usd};
 use weir_local::{ClickHouse, Installation, Nats, Probe, Program, Service, free_address, random_secret};
 use weir_store::{LogRow, ScaledUsd};
 
 use super::expected::Rollup;
 
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_mins(1);
+/// So that a process that takes over from a killed one does not wait for long.
+pub(super) const LEASE_TIMEOUT: &str = "2s";
+
+/// An aggregator, and where it tells of itself.
+pub(super) struct Aggregator {
+    pub(super) service: Service,
+    ops_url: String,
+}
 
 /// Everything that the aggregator needs, and the aggregator.
 pub(super) struct World {
-    pub(super) aggregator: Service,
+    pub(super) first: Aggregator,
     pub(super) clickhouse: ClickHouse,
     pub(super) nats: Nats,
     pub(super) store: Client,
     pub(super) bus: NatsClient,
     pub(super) jetstream: Context,
-    ops_url: String,
     // Last, so that the processes are gone before their files.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl World {
@@ -41,20 +51,17 @@ impl World {
         let nats = Nats::start(&installation, &dir.path().join("nats"), &secret()).await.unwrap();
         let store = create_tables(&clickhouse).await;
         let bus = ConnectOptions::with_token(nats.token.clone()).connect(&nats.url).await.unwrap();
-        let ops_listen = free_address().unwrap().to_string();
-        let ops_url = format!("http://{ops_listen}");
-        let executable = installation.binary("aggregator").unwrap();
-        let program = Program::new("aggregator", executable, dir.path().join("aggregator.log"))
-            .args(["--aggregator-ops-listen", &ops_listen])
-            .args(args)
-            .env("WEIR_AGGREGATOR_FLUSH_INTERVAL", "100ms")
-            .env("WEIR_AGGREGATOR_USAGE_15M_INTERVAL", "200ms")
-            .env("WEIR_AGGREGATOR_ACK_WAIT", "2s")
-            .reaching(&clickhouse, &nats)
-            .ready_when(Probe::Http(format!("{ops_url}/readyz")));
-        let aggregator = Service::start(program, LIMIT).await.unwrap();
+        let place = (dir.path(), "aggregator");
+        let first = Aggregator::start(&installation, place, (&clickhouse, &nats), args).await;
         let jetstream = jetstream::new(bus.clone());
-        Self { aggregator, clickhouse, nats, store, bus, jetstream, ops_url, _dir: dir }
+        Self { first, clickhouse, nats, store, bus, jetstream, dir }
+    }
+
+    /// Starts one more aggregator, with `args` on top.
+    pub(super) async fn another(&self, name: &str, args: &[&str]) -> Aggregator {
+        let installation = Installation::detect().unwrap();
+        let place = (self.dir.path(), name);
+        Aggregator::start(&installation, place, (&self.clickhouse, &self.nats), args).await
     }
 
     /// The clock of this machine.
@@ -76,16 +83,29 @@ impl World {
         insert.end().await.unwrap();
     }
 
-    /// Publishes `entries`, 50 to a message.
+    /// Publishes `entries`, at most 50 to a message, under their shards.
     pub(super) async fn publish(&self, entries: &[UsageEntry]) {
         for entries in entries.chunks(50) {
-            let message = UsageMessage { entries: entries.to_vec() };
-            self.publish_bytes(serde_json::to_vec(&message).unwrap()).await;
+            let mut shards: BTreeMap<u16, Vec<UsageEntry>> = BTreeMap::new();
+            for entry in entries {
+                shards.entry(bus::shard_of(&entry.scope, &entry.token)).or_default().push(entry.clone());
+            }
+            for (shard, entries) in shards {
+                let payload = serde_json::to_vec(&UsageMessage { entries }).unwrap();
+                self.publish_to(bus::usage_subject(shard), payload).await;
+            }
         }
     }
 
     pub(super) async fn publish_bytes(&self, payload: Vec<u8>) {
         self.publish_to(bus::usage_subject(0), payload).await;
+    }
+
+    /// Starts the aggregator again, and waits until it has all shards: those of a predecessor that was killed have to run out.
+    pub(super) async fn restart(&self) {
+        self.first.service.restart(LIMIT).await.unwrap();
+        eventually(LIMIT, u64::from(SHARDS), || self.metric("weir_aggregator_shards_held")).await;
+        self.first.service.wait_until_ready(LIMIT).await.unwrap();
     }
 
     /// Says that the rows of `entries` were changed.
@@ -174,26 +194,88 @@ impl World {
         self.store.query_raw(&statement).fetch_one::<String>().await.unwrap()
     }
 
-    pub(super) async fn consumer(&self) -> PullConsumer {
-        self.jetstream.get_consumer_from_stream("aggregator", bus::USAGE_STREAM).await.unwrap()
+    /// The consumers of the shards.
+    pub(super) async fn consumers(&self) -> Vec<Info> {
+        let stream = self.jetstream.get_stream(bus::USAGE_STREAM).await.unwrap();
+        let consumers: Vec<Info> = stream.consumers().try_collect().await.unwrap();
+        consumers.into_iter().filter(|info| info.name.starts_with("aggregator-")).collect()
     }
 
-    /// Waits until every message is acknowledged.
+    /// Waits until every message of every shard is acknowledged.
     pub(super) async fn wait_until_acknowledged(&self) {
-        let waiting = async {
-            loop {
-                let mut consumer = self.consumer().await;
-                let info = consumer.info().await.unwrap();
-                if info.num_ack_pending == 0 && info.num_pending == 0 {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+        let left = async || {
+            let consumers = self.consumers().await;
+            let waits = |info: &&Info| info.num_ack_pending > 0 || info.num_pending > 0;
+            (consumers.len(), consumers.iter().filter(waits).count())
         };
-        tokio::time::timeout(LIMIT, waiting).await.unwrap();
+        eventually(LIMIT, (usize::from(SHARDS), 0), left).await;
     }
 
-    /// A counter or gauge of the aggregator.
+    /// A counter or gauge of the first aggregator.
+    pub(super) async fn metric(&self, name: &str) -> u64 {
+        self.first.metric(name).await
+    }
+
+    /// What the ops listener of the first aggregator answers.
+    pub(super) async fn ops(&self, path: &str) -> String {
+        self.first.ops(path).await
+    }
+
+    /// What each aggregator says of its shards, as soon as all shards are there.
+    pub(super) async fn live_of_all(&self, scope: &Scope) -> Vec<LiveSnapshot> {
+        self.answers(scope, (usize::from(SHARDS), Duration::from_secs(1))).await
+    }
+
+    /// What each aggregator says of its shards, until there are `enough` of them or there is silence.
+    pub(super) async fn answers(
+        &self,
+        scope: &Scope,
+        (enough, silence): (usize, Duration),
+    ) -> Vec<LiveSnapshot> {
+        let group_by = vec![Dimension::Token, Dimension::Model];
+        let request = LiveRequest { scope: scope.clone(), filter: String::new(), group_by, top: None };
+        let request = serde_json::to_vec(&request).unwrap();
+        let inbox = self.bus.new_inbox();
+        let mut incoming = self.bus.subscribe(inbox.clone()).await.unwrap();
+        self.bus.publish_with_reply(bus::LIVE_SUBJECT, inbox, request.into()).await.unwrap();
+        let mut answers: Vec<LiveSnapshot> = Vec::new();
+        while answers.iter().map(|answer| answer.shards.len()).sum::<usize>() < enough {
+            match tokio::time::timeout(silence, incoming.next()).await {
+                Ok(Some(answer)) if answer.status.is_none() => {
+                    let live: LiveSnapshot = serde_json::from_slice(&answer.payload).unwrap();
+                    answers.push(LiveSnapshot { complete_through: None, late: 0, ..live });
+                }
+                _ => break,
+            }
+        }
+        answers
+    }
+}
+
+impl Aggregator {
+    /// Starts with a short flush interval and redelivery, and `args` on top.
+    async fn start(
+        installation: &Installation,
+        (dir, name): (&Path, &str),
+        (clickhouse, nats): (&ClickHouse, &Nats),
+        args: &[&str],
+    ) -> Self {
+        let ops_listen = free_address().unwrap().to_string();
+        let ops_url = format!("http://{ops_listen}");
+        let executable = installation.binary("aggregator").unwrap();
+        let program = Program::new(name, executable, dir.join(format!("{name}.log")))
+            .args(["--aggregator-ops-listen", &ops_listen])
+            .args(args)
+            .env("WEIR_AGGREGATOR_FLUSH_INTERVAL", "100ms")
+            .env("WEIR_AGGREGATOR_USAGE_15M_INTERVAL", "200ms")
+            .env("WEIR_AGGREGATOR_ACK_WAIT", "2s")
+            .env("WEIR_AGGREGATOR_LEASE_TIMEOUT", LEASE_TIMEOUT)
+            .reaching(clickhouse, nats)
+            .ready_when(Probe::Http(format!("{ops_url}/readyz")));
+        Self { service: Service::start(program, LIMIT).await.unwrap(), ops_url }
+    }
+
+    /// A counter or gauge.
     pub(super) async fn metric(&self, name: &str) -> u64 {
         let text = self.ops("/metrics").await;
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap();

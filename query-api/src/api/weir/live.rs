@@ -2,21 +2,22 @@
 
 use warp::http::StatusCode;
 use warp::reply::Response;
-use weir_event::{AccountId, GatewayId, Scope};
+use weir_event::{AccountId, Dimension, GatewayId, Scope};
 
 use super::error::Error;
 use crate::api::app::Admitted;
 use crate::api::query_string::QueryString;
 use crate::api::reply::json;
-use crate::store::LiveError;
+use crate::store::LiveQuestion;
 use crate::view::LiveView;
 
 /// The handler.
 pub(super) async fn live(call: &Admitted) -> Result<Response, Error> {
     let scope = call.principal.may_read(tenant(&call.query).map_err(Error::Invalid)?)?;
-    let snapshots = call.app.aggregators.snapshots(&scope).await?;
-    let view = LiveView::from_snapshots(snapshots).ok_or(LiveError::NoAggregator)?;
-    Ok(json(StatusCode::OK, &view))
+    let group_by = vec![Dimension::Token, Dimension::Model];
+    let question = LiveQuestion { group_by, ..LiveQuestion::default() };
+    let snapshot = call.app.aggregators.live(&scope, question).await?;
+    Ok(json(StatusCode::OK, &LiveView::from(snapshot)))
 }
 
 /// Reads the tenant, which is the whole of the query, or tells everything that is wrong.

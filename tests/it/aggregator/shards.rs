@@ -1,0 +1,171 @@
+//! Several aggregators: every shard is held by one of them, whoever comes, stops, dies or freezes, and together they have every
+//! window as it is to be.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use harness::eventually;
+use weir_event::bus::{self, LiveSnapshot, SHARDS, UsageEntry};
+
+use super::world::{Aggregator, LIMIT, World, entries, scope};
+use super::{GATEWAYS, check_rollups, expected};
+
+const HELD: &str = "weir_aggregator_shards_held";
+const TAKEN_OVER: &str = "weir_aggregator_leases_taken_over_total";
+
+/// Waits until each holds so many shards.
+async fn wait_for_shards(aggregators: &[&Aggregator], expected: &[u64]) {
+    let held = async || {
+        let mut held = Vec::new();
+        for aggregator in aggregators {
+            held.push(aggregator.metric(HELD).await);
+        }
+        held.sort_unstable();
+        held
+    };
+    eventually(LIMIT, expected.to_vec(), held).await;
+}
+
+/// Waits until all shards together say what `all` add up to.
+async fn wait_for_windows(world: &World, all: &[UsageEntry]) {
+    let as_expected = async || {
+        for gateway in GATEWAYS {
+            let Some(live) = whole(world.live_of_all(&scope(gateway)).await) else { return false };
+            if live != expected::snapshot(all, &scope(gateway), live.as_of) {
+                return false;
+            }
+        }
+        true
+    };
+    eventually(LIMIT, true, as_expected).await;
+}
+
+/// The answers put together, if every shard is in one of them.
+fn whole(answers: Vec<LiveSnapshot>) -> Option<LiveSnapshot> {
+    let shards: Vec<u16> = answers.iter().flat_map(|answer| answer.shards.clone()).collect();
+    let distinct: BTreeSet<u16> = shards.iter().copied().collect();
+    let is_whole = distinct.len() == usize::from(SHARDS) && shards.len() == distinct.len();
+    LiveSnapshot::merge(answers).filter(|_| is_whole)
+}
+
+#[tokio::test]
+async fn aggregators_share_the_shards_and_have_every_window_between_them() {
+    let world = World::start(&[]).await;
+    let mut all = entries(0, 200, world.now_ms().await);
+    world.deliver(&all).await;
+    wait_for_shards(&[&world.first], &[16]).await;
+    let second = world.another("second", &[]).await;
+    wait_for_shards(&[&world.first, &second], &[8, 8]).await;
+    let more = entries(1_000, 100, world.now_ms().await);
+    world.deliver(&more).await;
+    all.extend(more);
+    wait_for_windows(&world, &all).await;
+
+    let third = world.another("third", &[]).await;
+    wait_for_shards(&[&world.first, &second, &third], &[4, 6, 6]).await;
+    wait_for_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+
+    // Who is stopped gives its shards back, and nobody has to wait for them to run out.
+    let taken_over = world.first.metric(TAKEN_OVER).await + second.metric(TAKEN_OVER).await;
+    assert_eq!(third.service.stop(LIMIT).await.unwrap().code(), Some(0), "{}", third.service.log_tail());
+    wait_for_shards(&[&world.first, &second], &[8, 8]).await;
+    assert_eq!(world.first.metric(TAKEN_OVER).await + second.metric(TAKEN_OVER).await, taken_over);
+    wait_for_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+}
+
+#[tokio::test]
+async fn aggregators_take_over_from_one_that_is_killed() {
+    let world = World::start(&[]).await;
+    let second = world.another("second", &[]).await;
+    let third = world.another("third", &[]).await;
+    wait_for_shards(&[&world.first, &second, &third], &[4, 6, 6]).await;
+    let mut all = entries(0, 200, world.now_ms().await);
+    world.deliver(&all).await;
+    wait_for_windows(&world, &all).await;
+
+    for (victim, others, parts) in
+        [(&third, [&world.first, &second].as_slice(), [8, 8].as_slice()), (&second, &[&world.first], &[16])]
+    {
+        victim.service.kill_hard().unwrap();
+        let first_seed = u32::try_from(all.len()).unwrap() + 1_000;
+        let more = entries(first_seed, 150, world.now_ms().await);
+        world.deliver(&more).await;
+        all.extend(more);
+        wait_for_shards(others, parts).await;
+        wait_for_windows(&world, &all).await;
+        check_rollups(&world, &all).await;
+    }
+    assert!(world.first.metric(TAKEN_OVER).await > 0);
+}
+
+#[tokio::test]
+async fn an_aggregator_that_was_frozen_has_lost_its_shards_when_it_wakes_up() {
+    let world = World::start(&[]).await;
+    // It keeps what it has for itself for long: so it wakes up with what is not written and not acknowledged.
+    let second =
+        world.another("second", &["--aggregator-flush-interval", "20s", "--aggregator-ack-wait", "1m"]).await;
+    wait_for_shards(&[&world.first, &second], &[8, 8]).await;
+    let mut all = entries(0, 300, world.now_ms().await);
+    world.deliver(&all).await;
+    wait_for_windows(&world, &all).await;
+    let names = async || world.consumers().await.into_iter().map(|info| info.name).collect::<BTreeSet<_>>();
+    let before = names().await;
+
+    second.service.suspend().unwrap();
+    wait_for_shards(&[&world.first], &[16]).await;
+    let more = entries(1_000, 200, world.now_ms().await);
+    world.deliver(&more).await;
+    all.extend(more);
+    wait_for_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+    let after = names().await;
+    assert_eq!(after.intersection(&before).count(), 8, "the consumers of the frozen one are gone: {after:?}");
+
+    // From the moment that it goes on: no shard is answered for twice, and what it says is right.
+    second.service.resume().unwrap();
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(6) {
+        let answers = world.answers(&scope(GATEWAYS[0]), (usize::MAX, Duration::from_millis(100))).await;
+        let shards: Vec<u16> = answers.iter().flat_map(|answer| answer.shards.clone()).collect();
+        let distinct: BTreeSet<u16> = shards.iter().copied().collect();
+        assert_eq!(shards.len(), distinct.len(), "{shards:?}");
+        if let Some(live) = whole(answers).filter(|live| live.complete) {
+            assert_eq!(live, expected::snapshot(&all, &scope(GATEWAYS[0]), live.as_of));
+        }
+    }
+    assert!(second.metric("weir_aggregator_leases_lost_total").await >= 8);
+    wait_for_shards(&[&world.first, &second], &[8, 8]).await;
+    wait_for_windows(&world, &all).await;
+}
+
+#[tokio::test]
+async fn the_one_consumer_of_before_is_taken_over_by_those_of_the_shards() {
+    let world = World::start(&[]).await;
+    let mut all = entries(0, 100, world.now_ms().await);
+    world.deliver(&all).await;
+    check_rollups(&world, &all).await;
+    assert_eq!(world.first.service.stop(LIMIT).await.unwrap().code(), Some(0));
+    // As an aggregator without shards left it: no leases, and one consumer that has acknowledged nothing of what comes.
+    let stream = world.jetstream.get_stream(bus::USAGE_STREAM).await.unwrap();
+    for info in world.consumers().await {
+        stream.delete_consumer(&info.name).await.unwrap();
+    }
+    world.jetstream.delete_key_value("weir_leases").await.unwrap();
+    let config = pull::Config {
+        durable_name: Some("aggregator".to_owned()),
+        ack_policy: AckPolicy::Explicit,
+        ..pull::Config::default()
+    };
+    stream.create_consumer(config).await.unwrap();
+    let more = entries(1_000, 100, world.now_ms().await);
+    world.deliver(&more).await;
+    all.extend(more);
+    world.restart().await;
+    wait_for_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+    let is_there = async || stream.consumer_info("aggregator").await.is_ok();
+    eventually(LIMIT, false, is_there).await;
+}
