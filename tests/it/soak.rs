@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use harness::traffic::now_ms;
 use harness::{eventually, run_audit, spooled};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use weir_event::Timestamp;
@@ -83,6 +84,7 @@ async fn check(world: &World, counts: &Counts, mut obligations: Obligations) {
     ledger_balances(world).await;
     eventually(LIMIT, 0, || spooled(&system.weir.nats)).await;
     rollups_equal_rows(world).await;
+    windows_equal_rows(world).await;
 }
 
 /// Every obligation is there once, and nothing else.
@@ -119,6 +121,27 @@ async fn ledger_balances(world: &World) {
     assert_eq!(system.sql(UNBALANCED).await, "0");
     let rows = system.sql("SELECT count() FROM logs").await;
     eventually(LIMIT, rows, || system.sql(ENTERED)).await;
+}
+
+/// What the aggregators say together of the last day, which has all rows, is what the rows say.
+async fn windows_equal_rows(world: &World) {
+    const ROWS: &str = "SELECT token, model, count(), sum(tokens_in), sum(tokens_out) FROM logs \
+        GROUP BY ALL ORDER BY ALL";
+    let as_text = |live: &Value| -> Option<String> {
+        let row = |row: &Value| {
+            let day = row["windows"].as_array()?.iter().find(|window| window["window_s"] == 86_400)?;
+            let figure = |name: &str| day[name].as_u64();
+            let names = [&row["token"], &row["model"]].map(|name| name.as_str().unwrap_or_default());
+            let (count, tokens_in, tokens_out) =
+                (figure("requests")?, figure("tokens_in")?, figure("tokens_out")?);
+            Some(format!("{}\t{}\t{count}\t{tokens_in}\t{tokens_out}", names[0], names[1]))
+        };
+        let rows: Option<Vec<String>> = live["rows"].as_array()?.iter().map(row).collect();
+        (live["complete"] == Value::Bool(true)).then_some(rows)?.map(|rows| rows.join("\n"))
+    };
+    let rows = world.system.sql(ROWS).await;
+    let live = || async { world.system.live().await.as_ref().and_then(as_text) };
+    eventually(LIMIT, Some(rows), live).await;
 }
 
 /// Whatever became of the word of a row, by itself the minute that it is of comes to what its rows do.

@@ -32,14 +32,22 @@ enum Victim {
     Ingest,
     OtherIngest,
     Aggregator,
+    OtherAggregator,
     ClickHouse,
     Nats,
     Kafka,
 }
 
 impl Victim {
-    const ALL: [Self; 6] =
-        [Self::Ingest, Self::OtherIngest, Self::Aggregator, Self::ClickHouse, Self::Nats, Self::Kafka];
+    const ALL: [Self; 7] = [
+        Self::Ingest,
+        Self::OtherIngest,
+        Self::Aggregator,
+        Self::OtherAggregator,
+        Self::ClickHouse,
+        Self::Nats,
+        Self::Kafka,
+    ];
 
     fn service(self, world: &World) -> Option<&Service> {
         let weir = &world.system.weir;
@@ -47,6 +55,7 @@ impl Victim {
             Self::Ingest => Some(&weir.ingest),
             Self::OtherIngest => Some(&world.other_ingest),
             Self::Aggregator => Some(&weir.aggregator),
+            Self::OtherAggregator => Some(&world.other_aggregator),
             Self::ClickHouse => Some(&weir.clickhouse.service),
             Self::Nats => Some(&weir.nats.service),
             Self::Kafka => world.kafka.as_ref().map(|kafka| &kafka.service),

@@ -1,4 +1,4 @@
-//! All of Weir with two ingest processes and Kafka; the second ingest's way to ClickHouse can be slow or closed.
+//! All of Weir with two ingest processes, two aggregators and Kafka; the second ingest's way to ClickHouse can be slow or closed.
 
 #![expect(clippy::print_stdout, reason = "what could not be tried is said")]
 
@@ -28,6 +28,7 @@ pub(super) struct World {
     pub(super) system: System,
     pub(super) other_ingest: Service,
     pub(super) other_address: SocketAddr,
+    pub(super) other_aggregator: Service,
     /// The other ingest's way to ClickHouse.
     pub(super) way: Way,
     pub(super) kafka: Option<Kafka>,
@@ -59,7 +60,19 @@ impl World {
         let other_ingest =
             variables.into_iter().fold(other_ingest, |program, (name, value)| program.env(name, value));
         let other_ingest = Service::start(other_ingest, Weir::START_LIMIT).await.unwrap();
-        Self { system, other_ingest, other_address, way, kafka, begun: Instant::now(), disk, _dir: dir }
+        let other_aggregator = other_aggregator(&installation, &dir, &system.weir);
+        let other_aggregator = Service::start(other_aggregator, Weir::START_LIMIT).await.unwrap();
+        Self {
+            system,
+            other_ingest,
+            other_address,
+            other_aggregator,
+            way,
+            kafka,
+            begun: Instant::now(),
+            disk,
+            _dir: dir,
+        }
     }
 
     /// Where either ingest takes pushes.
@@ -93,5 +106,14 @@ fn other(installation: &Installation, dir: &TempDir, weir: &Weir, way: &Way, add
         .env("WEIR_INGEST_LISTEN", address.to_string())
         .env("WEIR_INGEST_OPS_LISTEN", ops.to_string())
         .env("WEIR_INGEST_TOKENS", &weir.secrets.ingest_token)
+        .ready_when(Probe::Http(format!("http://{ops}/readyz")))
+}
+
+fn other_aggregator(installation: &Installation, dir: &TempDir, weir: &Weir) -> Program {
+    let ops = free_address().unwrap();
+    let executable = installation.binary("aggregator").unwrap();
+    Program::new("other aggregator", executable, dir.path().join("other-aggregator.log"))
+        .reaching(&weir.clickhouse, &weir.nats)
+        .env("WEIR_AGGREGATOR_OPS_LISTEN", ops.to_string())
         .ready_when(Probe::Http(format!("http://{ops}/readyz")))
 }
