@@ -20,7 +20,7 @@ use weir_service::metrics::Metrics;
 use weir_service::ops;
 use weir_service::readiness::Readiness;
 
-use crate::api::{App, Limits, NewApi, Observer, Streams};
+use crate::api::{App, Limits, LiveStreams, NewApi, Observer, Streams};
 use crate::auth::{Authenticator, Currency, Directory, Keeper, KnownKey, KnownToken, KnownUser};
 use crate::config::Config;
 use crate::metrics::QueryMetrics;
@@ -77,6 +77,7 @@ async fn serve(config: Config, clock: SharedClock) -> Result<ExitCode, StartErro
         budgets: Budgets::new(store.clone(), aggregators.client(), clock.clone()),
         ingests: Ingests::new(aggregators.client(), config.live_timeout),
         aggregators: aggregators.clone(),
+        live_streams: LiveStreams::new(),
         tails: tails.clone(),
         streams: Streams::new(config.streams, shutdown.soft_stop().clone(), query_metrics.clone()),
         // The standard library's hasher is seeded by the system, which is all that request ids need.

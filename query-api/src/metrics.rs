@@ -27,6 +27,8 @@ pub struct QueryMetrics {
 pub enum StreamKind {
     /// Log rows.
     Tail,
+    /// Snapshots of the live windows.
+    Live,
 }
 
 /// Why a stream ended.
@@ -91,6 +93,8 @@ routes! {
     CloudflareResponse,
     /// Weir: live windows.
     Live,
+    /// Weir: live windows, again and again.
+    LiveStream,
     /// Weir: the ledger.
     Ledger,
     /// Weir: the budgets of a gateway.

@@ -4,6 +4,7 @@
 mod annotations;
 mod budgets;
 pub(crate) mod hostile;
+mod live;
 mod matrix;
 mod openapi;
 pub(crate) mod rows;

@@ -16,7 +16,7 @@ use weir_service::http::PeerAddress;
 
 use super::newapi::NewApi;
 use super::observer::Observer;
-use super::weir::Streams;
+use super::weir::{LiveStreams, Streams};
 use crate::auth::{AuthError, Authenticator, Forbidden, Principal};
 use crate::metrics::Route;
 use crate::store::{Aggregators, Budgets, Deletions, Ingests, LogStore};
@@ -35,6 +35,8 @@ pub struct App {
     pub budgets: Budgets,
     /// What happens now.
     pub aggregators: Aggregators,
+    /// What happens now, for those who look on.
+    pub live_streams: LiveStreams,
     /// What is on its way.
     pub ingests: Ingests,
     /// Who looks on as rows are committed.

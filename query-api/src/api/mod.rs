@@ -24,4 +24,4 @@ pub use cloudflare::fuzzing;
 pub use newapi::{Dialect, Limit, Limits, NewApi};
 pub use observer::Observer;
 pub use routes::routes;
-pub use weir::{StreamLimits, Streams};
+pub use weir::{LiveStreams, StreamLimits, Streams};

@@ -93,6 +93,7 @@ fn operation(route: Route) -> Operation {
         Route::CloudflareResponse => reads(Path::Logs("/ID/response"), 200),
         // There is no aggregator.
         Route::Live => reads(Path::Gateway("/v1/live?"), 503),
+        Route::LiveStream => reads(Path::Gateway("/v1/live/stream?"), 503),
         Route::Ledger => reads(Path::Account("/v1/ledger?"), 200),
         // Nothing is committed while it lasts.
         Route::Tail => reads(Path::Gateway("/v1/tail?"), 200),

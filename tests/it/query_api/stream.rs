@@ -26,8 +26,6 @@ pub(crate) struct EventStream {
     /// What came, of which so many bytes were read.
     text: String,
     read: usize,
-    /// Blocks without an event: comments, or what is for browsers.
-    pub(crate) others: Vec<String>,
 }
 
 impl EventStream {
@@ -39,19 +37,16 @@ impl EventStream {
         }
         let headers = response.headers().clone();
         let body = response.bytes_stream().map(|part| part.map(|part| part.to_vec()));
-        Ok(Self { headers, body: Box::pin(body), text: String::new(), read: 0, others: Vec::new() })
+        Ok(Self { headers, body: Box::pin(body), text: String::new(), read: 0 })
     }
 
     /// The next event, or the end.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
-            while let Some(end) = self.text[self.read..].find("\n\n") {
+            if let Some(end) = self.text[self.read..].find("\n\n") {
                 let block = self.text[self.read..self.read + end].to_owned();
                 self.read += end + 2;
-                match parse(&block) {
-                    Some(event) => return Some(event),
-                    None => self.others.push(block),
-                }
+                return Some(parse(&block));
             }
             self.text.drain(..self.read);
             self.read = 0;
@@ -78,12 +73,9 @@ impl EventStream {
     }
 }
 
-fn parse(block: &str) -> Option<Event> {
+/// Nothing but events ends with an empty line.
+fn parse(block: &str) -> Event {
     let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    let data = serde_json::from_str(field("data")?).unwrap();
-    Some(Event {
-        name: field("event").unwrap_or("message").to_owned(),
-        id: field("id").map(str::to_owned),
-        data,
-    })
+    let data = serde_json::from_str(field("data").unwrap_or_else(|| panic!("no event: {block}"))).unwrap();
+    Event { name: field("event").unwrap_or("message").to_owned(), id: field("id").map(str::to_owned), data }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use harness::traffic::record;
-use harness::{System, eventually};
+use harness::{Client, System, eventually, run_client};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
@@ -314,4 +314,34 @@ async fn a_reader_that_never_reads_is_not_waited_for() {
     let begun = Instant::now();
     let status = world.api.stop(LIMIT).await.unwrap();
     assert!(status.success() && begun.elapsed() < Duration::from_secs(10), "{status} {:?}", begun.elapsed());
+}
+
+/// A reader of server-sent events that is not ours.
+const SSE: Client = Client::Python { folder: "sse", script: "sse/read.py" };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_server_sent_events_reads_a_tail() {
+    let world = World::start().await;
+    let announcer = Announcer::new(&world).await;
+    let url = format!("{}{}", world.url, tail_path(GATEWAY, ""));
+    let task = json!({ "url": url, "token": TOKEN, "events": 3 }).to_string() + "\n";
+    let reading = tokio::task::spawn_blocking(move || run_client(SSE, &task));
+    // What it opens, the metrics say.
+    let open = async || {
+        let metrics = reqwest::get(format!("{}/metrics", world.ops_url)).await.unwrap();
+        metrics.text().await.unwrap().contains(r#"weir_query_streams{stream="Tail"} 1"#)
+    };
+    eventually(3 * LIMIT, true, open).await;
+    // It is open before it hears of everything.
+    sleep(SOON).await;
+    let rows = [row(1, GATEWAY, "a"), row(2, GATEWAY, "line\nend \u{2028} \"é\" 🦀"), row(3, GATEWAY, "c")];
+    commit(&world, &announcer, &rows).await;
+    let said = reading.await.unwrap();
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0], json!({ "open": true }));
+    for (line, row) in lines[1..].iter().zip(&rows) {
+        assert_eq!((&line["event"], &line["id"]), (&json!("row"), &json!(id_text(row))));
+        assert_eq!(line["data"]["model"], row.model);
+    }
+    assert_eq!(lines.len(), 4);
 }

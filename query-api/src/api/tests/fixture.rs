@@ -16,7 +16,7 @@ use weir_service::config::{ClickHouseConfig, NatsConfig};
 use weir_service::lifecycle::Shutdown;
 use weir_service::metrics::Metrics;
 
-use crate::api::{App, Dialect, Limits, NewApi, Observer, StreamLimits, Streams, routes};
+use crate::api::{App, Dialect, Limits, LiveStreams, NewApi, Observer, StreamLimits, Streams, routes};
 use crate::auth::{
     Access, Authenticator, Currency, Directory, Entry, KnownKey, KnownToken, KnownUser, NewToken, Principal,
     Reach, Role, User,
@@ -61,6 +61,7 @@ impl Fixture {
             store,
             ingests: Ingests::new(aggregators.client(), Duration::from_millis(50)),
             aggregators,
+            live_streams: LiveStreams::new(),
             tails: Tails::new(SystemClock::shared()),
             streams: Streams::new(
                 StreamLimits { open_max: 1, per_caller_max: 1, time_max: Duration::from_secs(1) },

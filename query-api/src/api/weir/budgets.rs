@@ -7,7 +7,7 @@ use warp::reply::Response;
 use weir_budget::{BudgetId, Terms};
 
 use super::error::Error;
-use super::live::tenant;
+use super::parameters::tenant;
 use crate::api::app::Admitted;
 use crate::api::reply::json;
 use crate::api::request_body::whole;

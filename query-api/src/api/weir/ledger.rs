@@ -7,7 +7,7 @@ use warp::reply::Response;
 use weir_event::{AccountId, Source, Timestamp};
 
 use super::error::Error;
-use super::live::single;
+use super::parameters::{optional, single};
 use crate::api::app::Admitted;
 use crate::api::query_string::QueryString;
 use crate::api::reply::json;
@@ -50,9 +50,7 @@ fn parse(raw: &str) -> Result<Question, Vec<String>> {
     let account_id = single::<AccountId>(&parameters, "account_id").map_err(|problem| problems.push(problem));
     let from = single::<Timestamp>(&parameters, "from").map_err(|problem| problems.push(problem));
     let to = single::<Timestamp>(&parameters, "to").map_err(|problem| problems.push(problem));
-    let is_given = parameters.iter().any(|(name, _)| name == "source");
-    let source = if is_given { single::<Source>(&parameters, "source").map(Some) } else { Ok(None) };
-    let source = source.map_err(|problem| problems.push(problem));
+    let source = optional::<Source>(&parameters, "source").map_err(|problem| problems.push(problem));
     if let (Ok(from), Ok(to)) = (&from, &to) {
         if to <= from {
             problems.push("to: is not after from".to_owned());

@@ -1,67 +1,20 @@
-//! `GET /v1/live?account_id=..&gateway_id=..`: what happens now, by API token and model.
+//! `GET /v1/live?account_id=..&gateway_id=..&filter=..&group_by=..&top=..&by=..&window=..`: what happens now.
 
 use warp::http::StatusCode;
 use warp::reply::Response;
-use weir_event::{AccountId, Dimension, GatewayId, Scope};
 
 use super::error::Error;
+use super::live_question::{LiveCall, check_window};
 use crate::api::app::Admitted;
-use crate::api::query_string::QueryString;
 use crate::api::reply::json;
-use crate::store::LiveQuestion;
 use crate::view::LiveView;
 
 /// The handler.
 pub(super) async fn live(call: &Admitted) -> Result<Response, Error> {
-    let scope = call.principal.may_read(tenant(&call.query).map_err(Error::Invalid)?)?;
-    let group_by = vec![Dimension::Token, Dimension::Model];
-    let question = LiveQuestion { group_by, ..LiveQuestion::default() };
+    let LiveCall { scope, question, .. } = LiveCall::parse(&call.query, false).map_err(Error::Invalid)?;
+    let scope = call.principal.may_read(scope)?;
+    let top = question.top;
     let snapshot = call.app.aggregators.live(&scope, question).await?;
+    check_window(&snapshot, top).map_err(|problem| Error::Invalid(vec![problem]))?;
     Ok(json(StatusCode::OK, &LiveView::from(snapshot)))
-}
-
-/// Reads the tenant, which is the whole of the query, or tells everything that is wrong.
-pub(super) fn tenant(raw: &str) -> Result<Scope, Vec<String>> {
-    let parameters = QueryString::parse(raw).map_err(|error| vec![error.to_string()])?;
-    let known = ["account_id", "gateway_id"];
-    let unknown = parameters.iter().map(|(name, _)| name).filter(|name| !known.contains(name));
-    let mut problems: Vec<_> = unknown.map(|_| "there is an unknown parameter".to_owned()).take(1).collect();
-    let account_id = single::<AccountId>(&parameters, "account_id").map_err(|problem| problems.push(problem));
-    let gateway_id = single::<GatewayId>(&parameters, "gateway_id").map_err(|problem| problems.push(problem));
-    match (account_id, gateway_id) {
-        (Ok(account_id), Ok(gateway_id)) if problems.is_empty() => Ok(Scope { account_id, gateway_id }),
-        (_, _) => Err(problems),
-    }
-}
-
-/// The value of a parameter that is given once.
-pub(super) fn single<T>(parameters: &QueryString, name: &str) -> Result<T, String>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-{
-    let mut values = parameters.iter().filter(|(other, _)| *other == name).map(|(_, value)| value);
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.parse().map_err(|error| format!("{name}: {error}")),
-        (None, _) => Err(format!("{name} is required")),
-        (Some(_), Some(_)) => Err(format!("{name} is given more than once")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tenant_is_the_whole_of_the_query() {
-        let scope = tenant("gateway_id=gw&account_id=acc").unwrap();
-        assert_eq!((scope.account_id.as_str(), scope.gateway_id.as_str()), ("acc", "gw"));
-        let check = |raw, expected: &[&str]| assert_eq!(tenant(raw).unwrap_err(), expected, "{raw}");
-        check("", &["account_id is required", "gateway_id is required"]);
-        check("account_id=a&gateway_id=g&model=x", &["there is an unknown parameter"]);
-        check("account_id=a&account_id=b&gateway_id=g", &["account_id is given more than once"]);
-        check(
-            "account_id=a%27b&gateway_id=g",
-            &["account_id: an account id is 1 to 64 letters, digits, '-' and '_'"],
-        );
-    }
 }

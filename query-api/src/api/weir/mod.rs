@@ -7,10 +7,14 @@ mod budgets;
 mod error;
 mod ledger;
 mod live;
+mod live_question;
+mod live_stream;
+mod parameters;
 mod routes;
 mod streams;
 mod tail;
 
 pub(super) use error::refuse;
+pub use live_stream::LiveStreams;
 pub(super) use routes::routes;
 pub use streams::{StreamLimits, Streams};

@@ -6,17 +6,21 @@ use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use super::{budgets, ledger, live, tail};
+use super::{budgets, ledger, live, live_stream, tail};
 use crate::api::app::{App, Call};
 use crate::metrics::Route;
 
-/// `GET /v1/live`, `/v1/ledger` and `/v1/tail`, and the budgets. The path comes before the method, so that a method that is not offered is told from a path that
+/// `GET /v1/live`, `/v1/live/stream`, `/v1/ledger` and `/v1/tail`, and the budgets. The path comes before the method, so that a method that is not offered is told from a path that
 /// is not there.
 pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let live = warp::path!("v1" / "live")
         .and(warp::get())
         .and(Call::filter(app))
         .then(|call: Call| call.answer(Route::Live, async |call| live::live(&call).await));
+    let live_stream = warp::path!("v1" / "live" / "stream")
+        .and(warp::get())
+        .and(Call::filter(app))
+        .then(|call: Call| call.answer(Route::LiveStream, async |call| live_stream::live_stream(call).await));
     let ledger = warp::path!("v1" / "ledger")
         .and(warp::get())
         .and(Call::filter(app))
@@ -25,7 +29,7 @@ pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .and(Call::filter(app))
         .then(|call: Call| call.answer(Route::Tail, async |call| tail::tail(call).await));
-    live.or(ledger).unify().or(tail).unify().or(budgets(app)).unify().boxed()
+    live.or(live_stream).unify().or(ledger).unify().or(tail).unify().or(budgets(app)).unify().boxed()
 }
 
 fn budgets(app: &Arc<App>) -> BoxedFilter<(Response,)> {

@@ -28,9 +28,9 @@ const BEAT: Duration = Duration::from_secs(15);
 const CHECK: Duration = Duration::from_secs(5);
 /// What nginx goes by: events are to be passed on as they come.
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// How soon a browser is to come again.
-const OPENING: &str = "retry: 2000\n\n";
-const HEARTBEAT: &str = ":\n\n";
+/// What says nothing: the beginning, for proxies that wait for some of a body, and a sign of life. Without an empty line behind it,
+/// for there are clients that take one for an event.
+const COMMENT: &[u8] = b":\n";
 
 /// How many streams there may be, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +158,7 @@ pub(super) fn respond(call: Admitted, scope: Scope, slot: Slot, source: impl Sou
     let now = Instant::now();
     let end = now + slot.streams.0.limits.time_max;
     let flow = Flow { app, headers, scope, slot, source, end, check: now + CHECK, is_over: false };
-    let opening = stream::iter([Ok::<_, Infallible>(Bytes::from_static(OPENING.as_bytes()))]);
+    let opening = stream::iter([Ok::<_, Infallible>(Bytes::from_static(COMMENT))]);
     let events = stream::unfold(flow, async |mut flow: Flow<_>| Some((Ok(flow.next().await?), flow)));
     let mut response = warp::reply::stream(futures_util::StreamExt::chain(opening, events)).into_response();
     let headers = response.headers_mut();
@@ -187,7 +187,7 @@ impl<S: Source> Flow<S> {
                     }
                     self.check = Instant::now() + CHECK;
                 }
-                () = sleep_until(beat) => return Some(Bytes::from_static(HEARTBEAT.as_bytes())),
+                () = sleep_until(beat) => return Some(Bytes::from_static(COMMENT)),
                 next = self.source.next() => {
                     if next.is_none() {
                         self.slot.end = StreamEnd::Slow;

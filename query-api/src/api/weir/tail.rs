@@ -6,7 +6,7 @@ use weir_event::{AccountId, GatewayId, Scope};
 use weir_filter::Filter;
 
 use super::error::Error;
-use super::live::single;
+use super::parameters::{optional, single};
 use super::streams::{Source, event, respond};
 use crate::api::app::Admitted;
 use crate::api::query_string::QueryString;
@@ -42,12 +42,10 @@ fn parse(raw: &str) -> Result<(Scope, Filter), Vec<String>> {
     let mut problems: Vec<_> = unknown.map(|_| "there is an unknown parameter".to_owned()).take(1).collect();
     let account_id = single::<AccountId>(&parameters, "account_id").map_err(|problem| problems.push(problem));
     let gateway_id = single::<GatewayId>(&parameters, "gateway_id").map_err(|problem| problems.push(problem));
-    let is_given = parameters.iter().any(|(name, _)| name == "filter");
-    let filter = if is_given { single::<Filter>(&parameters, "filter") } else { Ok(Filter::default()) };
-    let filter = filter.map_err(|problem| problems.push(problem));
+    let filter = optional::<Filter>(&parameters, "filter").map_err(|problem| problems.push(problem));
     match (account_id, gateway_id, filter) {
         (Ok(account_id), Ok(gateway_id), Ok(filter)) if problems.is_empty() => {
-            Ok((Scope { account_id, gateway_id }, filter))
+            Ok((Scope { account_id, gateway_id }, filter.unwrap_or_default()))
         }
         (..) => Err(problems),
     }
