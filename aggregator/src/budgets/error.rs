@@ -41,12 +41,15 @@ pub enum BudgetsError {
     /// ClickHouse does not answer in time.
     #[error("what was used was not read in time")]
     TimedOut,
+    /// The watch of a gateway broke.
+    #[error("watch of a gateway broke")]
+    Broken(#[source] tokio::task::JoinError),
 }
 
 impl BudgetsError {
-    /// Whether ClickHouse refused one statement, so that others may still be answered.
+    /// Whether it may be for what one statement asks, so that others may still be answered.
     #[must_use]
     pub const fn is_of_one_statement(&self) -> bool {
-        matches!(self, Self::Store(clickhouse::error::Error::BadResponse(_)))
+        matches!(self, Self::TimedOut | Self::Store(clickhouse::error::Error::BadResponse(_)))
     }
 }

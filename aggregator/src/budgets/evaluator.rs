@@ -1,7 +1,9 @@
 //! The task that watches budgets, in the one process that has the lease.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Client as NatsClient;
@@ -9,28 +11,25 @@ use async_nats::jetstream::Context;
 use clickhouse::Client;
 use futures_util::StreamExt;
 use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use weir_budget::{Alert, BUDGETS_SUBJECT};
-use weir_event::Timestamp;
+use weir_budget::{BUDGETS_SUBJECT, Budget};
+use weir_event::Scope;
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
 use weir_service::telemetry::chain;
 
 use super::alerts::Alerts;
+use super::desk::{Desk, GatewayWatch};
 use super::error::BudgetsError;
 use super::metrics::BudgetMetrics;
 use super::signals::{Words, hear, listen};
 use super::store::Store;
-use super::watched::{Board, Watched};
 use crate::backoff::Backoff;
 use crate::lease::{Holding, Leases};
 
 /// The name of the lease.
 const LEASE: &str = "budgets";
-/// How often what was touched is summed up.
-const WORK_INTERVAL: Duration = Duration::from_millis(200);
-/// How often all budgets are looked at, since time goes on without calls.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is read which budgets there are, for whoever did not hear that they were changed.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -52,15 +51,18 @@ pub struct Evaluator {
     pub metrics: BudgetMetrics,
 }
 
-/// The watch of one holder of the lease.
+/// The watch of one holder of the lease: a task for each gateway that has budgets.
 struct Session<'e> {
     evaluator: &'e Evaluator,
-    holding: Holding,
-    store: Store,
-    alerts: Alerts,
-    words: &'e Words,
-    board: Board,
-    looked_at: Option<Instant>,
+    desk: Arc<Desk>,
+    gateways: BTreeMap<Scope, Watch>,
+    tasks: JoinSet<Result<(), BudgetsError>>,
+}
+
+/// The watch of a gateway, from here.
+struct Watch {
+    budgets: watch::Sender<Vec<Budget>>,
+    task: AbortHandle,
 }
 
 impl Evaluator {
@@ -111,15 +113,20 @@ impl Evaluator {
         connects.mark_unchanged();
         // In this order: what is committed after the past is read is told of to us.
         let mut messages = listen(&self.context).await?;
-        let words = Words::default();
-        let session = Session {
-            evaluator: self,
-            holding,
+        let words = Arc::<Words>::default();
+        let desk = Desk {
             store: Store::new(self.clickhouse.clone()),
             alerts: Alerts::open(self.context.clone()).await?,
-            words: &words,
-            board: Board::default(),
-            looked_at: None,
+            holding,
+            words: Arc::clone(&words),
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+        };
+        let session = Session {
+            evaluator: self,
+            desk: Arc::new(desk),
+            gateways: BTreeMap::new(),
+            tasks: JoinSet::new(),
         };
         // At the same time: while ClickHouse is asked NATS has to be heard.
         tokio::select! {
@@ -136,132 +143,54 @@ impl Session<'_> {
         let mut told = evaluator.client.subscribe(BUDGETS_SUBJECT).await.map_err(BudgetsError::Deaf)?;
         self.refresh().await?;
         evaluator.metrics.watching.set(1);
-        let [mut work, mut refresh] = [WORK_INTERVAL, REFRESH_INTERVAL].map(|period| {
-            let mut ticks = interval(period);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            ticks
-        });
+        let mut refresh = interval(REFRESH_INTERVAL);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = work.tick() => self.work().await?,
                 _ = refresh.tick() => self.refresh().await?,
                 changed = told.next() => match changed {
                     Some(_) => self.refresh().await?,
                     None => return Err(BudgetsError::Ended),
                 },
+                Some(ended) = self.tasks.join_next() => match ended {
+                    Ok(ended) => ended?,
+                    Err(error) if error.is_cancelled() => {}
+                    Err(error) => return Err(BudgetsError::Broken(error)),
+                },
             }
         }
     }
 
-    fn now_ms(&self) -> i64 {
-        self.evaluator.clock.now_ms()
-    }
-
+    /// Has every gateway watched that has budgets, and no other.
     async fn refresh(&mut self) -> Result<(), BudgetsError> {
-        let budgets = self.store.budgets().await?;
-        self.board.update(budgets, self.now_ms());
-        self.words.listen_for(self.board.gateways.keys());
-        self.evaluator.metrics.budgets.set(i64::try_from(self.board.len()).unwrap_or(i64::MAX));
-        Ok(())
-    }
-
-    /// Sums up what was touched, and tells of what is crossed.
-    async fn work(&mut self) -> Result<(), BudgetsError> {
-        let now_ms = self.now_ms();
-        let heard = self.words.take();
-        for (scope, minutes) in heard.minutes {
-            self.board.touch(&scope, minutes);
+        let budgets = self.desk.store.budgets().await?;
+        self.evaluator.metrics.budgets.set(i64::try_from(budgets.len()).unwrap_or(i64::MAX));
+        let mut by_gateway: BTreeMap<Scope, Vec<Budget>> = BTreeMap::new();
+        for budget in budgets {
+            by_gateway.entry(budget.scope.clone()).or_default().push(budget);
         }
-        for (scope, gateway) in &mut self.board.gateways {
-            if gateway.rests() || !gateway.is_behind() {
+        // Before any of them is read.
+        self.desk.words.listen_for(by_gateway.keys());
+        self.gateways.retain(|scope, watch| {
+            let is_there = by_gateway.contains_key(scope);
+            if !is_there {
+                watch.task.abort();
+            }
+            is_there
+        });
+        for (scope, budgets) in by_gateway {
+            if let Some(known) = self.gateways.get(&scope) {
+                known.budgets.send_if_modified(|before| {
+                    let is_changed = *before != budgets;
+                    *before = budgets;
+                    is_changed
+                });
                 continue;
             }
-            let started = Instant::now();
-            match gateway.catch_up(scope, &self.store, now_ms).await {
-                Ok(()) => {
-                    self.evaluator.metrics.read_duration_s.observe(started.elapsed().as_secs_f64());
-                }
-                Err(error) if error.is_of_one_statement() => {
-                    self.evaluator.metrics.failures.inc();
-                    tracing::warn!(%scope.account_id, %scope.gateway_id, error = chain(&error),
-                        "budgets of a gateway cannot be summed up");
-                    gateway.rest();
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.look().await?;
-        if let Some(since_ms) = heard.since_ms {
-            let delay = Duration::from_millis(u64::try_from(self.now_ms() - since_ms).unwrap_or(0));
-            self.evaluator.metrics.word_delay_s.observe(delay.as_secs_f64());
-        }
-        Ok(())
-    }
-
-    /// Looks at the budgets that changed, or at all of them, since time goes on.
-    async fn look(&mut self) -> Result<(), BudgetsError> {
-        let is_due = self.looked_at.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL);
-        if is_due {
-            self.looked_at = Some(Instant::now());
-        }
-        let now_ms = self.now_ms();
-        let now = Timestamp::from_millis(now_ms).unwrap_or(Timestamp::MAX);
-        let teller = Teller { evaluator: self.evaluator, alerts: &self.alerts, holding: &self.holding, now };
-        for gateway in self.board.gateways.values_mut() {
-            for watched in gateway.budgets.values_mut() {
-                if is_due && watched.is_loaded {
-                    watched.sums.move_on(now_ms);
-                    watched.is_changed = true;
-                }
-                if std::mem::take(&mut watched.is_changed) {
-                    teller.look_at(watched).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Decides what is told.
-struct Teller<'s> {
-    evaluator: &'s Evaluator,
-    alerts: &'s Alerts,
-    holding: &'s Holding,
-    now: Timestamp,
-}
-
-impl Teller<'_> {
-    /// Tells of every threshold that is reached and was not told of.
-    async fn look_at(&self, watched: &mut Watched) -> Result<(), BudgetsError> {
-        let Watched { budget, sums, told, .. } = watched;
-        for time in sums.times(self.now.millis()) {
-            let value = sums.total(&time);
-            for threshold in &budget.terms.thresholds {
-                if !value.reaches(*threshold, budget.terms.limit) {
-                    break;
-                }
-                let last = match told.get(threshold) {
-                    Some(last) => last,
-                    None => {
-                        &*told.entry(*threshold).or_insert(self.alerts.last(&budget.id, *threshold).await?)
-                    }
-                };
-                let is_told = last.alert.as_ref().is_some_and(|alert| alert.covers(budget, &time, self.now));
-                if is_told || !self.holding.is_held() {
-                    continue;
-                }
-                let sequence = last.sequence;
-                let alert = Alert::new(budget, *threshold, value, &time, self.now);
-                // Whatever comes of it, the next look begins with what is there, unless we know.
-                told.remove(threshold);
-                match self.alerts.tell(&budget.id, sequence, alert).await? {
-                    Some(last) => {
-                        self.evaluator.metrics.alerts.inc();
-                        told.insert(*threshold, last);
-                    }
-                    None => drop(self.evaluator.metrics.alerts_refused.inc()),
-                }
-            }
+            let (budgets, receiver) = watch::channel(budgets);
+            let watch = GatewayWatch::new(Arc::clone(&self.desk), scope.clone(), receiver);
+            let task = self.tasks.spawn(watch.run());
+            self.gateways.insert(scope, Watch { budgets, task });
         }
         Ok(())
     }

@@ -20,15 +20,15 @@ const PULL_MESSAGES: usize = 200;
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
 const PULL_HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// What was heard and not acted upon yet.
+/// What was heard and not acted upon yet. A gateway that nobody has a budget of is missing.
 #[derive(Debug, Default)]
-pub(super) struct Words(Mutex<Heard>);
+pub(super) struct Words(Mutex<BTreeMap<Scope, Heard>>);
 
-/// Minutes that were touched, of gateways that anybody has a budget of.
+/// Minutes of a gateway that were touched.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
-    /// In epoch milliseconds. A gateway without budgets is missing.
-    pub(super) minutes: BTreeMap<Scope, BTreeSet<i64>>,
+    /// In epoch milliseconds.
+    pub(super) minutes: BTreeSet<i64>,
     /// When the first of it was said, in epoch milliseconds.
     pub(super) since_ms: Option<i64>,
 }
@@ -72,16 +72,15 @@ pub(super) async fn hear(messages: &mut pull::Stream, words: &Words) -> Result<I
     loop {
         let message = messages.next().await.ok_or(BudgetsError::Ended)?.map_err(BudgetsError::Interrupted)?;
         let touched = touched_by(&message);
-        let mut heard = words.lock();
-        let mut is_ours = false;
+        let published = message.info().map(|info| info.published.unix_timestamp_nanos() / 1_000_000);
+        let published_ms = published.ok().and_then(|ms| i64::try_from(ms).ok());
+        let mut gateways = words.lock();
         for (scope, minute_ms) in touched {
-            if let Some(minutes) = heard.minutes.get_mut(&scope) {
-                is_ours |= minutes.insert(minute_ms);
+            if let Some(heard) = gateways.get_mut(&scope)
+                && heard.minutes.insert(minute_ms)
+            {
+                heard.since_ms = heard.since_ms.or(published_ms);
             }
-        }
-        if is_ours && heard.since_ms.is_none() {
-            let published = message.info().map(|info| info.published.unix_timestamp_nanos() / 1_000_000);
-            heard.since_ms = published.ok().and_then(|ms| i64::try_from(ms).ok());
         }
     }
 }
@@ -89,22 +88,17 @@ pub(super) async fn hear(messages: &mut pull::Stream, words: &Words) -> Result<I
 impl Words {
     /// From now on of these gateways.
     pub(super) fn listen_for<'s>(&self, scopes: impl Iterator<Item = &'s Scope>) {
-        let mut heard = self.lock();
-        let mut before = std::mem::take(&mut heard.minutes);
-        heard.minutes =
-            scopes.map(|scope| (scope.clone(), before.remove(scope).unwrap_or_default())).collect();
+        let mut gateways = self.lock();
+        let mut before = std::mem::take(&mut *gateways);
+        *gateways = scopes.map(|scope| (scope.clone(), before.remove(scope).unwrap_or_default())).collect();
     }
 
-    /// What was heard since this was asked last.
-    pub(super) fn take(&self) -> Heard {
-        let mut heard = self.lock();
-        let minutes =
-            heard.minutes.iter_mut().map(|(scope, minutes)| (scope.clone(), std::mem::take(minutes)));
-        let minutes = minutes.filter(|(_, minutes)| !minutes.is_empty()).collect();
-        Heard { minutes, since_ms: heard.since_ms.take() }
+    /// What was heard of a gateway since this was asked last.
+    pub(super) fn take(&self, scope: &Scope) -> Heard {
+        self.lock().get_mut(scope).map(std::mem::take).unwrap_or_default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Heard> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Scope, Heard>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

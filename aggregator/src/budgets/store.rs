@@ -1,26 +1,33 @@
 //! What is asked of ClickHouse.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clickhouse::{Client, Row};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use weir_budget::Budget;
 use weir_event::Scope;
 use weir_service::telemetry::chain;
 use weir_sql::{Bind, Steps, Sum, spent_by_step};
+use weir_store::deletion::STATEMENT_BYTES_MAX;
 use weir_store::{BudgetRow, columns};
 
 use super::error::BudgetsError;
 
-/// How long one answer may take. To read a period anew takes longer than what was touched.
-const TIMEOUT: Duration = Duration::from_mins(2);
+/// How long ClickHouse may work on one answer, and how long it is waited for: no statement goes on that nobody waits for.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(35);
+/// Statements at once, of all gateways together.
+const STATEMENTS_MAX: usize = 16;
 
 /// Reads budgets, and what was used of them.
 #[derive(Clone)]
 pub(super) struct Store {
     client: Client,
+    turns: Arc<Semaphore>,
 }
 
 /// What was used within a step of time: one sum for each that was asked for.
@@ -32,8 +39,11 @@ pub(super) struct SpentStep {
 }
 
 impl Store {
-    pub(super) const fn new(client: Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: Client) -> Self {
+        let client = client
+            .with_setting("max_execution_time", STATEMENT_TIMEOUT.as_secs().to_string())
+            .with_setting("max_query_size", STATEMENT_BYTES_MAX.to_string());
+        Self { client, turns: Arc::new(Semaphore::new(STATEMENTS_MAX)) }
     }
 
     /// All that are to be looked at. One that this program does not understand is left out.
@@ -68,6 +78,8 @@ impl Store {
             Bind::Texts(texts) => query.param(name, texts),
             Bind::Number(_, digits) => query.param(name, digits),
         });
+        // It is never closed.
+        let _turn = self.turns.acquire().await;
         in_time(query.fetch_all()).await
     }
 }

@@ -1,0 +1,108 @@
+//! Against a ClickHouse that refuses some statements.
+
+use clickhouse::{Client, Compression};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use weir_budget::{Budget, Terms};
+
+use super::*;
+
+const NOW_MS: i64 = 1_767_225_600_000;
+
+/// A ClickHouse that refuses every statement that asks for a model `bad`, and finds nothing for the others.
+async fn refusing() -> Store {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+        }
+    });
+    Store::new(Client::default().with_url(url).with_compression(Compression::None))
+}
+
+async fn serve(stream: TcpStream) {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let (mut head, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(("content-length", value)) = line.to_ascii_lowercase().trim_end().split_once(": ") {
+                length = value.parse().unwrap();
+            }
+            if line == "\r\n" {
+                break;
+            }
+            head.push_str(&line);
+        }
+        let mut statement = vec![0; length];
+        stream.read_exact(&mut statement).await.unwrap();
+        let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+        while is_chunked && !statement.ends_with(b"\r\n0\r\n\r\n") {
+            statement.push(stream.read_u8().await.unwrap());
+        }
+        head.push_str(&String::from_utf8_lossy(&statement));
+        let (status, body) = if head.contains("bad") {
+            ("500 Internal Server Error", b"Code: 62. DB::Exception: refused".to_vec())
+        } else {
+            let mut header = vec![2];
+            for text in ["at_s", "sums", "Int64", "Array(Decimal(38, 18))"] {
+                header.push(u8::try_from(text.len()).unwrap());
+                header.extend(text.as_bytes());
+            }
+            ("200 OK", header)
+        };
+        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+    }
+}
+
+fn budget(n: u8, model: &str) -> Budget {
+    let body = format!(
+        r#"{{"name": "a", "measure": "cost", "limit": 10, "period": "day", "filter": "model = \"{model}\""}}"#
+    );
+    Budget {
+        id: BudgetId::from_random([n; 16]),
+        scope: Scope::parse("acc", "gw").unwrap(),
+        terms: Terms::from_json(body.as_bytes()).unwrap(),
+    }
+}
+
+fn loaded(gateway: &Gateway) -> Vec<bool> {
+    gateway.budgets.values().map(|watched| watched.is_loaded).collect()
+}
+
+#[tokio::test]
+async fn a_budget_that_is_refused_rests_and_the_others_of_its_gateway_do_not() {
+    let (store, scope) = (refusing().await, Scope::parse("acc", "gw").unwrap());
+    let mut gateway = Gateway::default();
+    gateway.update(vec![budget(1, "a"), budget(2, "bad"), budget(3, "b")], NOW_MS);
+    assert_eq!(gateway.load(&scope, &store, NOW_MS).await.unwrap(), 1);
+    assert_eq!(loaded(&gateway), [true, false, true]);
+    assert!(!gateway.has_new(), "it rests");
+    // What is touched meanwhile is read of the others alone.
+    gateway.touch(BTreeSet::from([NOW_MS]));
+    assert_eq!(gateway.read(&scope, &store).await.unwrap(), 0);
+    assert!(!gateway.is_touched());
+    // Other terms are another statement.
+    gateway.update(vec![budget(1, "a"), budget(2, "c"), budget(3, "b")], NOW_MS);
+    assert!(gateway.has_new());
+    assert_eq!(gateway.load(&scope, &store, NOW_MS).await.unwrap(), 0);
+    assert_eq!(loaded(&gateway), [true, true, true]);
+}
+
+#[tokio::test]
+async fn what_was_touched_is_kept_while_clickhouse_is_away() {
+    let (store, scope) = (refusing().await, Scope::parse("acc", "gw").unwrap());
+    let mut gateway = Gateway::default();
+    gateway.update(vec![budget(1, "a")], NOW_MS);
+    gateway.load(&scope, &store, NOW_MS).await.unwrap();
+    gateway.touch(BTreeSet::from([NOW_MS]));
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let away = Store::new(Client::default().with_url(format!("http://{nobody}")));
+    gateway.read(&scope, &away).await.unwrap_err();
+    assert!(gateway.is_touched() && loaded(&gateway) == [true]);
+}
