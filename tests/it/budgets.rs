@@ -176,6 +176,29 @@ async fn what_is_deleted_is_not_used_and_what_comes_late_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_period_that_was_over_when_a_budget_was_made_is_none_of_its() {
+    let system = System::start().await;
+    let past: Vec<_> = (0..3).map(|number| record(number, now_ms() - 3_600_000)).collect();
+    assert!(system.push(&past.join("\n")).await.status.is_success());
+    let body = |period: Value| {
+        let mut body = json!({"name": "a", "measure": "requests", "limit": 3, "thresholds": [100]});
+        body.as_object_mut().unwrap().extend(period.as_object().unwrap().clone());
+        body
+    };
+    let hour = create(&system, body(json!({"period": "hour"}))).await;
+    // What is made later is looked at with it, or after it.
+    for _ in 0..2 {
+        let sentinel = create(&system, body(json!({"window_s": 86400}))).await;
+        let crossed = async || thresholds(&system, &sentinel).await == [100];
+        eventually(LIMIT, true, crossed).await;
+    }
+    assert_eq!(thresholds(&system, &hour).await, Vec::<u16>::new());
+    push(&system, 3..6).await;
+    let crossed = async || thresholds(&system, &hour).await == [100];
+    eventually(LIMIT, true, crossed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_alert_gets_to_its_webhook_although_who_sends_it_is_killed() {
     let system = System::start().await;
     let dir = TempDir::new().unwrap();

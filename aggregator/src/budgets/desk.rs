@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use weir_budget::{Alert, Budget};
+use weir_budget::Alert;
 use weir_event::{Scope, Timestamp};
 use weir_service::clock::SharedClock;
 use weir_service::telemetry::chain;
@@ -15,7 +15,7 @@ use super::alerts::Alerts;
 use super::error::BudgetsError;
 use super::metrics::BudgetMetrics;
 use super::signals::Words;
-use super::store::Store;
+use super::store::{Agreed, Store};
 use super::watched::{Gateway, Watched};
 use crate::lease::Holding;
 
@@ -39,14 +39,14 @@ pub(super) struct Desk {
 pub(super) struct GatewayWatch {
     desk: Arc<Desk>,
     scope: Scope,
-    budgets: watch::Receiver<Vec<Budget>>,
+    budgets: watch::Receiver<Vec<Agreed>>,
     gateway: Gateway,
     looked_at: Option<Instant>,
 }
 
 impl GatewayWatch {
     /// Of what is in `budgets`, now and whenever it changes.
-    pub(super) fn new(desk: Arc<Desk>, scope: Scope, mut budgets: watch::Receiver<Vec<Budget>>) -> Self {
+    pub(super) fn new(desk: Arc<Desk>, scope: Scope, mut budgets: watch::Receiver<Vec<Agreed>>) -> Self {
         budgets.mark_changed();
         Self { desk, scope, budgets, gateway: Gateway::default(), looked_at: None }
     }
@@ -136,8 +136,12 @@ impl GatewayWatch {
 impl Desk {
     /// Tells of every threshold that is reached and was not told of.
     async fn tell_of(&self, watched: &mut Watched, now: Timestamp) -> Result<(), BudgetsError> {
-        let Watched { budget, sums, told, .. } = watched;
+        let Watched { budget, sums, told, since_ms, .. } = watched;
         for time in sums.times(now.millis()) {
+            if !budget.terms.window.is_sliding() && time.end <= *since_ms {
+                // It was over when these terms were agreed.
+                continue;
+            }
             let value = sums.total(&time);
             for threshold in &budget.terms.thresholds {
                 if !value.reaches(*threshold, budget.terms.limit) {

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
-use weir_budget::{BUDGETS_SUBJECT, Budget};
+use weir_budget::BUDGETS_SUBJECT;
 use weir_event::Scope;
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
@@ -24,7 +24,7 @@ use super::desk::{Desk, GatewayWatch};
 use super::error::BudgetsError;
 use super::metrics::BudgetMetrics;
 use super::signals::{Words, hear, listen};
-use super::store::Store;
+use super::store::{Agreed, Store};
 use crate::backoff::Backoff;
 use crate::lease::{Holding, Leases};
 
@@ -61,7 +61,7 @@ struct Session<'e> {
 
 /// The watch of a gateway, from here.
 struct Watch {
-    budgets: watch::Sender<Vec<Budget>>,
+    budgets: watch::Sender<Vec<Agreed>>,
     task: AbortHandle,
 }
 
@@ -165,9 +165,9 @@ impl Session<'_> {
     async fn refresh(&mut self) -> Result<(), BudgetsError> {
         let budgets = self.desk.store.budgets().await?;
         self.evaluator.metrics.budgets.set(i64::try_from(budgets.len()).unwrap_or(i64::MAX));
-        let mut by_gateway: BTreeMap<Scope, Vec<Budget>> = BTreeMap::new();
-        for budget in budgets {
-            by_gateway.entry(budget.scope.clone()).or_default().push(budget);
+        let mut by_gateway: BTreeMap<Scope, Vec<Agreed>> = BTreeMap::new();
+        for agreed in budgets {
+            by_gateway.entry(agreed.budget.scope.clone()).or_default().push(agreed);
         }
         // Before any of them is read.
         self.desk.words.listen_for(by_gateway.keys());

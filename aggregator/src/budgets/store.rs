@@ -30,6 +30,13 @@ pub(super) struct Store {
     turns: Arc<Semaphore>,
 }
 
+/// A budget, and since when it has its terms as far as the table says: when it was written last, in epoch milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Agreed {
+    pub(super) budget: Budget,
+    pub(super) since_ms: i64,
+}
+
 /// What was used within a step of time: one sum for each that was asked for.
 #[derive(Debug, Row, Deserialize)]
 pub(super) struct SpentStep {
@@ -47,16 +54,18 @@ impl Store {
     }
 
     /// All that are to be looked at. One that this program does not understand is left out.
-    pub(super) async fn budgets(&self) -> Result<Vec<Budget>, BudgetsError> {
+    pub(super) async fn budgets(&self) -> Result<Vec<Agreed>, BudgetsError> {
         let columns = columns::<BudgetRow>();
-        let statement = format!("SELECT {columns} FROM budgets FINAL WHERE NOT deleted AND enabled");
-        let rows = in_time(self.client.query_raw(&statement).fetch_all::<BudgetRow>()).await?;
-        let read = |row: &BudgetRow| {
+        let statement = format!(
+            "SELECT {columns}, toUnixTimestamp64Milli(version) AS since_ms FROM budgets FINAL WHERE NOT deleted AND enabled"
+        );
+        let rows = in_time(self.client.query_raw(&statement).fetch_all::<(BudgetRow, i64)>()).await?;
+        let read = |(row, since_ms): &(BudgetRow, i64)| {
             let budget = Budget::from_row(row);
             let budget = budget.inspect_err(|error| {
                 tracing::debug!(budget = row.id, error = chain(error), "a budget is left out");
             });
-            budget.ok()
+            budget.ok().map(|budget| Agreed { budget, since_ms: *since_ms })
         };
         Ok(rows.iter().filter_map(read).collect())
     }

@@ -6,6 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 use weir_budget::{Budget, Terms};
 
 use super::*;
+use crate::budgets::store::Agreed;
 
 const NOW_MS: i64 = 1_767_225_600_000;
 
@@ -60,15 +61,16 @@ async fn serve(stream: TcpStream) {
     }
 }
 
-fn budget(n: u8, model: &str) -> Budget {
+fn budget(n: u8, model: &str) -> Agreed {
     let body = format!(
         r#"{{"name": "a", "measure": "cost", "limit": 10, "period": "day", "filter": "model = \"{model}\""}}"#
     );
-    Budget {
+    let budget = Budget {
         id: BudgetId::from_random([n; 16]),
         scope: Scope::parse("acc", "gw").unwrap(),
         terms: Terms::from_json(body.as_bytes()).unwrap(),
-    }
+    };
+    Agreed { budget, since_ms: 0 }
 }
 
 fn loaded(gateway: &Gateway) -> Vec<bool> {
@@ -105,4 +107,21 @@ async fn what_was_touched_is_kept_while_clickhouse_is_away() {
     let away = Store::new(Client::default().with_url(format!("http://{nobody}")));
     gateway.read(&scope, &away).await.unwrap_err();
     assert!(gateway.is_touched() && loaded(&gateway) == [true]);
+}
+
+#[test]
+fn a_budget_has_its_terms_since_they_were_written_whatever_it_is_called() {
+    let mut gateway = Gateway::default();
+    let since = |gateway: &Gateway| gateway.budgets.values().next().unwrap().since_ms;
+    let mut agreed = Agreed { since_ms: 5, ..budget(1, "a") };
+    gateway.update(vec![agreed.clone()], NOW_MS);
+    agreed.budget.terms.name = "b".to_owned();
+    agreed.since_ms = 7;
+    gateway.update(vec![agreed.clone()], NOW_MS);
+    assert_eq!(since(&gateway), 5);
+    agreed.budget.terms.limit = "11".parse().unwrap();
+    gateway.update(vec![agreed.clone()], NOW_MS);
+    assert_eq!(since(&gateway), 7);
+    gateway.update(vec![Agreed { since_ms: 9, ..budget(1, "b") }], NOW_MS);
+    assert_eq!(since(&gateway), 9);
 }
