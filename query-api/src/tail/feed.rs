@@ -120,23 +120,33 @@ impl Feed {
         rows.sort_by_key(StoredRow::place);
         for row in &rows {
             let duplicate = words.get(&row.id).is_none_or(|word| word.duplicate);
-            if self.seen.is_new(row.id) {
+            if self.seen.is_new(row.id, row.ingested_at) {
                 self.show_row(row, duplicate, &mut passed);
             }
         }
+        let mut missing = 0;
         for mut word in words.into_values().filter(|word| !self.seen.has(&word.id)) {
             word.looks += 1;
             if word.looks < LOOKS_MAX {
                 self.pending.insert(word.id, word);
+            } else if !word.duplicate {
+                missing += 1;
             }
+        }
+        // They may have been deleted, or may be on a replica that is far ahead of the one that answers.
+        if missing > 0 {
+            self.gap(Some(missing));
         }
         passed
     }
 
     fn show_row(&self, row: &StoredRow, duplicate: bool, passed: &mut Passed) {
         let mut shown = None;
-        // What was there before a reader came is nothing that it looks on at.
-        let concerned = self.readers.iter().filter(|reader| !duplicate || row.ingested_at >= reader.since);
+        // What was there before a reader came is nothing that it looks on at, and what was shown is not shown again, also
+        // when it is not in mind any more.
+        let is_shown = duplicate && self.seen.may_have_forgotten(row.ingested_at);
+        let concerned =
+            self.readers.iter().filter(|reader| !is_shown && (!duplicate || row.ingested_at >= reader.since));
         for reader in concerned.filter(|reader| reader.filter.matches(row)) {
             let shown = shown.get_or_insert_with(|| {
                 let json = serde_json::to_string(&RowView(row)).expect("a row has names for keys");

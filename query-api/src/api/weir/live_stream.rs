@@ -45,7 +45,7 @@ struct Asked {
 /// What was answered last.
 #[derive(Clone, Debug)]
 struct Answer {
-    /// When it was asked for.
+    /// When it came.
     at: Instant,
     event: Bytes,
 }
@@ -120,15 +120,24 @@ impl Asked {
         answer.get_or_insert_with(|| Answer { at: Instant::now(), event: event_of(Ok(snapshot)) });
     }
 
-    /// An answer of about now. Whoever comes first asks, and the others wait for it.
-    async fn answer(&self, aggregators: &Aggregators) -> Bytes {
+    /// An answer of about now. It is asked for and kept also if nobody waits for it any more: a reader that has something
+    /// else to see to comes back to it.
+    async fn answer(self: &Arc<Self>, aggregators: &Aggregators) -> Bytes {
+        let (asked, aggregators) = (Arc::clone(self), aggregators.clone());
+        let answer = tokio::spawn(async move { asked.answered(&aggregators).await }).await;
+        // Only if the process is about to end.
+        answer.unwrap_or_else(|_| event_of(Err(LiveError::NoAggregator)))
+    }
+
+    /// The same. Whoever comes first asks, and the others wait for it.
+    async fn answered(&self, aggregators: &Aggregators) -> Bytes {
         let mut answer = self.answer.lock().await;
         if let Some(answer) = answer.as_ref().filter(|answer| answer.at.elapsed() < self.interval / 2) {
             return answer.event.clone();
         }
-        let at = Instant::now();
         let event = event_of(aggregators.live(&self.scope, self.question.clone()).await);
-        *answer = Some(Answer { at, event: event.clone() });
+        // From now on, since those who waited were here before it.
+        *answer = Some(Answer { at: Instant::now(), event: event.clone() });
         event
     }
 }
