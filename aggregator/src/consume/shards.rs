@@ -130,6 +130,7 @@ impl Running {
     /// Gives back what is more than the part of this process, and takes what it lacks. Gives how many shards it is sure to get,
     /// whatever the others do.
     async fn balance(&mut self) -> Result<usize, LeaseError> {
+        self.watch().await;
         let others = self.take_place().await?;
         let members = others + usize::from(self.place.is_some());
         let shards = usize::from(SHARDS);
@@ -143,6 +144,17 @@ impl Running {
         self.show_shards();
         // Who comes when all places are taken stands by.
         Ok(if others < shards { shards.saturating_sub(others * most) } else { 0 })
+    }
+
+    /// Looks at the shards of others, also while there is nothing to take: that a lease is not renewed any more is known only
+    /// a timeout after it was seen first.
+    async fn watch(&self) {
+        let (working, leases) = (&self.working, &self.leases);
+        let looks = (0..SHARDS).filter(|shard| !working.contains_key(shard)).map(|shard| async move {
+            // What cannot be looked at is said where it is to be taken.
+            let _ = leases.look(&format!("shard.{shard}")).await;
+        });
+        join_all(looks).await;
     }
 
     /// Takes a place among the members if this process has none. Gives how many others have one.

@@ -102,6 +102,22 @@ async fn aggregators_take_over_from_one_that_is_killed() {
 }
 
 #[tokio::test]
+async fn what_one_that_is_killed_had_is_taken_over_after_one_timeout() {
+    let timeout = Duration::from_secs(12);
+    let args = ["--aggregator-lease-timeout", "12s"];
+    let world = World::start(&args).await;
+    let second = world.another("second", &args).await;
+    wait_for_shards(&[&world.first, &second], &[8, 8]).await;
+    // Whoever has its part by now has looked at no lease for want of shards.
+    tokio::time::sleep(timeout / 4).await;
+    second.service.kill_hard().unwrap();
+    let begun = std::time::Instant::now();
+    wait_for_shards(&[&world.first], &[16]).await;
+    // Who watches only from the moment that it may take more needs five thirds of it at least.
+    assert!(begun.elapsed() < timeout * 3 / 2, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn an_aggregator_that_was_frozen_has_lost_its_shards_when_it_wakes_up() {
     let world = World::start(&[]).await;
     // It keeps what it has for itself for long: so it wakes up with what is not written and not acknowledged.
