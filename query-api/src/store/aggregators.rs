@@ -191,7 +191,7 @@ mod tests {
     fn an_answer_is_complete_when_every_shard_is_answered_for_once() {
         check(&[(0, 16)], true, 1);
         check(&[(8, 16), (0, 8)], true, 2);
-        check(&[(0, 16), (16, 16)], true, 2);
+        check(&[(0, 16), (16, 16)], true, 1);
         check(&[(0, 8)], false, 1);
         check(&[(0, 0)], false, 1);
         check(&[(0, 9), (8, 16)], false, 1);

@@ -125,9 +125,11 @@ pub type Group = (bool, [Option<String>; 5]);
 
 impl LiveSnapshot {
     /// One answer of several, of different shards, to one question; `None` of none. It claims no more than the least of
-    /// them.
+    /// them. An answer of no shard knows nothing of any call, and counts only where there is no other.
     pub fn merge(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
-        let mut parts = parts.into_iter();
+        let (of_shards, of_none): (Vec<_>, Vec<_>) =
+            parts.into_iter().partition(|part| !part.shards.is_empty());
+        let mut parts = if of_shards.is_empty() { of_none } else { of_shards }.into_iter();
         let mut merged = parts.next()?;
         let mut rows: BTreeMap<Group, LiveRow> = BTreeMap::new();
         let mut held = collect(&mut rows, std::mem::take(&mut merged.rows));

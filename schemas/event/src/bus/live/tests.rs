@@ -106,6 +106,16 @@ fn it_claims_no_more_than_the_least_of_them() {
 }
 
 #[test]
+fn an_answer_of_no_shard_takes_nothing_from_the_others() {
+    let none = LiveSnapshot { as_of: at(-5), complete_through: None, ..snapshot(&[], true) };
+    let some = snapshot(&[(1, 0, 0, 1)], true);
+    for parts in [[none.clone(), some.clone()], [some.clone(), none.clone()]] {
+        assert_eq!(LiveSnapshot::merge(parts), Some(some.clone()));
+    }
+    assert_eq!(LiveSnapshot::merge([none.clone(), none.clone()]), Some(none));
+}
+
+#[test]
 fn a_group_that_may_be_in_the_rest_of_another_shard_is_exact_from_then_on() {
     let rest = |since| LiveRow {
         model: None,
