@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use async_nats::{Client, HeaderMap, Message, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use weir_event::bus::{LIVE_SUBJECT, LiveRequest, LiveRow, LiveSnapshot};
+use weir_event::bus::{LIVE_REFUSED, LIVE_SUBJECT, LiveRequest, LiveRow, LiveSnapshot};
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
 use weir_service::telemetry::chain;
@@ -167,14 +167,14 @@ fn keep_busiest(snapshot: &mut LiveSnapshot, keep: usize) {
 /// An empty answer with NATS's headers for a failed request, so that the caller need not wait for its timeout.
 fn refusal(error: &RequestError) -> HeaderMap {
     tracing::debug!(error = chain(error), "live request is not answered");
-    let reason = match error {
-        RequestError::Json(_) => error.to_string(),
-        RequestError::Question(question) => chain(question),
+    let (reason, code) = match error {
+        RequestError::Json(_) => (error.to_string(), "400"),
+        RequestError::Question(question) => (chain(question), LIVE_REFUSED),
     };
     let mut headers = HeaderMap::new();
     // A header is one line.
     headers.insert("Nats-Service-Error", reason.replace(char::is_control, " ").as_str());
-    headers.insert("Nats-Service-Error-Code", "400");
+    headers.insert("Nats-Service-Error-Code", code);
     headers
 }
 

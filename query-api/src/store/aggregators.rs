@@ -4,18 +4,23 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::{Client, ConnectOptions};
+use async_nats::{Client, ConnectOptions, Message};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
-use weir_event::bus::{LIVE_SUBJECT, LiveRequest, LiveSnapshot, SHARDS, Top};
+use weir_event::bus::{LIVE_REFUSED, LIVE_SUBJECT, LiveRequest, LiveSnapshot, SHARDS, Top};
 use weir_event::{Dimension, Scope};
 use weir_service::config::NatsConfig;
+use weir_service::telemetry::chain;
 
 use crate::auth::Readable;
 
 /// After the last answer so far, while shards are missing: how many aggregators there are nobody knows.
 const SILENCE: Duration = Duration::from_millis(300);
+
+/// The headers of an answer that is none.
+const REFUSAL: &str = "Nats-Service-Error";
+const REFUSAL_CODE: &str = "Nats-Service-Error-Code";
 
 /// The aggregators, as far as they listen. Clones share the connection.
 #[derive(Clone, Debug)]
@@ -44,9 +49,15 @@ pub enum LiveError {
     /// Nobody answered in time, or NATS cannot be reached.
     #[error("aggregators cannot be reached")]
     Unreachable(#[source] async_nats::Error),
-    /// An answer is not what we expect: versions that do not fit together.
+    /// No answer is what we expect: versions that do not fit together.
     #[error("answer of an aggregator cannot be read")]
     Answer(#[source] serde_json::Error),
+    /// What we ask is not understood: versions that do not fit together.
+    #[error("aggregator does not understand the question: {0}")]
+    NotUnderstood(String),
+    /// What is asked for is nothing that live windows can tell, for this reason.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// The answers so far. Pure.
@@ -56,6 +67,8 @@ struct Answers {
     shards: BTreeSet<u16>,
     /// Two say that they hold one shard: it changed hands between them.
     overlap: bool,
+    /// Why an answer is none.
+    trouble: Option<LiveError>,
 }
 
 impl Aggregators {
@@ -108,11 +121,11 @@ impl Aggregators {
                 Ok(Some(answer)) if answer.status.is_some() => return Err(LiveError::NoAggregator),
                 Ok(Some(answer)) => answer,
                 Err(elapsed) if answers.parts.is_empty() => {
-                    return Err(LiveError::Unreachable(elapsed.into()));
+                    return Err(answers.trouble.unwrap_or_else(|| LiveError::Unreachable(elapsed.into())));
                 }
                 Ok(None) | Err(_) => break,
             };
-            answers.add(serde_json::from_slice(&answer.payload).map_err(LiveError::Answer)?);
+            answers.hear(&answer)?;
             until = end.min(Instant::now() + SILENCE);
         }
         Ok(answers)
@@ -132,6 +145,30 @@ impl Aggregators {
 }
 
 impl Answers {
+    /// Takes in what one aggregator says. What cannot be read is as good as no answer: its shards are missing. A refusal is one
+    /// of the question, whoever else may answer it.
+    fn hear(&mut self, answer: &Message) -> Result<(), LiveError> {
+        let header = |name: &str| Some(answer.headers.as_ref()?.get(name)?.as_str());
+        let trouble = if let Some(reason) = header(REFUSAL) {
+            let reason = reason.to_owned();
+            if header(REFUSAL_CODE) == Some(LIVE_REFUSED) {
+                return Err(LiveError::Refused(reason));
+            }
+            LiveError::NotUnderstood(reason)
+        } else {
+            match serde_json::from_slice(&answer.payload) {
+                Ok(snapshot) => {
+                    self.add(snapshot);
+                    return Ok(());
+                }
+                Err(error) => LiveError::Answer(error),
+            }
+        };
+        tracing::warn!(error = chain(&trouble), "an aggregator does not answer what it was asked");
+        self.trouble = Some(trouble);
+        Ok(())
+    }
+
     fn add(&mut self, snapshot: LiveSnapshot) {
         if snapshot.shards.iter().any(|shard| self.shards.contains(shard)) {
             self.overlap = true;
@@ -162,6 +199,7 @@ impl Answers {
 
 #[cfg(test)]
 mod tests {
+    use async_nats::HeaderMap;
     use weir_event::Timestamp;
 
     use super::*;
@@ -196,5 +234,46 @@ mod tests {
         check(&[(0, 0)], false, 1);
         check(&[(0, 9), (8, 16)], false, 1);
         assert!(Answers::default().put_together(None).is_none());
+    }
+
+    fn message(payload: Vec<u8>, refusal: Option<(&str, &str)>) -> Message {
+        let headers = refusal.map(|(code, reason)| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REFUSAL, reason);
+            headers.insert(REFUSAL_CODE, code);
+            headers
+        });
+        let length = payload.len();
+        Message {
+            subject: "inbox".into(),
+            reply: None,
+            payload: payload.into(),
+            headers,
+            status: None,
+            description: None,
+            length,
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_is_missing_and_spoils_no_other() {
+        let readable = serde_json::to_vec(&answer((0, 8))).unwrap();
+        for other in [message(b"{}".to_vec(), None), message(Vec::new(), Some(("400", "what?")))] {
+            let mut answers = Answers::default();
+            answers.hear(&other).unwrap();
+            answers.hear(&message(readable.clone(), None)).unwrap();
+            assert!(answers.trouble.is_some());
+            let found = answers.put_together(None).unwrap();
+            assert_eq!((found.complete, found.shards.len()), (false, 8));
+        }
+    }
+
+    #[test]
+    fn a_question_that_is_refused_is_the_askers_mistake() {
+        let refusal = message(Vec::new(), Some((LIVE_REFUSED, "no such field")));
+        match Answers::default().hear(&refusal) {
+            Err(LiveError::Refused(reason)) => assert_eq!(reason, "no such field"),
+            other => panic!("{other:?}"),
+        }
     }
 }

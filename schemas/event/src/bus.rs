@@ -51,6 +51,8 @@ const SPOOL_PREFIX: &str = "weir.spool.";
 const SETTLING_PREFIX: &str = "weir.settling.";
 /// Where an aggregator answers [`LiveRequest`]s.
 pub const LIVE_SUBJECT: &str = "weir.live";
+/// The `Nats-Service-Error-Code` of a [`LiveRequest`] that is understood and asks for what live windows cannot tell.
+pub const LIVE_REFUSED: &str = "422";
 /// Where every ingest process answers, with [`InFlight`], how much is on its way. The question is empty.
 pub const LEDGER_SUBJECT: &str = "weir.ledger";
 /// Where one of the ingest processes hears, without a word, that there is a removal to be done.

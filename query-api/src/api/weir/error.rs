@@ -35,7 +35,7 @@ pub(super) enum Error {
     /// 500: the server's ClickHouse user may not write.
     #[error("the clickhouse user may not write budgets: it needs INSERT on budgets")]
     NoRights(#[source] StoreError),
-    /// 503, or 500 where an answer cannot be read.
+    /// 503, 400 where what is asked is refused, or 500 where an answer cannot be read.
     #[error("live windows cannot be read")]
     Live(#[from] LiveError),
     /// 503, or 500 where it is our mistake.
@@ -75,12 +75,14 @@ impl Failure for Error {
             | Self::Forbidden(_)
             | Self::Invalid(_)
             | Self::NotFound
+            | Self::Live(LiveError::Refused(_))
             | Self::Budget(BudgetError::Full)
             | Self::Full(_) => Blame::Client,
             Self::Store(error) if error.is_retryable() => Blame::Surroundings,
-            Self::Live(LiveError::Answer(_)) | Self::Store(_) | Self::NoRights(_) | Self::Budget(_) => {
-                Blame::Program
-            }
+            Self::Live(LiveError::Answer(_) | LiveError::NotUnderstood(_))
+            | Self::Store(_)
+            | Self::NoRights(_)
+            | Self::Budget(_) => Blame::Program,
         }
     }
 }
@@ -118,7 +120,8 @@ impl DialectError for Error {
                 let message = "budgets cannot be changed here: the server is not set up for it";
                 body(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
             }
-            Self::Live(LiveError::Answer(_)) | Self::Budget(_) => {
+            Self::Live(LiveError::Refused(reason)) => body(StatusCode::BAD_REQUEST, "invalid", &reason),
+            Self::Live(LiveError::Answer(_) | LiveError::NotUnderstood(_)) | Self::Budget(_) => {
                 body(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this cannot be answered")
             }
             Self::Store(error) if !error.is_retryable() => {
