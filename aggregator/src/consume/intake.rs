@@ -164,8 +164,9 @@ impl Intake {
         } else {
             let earlier = predecessors(stream, key.0, key.1).await?;
             let told = settled_of(self.lease.left_word(), found.created_ns);
-            let floor = earlier.acknowledged.max(told).min(found.latest);
-            (earlier, Progress::after(floor))
+            let floor = earlier.acknowledged.max(told.unwrap_or(0)).min(found.latest);
+            let taken = told.unwrap_or(earlier.acknowledged).min(floor);
+            (earlier, Progress::after(floor, taken))
         };
         self.ask_lease()?;
         let consumer = shard_consumer(stream, key, progress.settled(), self.parts.ack_wait).await?;
@@ -265,7 +266,6 @@ impl Intake {
         };
         match taken {
             Ok(minutes) => {
-                self.folded_through(published_ns);
                 let (_, acker) = message.split();
                 let (shard, holding) = (self.shard, self.lease.holding());
                 let message = Some(Delivered { shard, sequence, acker, holding });
@@ -287,6 +287,9 @@ impl Intake {
         }
         if let Some(progress) = &mut self.progress {
             progress.take(sequence, delivery);
+            if progress.is_sure() {
+                self.folded_through(published_ns);
+            }
         }
         Ok(())
     }
@@ -358,8 +361,6 @@ impl Intake {
             pending: delivery.num_pending,
             unacknowledged: delivery.num_ack_pending as u64,
         };
-        let (taken, delivered) =
-            (self.windows.position.map_or(0, |known| known.latest), delivery.delivered.stream_sequence);
         self.held.show_pending(look.pending);
         if let Some(progress) = &mut self.progress {
             self.lacks |= progress.look(&look);
@@ -367,7 +368,7 @@ impl Intake {
         }
         {
             let mut fold = self.windows.fold.lock();
-            if look.pending == 0 && delivered <= taken {
+            if self.progress.is_some_and(|progress| progress.is_idle()) {
                 fold.folded_through(asked_at);
             }
             fold.settle(look.acknowledged);
@@ -380,13 +381,11 @@ impl Intake {
     }
 }
 
-/// Up to where the holder before us had settled everything, by the word that it left, of the stream that was created then; 0 where
-/// it left none.
-fn settled_of(word: &str, created_ns: i128) -> u64 {
-    let parse = |(created, settled): (&str, &str)| {
-        (created.parse::<i128>().ok()? == created_ns).then(|| settled.parse().ok())?
-    };
-    word.split_once(' ').and_then(parse).unwrap_or(0)
+/// Up to where the holder before us had settled everything, by the word that it left, of the stream that was created then; `None`
+/// where it left none.
+fn settled_of(word: &str, created_ns: i128) -> Option<u64> {
+    let (created, settled) = word.split_once(' ')?;
+    if created.parse::<i128>().ok()? == created_ns { settled.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -395,9 +394,9 @@ mod tests {
 
     #[test]
     fn the_word_of_a_holder_is_about_one_stream() {
-        assert_eq!(settled_of("17 250", 17), 250);
+        assert_eq!(settled_of("17 250", 17), Some(250));
         for other in ["18 250", "", "17", "17 x", "17 250 3"] {
-            assert_eq!(settled_of(other, 17), 0, "{other}");
+            assert_eq!(settled_of(other, 17), None, "{other}");
         }
     }
 }

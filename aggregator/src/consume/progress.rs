@@ -36,18 +36,22 @@ pub(super) struct Progress {
     taken: u64,
     /// Everything of the shard up to here is acknowledged, and whatever else is there is of others.
     settled: u64,
+    /// At the last look everything that the stream had of the shard had come.
+    is_idle: bool,
 }
 
 impl Progress {
-    /// A consumer that begins after `floor`, up to which everything is acknowledged.
-    pub(super) const fn after(floor: u64) -> Self {
+    /// A consumer that begins after `floor`, up to which everything is acknowledged, or gone: the server moves what it says is
+    /// acknowledged along with what leaves the stream. That everything was taken is known up to `taken`.
+    pub(super) const fn after(floor: u64, taken: u64) -> Self {
         Self {
-            latest: floor,
+            latest: taken,
             next_delivery: 1,
             unsure_until: 0,
             acknowledged: floor,
-            taken: floor,
+            taken,
             settled: floor,
+            is_idle: false,
         }
     }
 
@@ -79,18 +83,29 @@ impl Progress {
         first > self.taken + 1
     }
 
+    /// Whether everything that was delivered before the last message has come, and is not on its way for a second time.
+    pub(super) const fn is_sure(&self) -> bool {
+        self.acknowledged >= self.unsure_until
+    }
+
+    /// Whether everything that the stream had of the shard at the last look had come.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.is_idle
+    }
+
     /// Takes in what a look shows. Gives whether the stream may have given up what was not taken before.
     pub(super) fn look(&mut self, look: &Look) -> bool {
+        self.is_idle = false;
         if self.may_lack_before(look.first) {
             return true;
         }
         self.acknowledged = self.acknowledged.max(look.acknowledged);
-        let is_sure = self.acknowledged >= self.unsure_until;
         // All that the stream had is delivered, and what was delivered has come.
-        let is_idle = look.pending == 0 && is_sure && self.next_delivery == look.deliveries + 1;
-        let in_order = if is_sure { self.latest } else { self.acknowledged };
-        let reached = if is_idle { look.last } else { 0 };
-        self.taken = self.taken.max(in_order).max(self.acknowledged).max(reached);
+        self.is_idle = look.pending == 0 && self.is_sure() && self.next_delivery == look.deliveries + 1;
+        // What is acknowledged behind the last that came is what left the stream.
+        let in_order = if self.is_sure() { self.latest } else { self.acknowledged.min(self.latest) };
+        let reached = if self.is_idle { look.last } else { 0 };
+        self.taken = self.taken.max(in_order).max(reached);
         let is_done = look.pending == 0 && look.unacknowledged == 0;
         self.settled = self.settled.max(self.acknowledged).max(if is_done { look.last } else { 0 });
         false
@@ -113,7 +128,7 @@ mod tests {
 
     #[test]
     fn messages_of_others_leave_the_stream_without_a_loss() {
-        let mut progress = Progress::after(10);
+        let mut progress = Progress::after(10, 10);
         progress.take(15, 1);
         assert!(!progress.look(&idle(1, 1_000, 1, 15)));
         // All but the last of the others' messages go, and the shard had none among them.
@@ -124,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_leaves_the_stream_before_it_is_delivered_is_missed() {
-        let mut progress = Progress::after(10);
+        let mut progress = Progress::after(10, 10);
         assert!(!progress.look(&Look { pending: 90, ..idle(1, 100, 0, 10) }));
         // Of those that were pending half are gone, the others come.
         progress.take(51, 1);
@@ -136,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_place_is_taken_over_only_as_far_as_it_was_acknowledged() {
-        let mut progress = Progress::after(10);
+        let mut progress = Progress::after(10, 10);
         progress.take(20, 1);
         progress.take(30, 2);
         let look = Look { unacknowledged: 1, ..idle(1, 40, 2, 20) };
@@ -149,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_on_its_way_is_waited_for() {
-        let mut progress = Progress::after(10);
+        let mut progress = Progress::after(10, 10);
         progress.take(11, 1);
         assert!(!progress.look(&idle(1, 11, 1, 11)));
         // Three deliveries were made while the connection was broken.
@@ -167,11 +182,40 @@ mod tests {
 
     #[test]
     fn a_delivery_that_did_not_come_leaves_a_doubt() {
-        let mut progress = Progress::after(10);
+        let mut progress = Progress::after(10, 10);
         progress.take(12, 2);
         assert!(!progress.look(&Look { unacknowledged: 2, ..idle(1, 12, 2, 10) }));
         assert!(progress.may_lack_before(12));
         assert!(!progress.look(&idle(1, 12, 3, 12)));
         assert!(!progress.may_lack_before(13));
+    }
+
+    #[test]
+    fn nothing_is_through_while_a_delivery_is_to_come_again() {
+        let mut progress = Progress::after(10, 10);
+        progress.take(11, 1);
+        assert!(progress.is_sure());
+        progress.resume(4, 40);
+        progress.take(41, 5);
+        assert!(!progress.is_sure(), "38 to 40 come again only after a while");
+        let look =
+            |deliveries, acknowledged| Look { unacknowledged: 4, ..idle(1, 41, deliveries, acknowledged) };
+        assert!(!progress.look(&look(5, 11)) && !progress.is_idle());
+        for (sequence, delivery) in [(38, 6), (39, 7), (40, 8)] {
+            progress.take(sequence, delivery);
+        }
+        assert!(!progress.look(&look(8, 41)) && progress.is_idle() && progress.is_sure());
+    }
+
+    #[test]
+    fn what_the_server_calls_acknowledged_may_have_left_the_stream() {
+        // The holder before had taken 20. Until its shard was taken over, the stream gave up all before 100.
+        let progress = Progress::after(99, 20);
+        assert!(progress.may_lack_before(100));
+
+        // It gives them up between the two answers of a look.
+        let mut progress = Progress::after(20, 20);
+        assert!(!progress.look(&Look { pending: 5, ..idle(1, 110, 0, 99) }));
+        assert!(progress.look(&Look { pending: 5, ..idle(100, 110, 0, 99) }));
     }
 }
