@@ -41,7 +41,7 @@ pub(super) struct Position {
 #[derive(Debug, Default)]
 pub(super) struct Predecessors {
     names: Vec<String>,
-    /// Up to where the last of them was acknowledged.
+    /// Up to where one of them was acknowledged, the furthest.
     pub(super) acknowledged: u64,
     /// Whether there is the one that was for all shards.
     from_before_shards: bool,
@@ -73,29 +73,34 @@ pub(super) async fn usage_stream(context: &Context) -> Result<Stream, ConsumeErr
     context.get_or_create_stream(config).await.map_err(ConsumeError::Stream)
 }
 
-/// The consumers that `shard` had before the lease of `epoch`.
+/// The consumers that `shard` had before the lease of `epoch`. Those of later epochs tell how far it has come as well: they are
+/// later holders', or there were other leases before ours began anew.
 pub(super) async fn predecessors(
     stream: &Stream,
     shard: u16,
     epoch: u64,
 ) -> Result<Predecessors, ConsumeError> {
     let names = consumer_names(stream).await?;
-    let of_shard = |name: &String| shard_and_epoch(name).filter(|(of, at)| *of == shard && *at < epoch);
-    let mut earlier: Vec<_> = names.iter().filter_map(|name| Some((of_shard(name)?, name))).collect();
-    earlier.sort_unstable();
     let from_before_shards = names.iter().any(|name| name == CONSUMER);
-    let last = earlier.last().map(|(_, name)| name.as_str());
-    let mut acknowledged = 0;
-    if let Some(name) = last.or(from_before_shards.then_some(CONSUMER)) {
-        acknowledged = match stream.consumer_info(name).await {
+    let (mut acknowledged, mut earlier) = (0, Vec::new());
+    for name in names {
+        let at = match shard_and_epoch(&name) {
+            Some((of, at)) if of == shard && at != epoch => at,
+            None if name == CONSUMER => epoch,
+            Some(_) | None => continue,
+        };
+        let floor = match stream.consumer_info(&name).await {
             Ok(info) => info.ack_floor.stream_sequence,
             // Somebody else has deleted it: the shard is theirs.
             Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => 0,
             Err(error) => return Err(ConsumeError::ConsumerInfo(error)),
         };
+        acknowledged = acknowledged.max(floor);
+        if at < epoch {
+            earlier.push(name);
+        }
     }
-    let names = earlier.iter().map(|(_, name)| (*name).clone()).collect();
-    Ok(Predecessors { names, acknowledged, from_before_shards })
+    Ok(Predecessors { names: earlier, acknowledged, from_before_shards })
 }
 
 /// Deletes them. What cannot be deleted now is by the next holder.

@@ -185,3 +185,29 @@ async fn the_one_consumer_of_before_is_taken_over_by_those_of_the_shards() {
     let is_there = async || stream.consumer_info("aggregator").await.is_ok();
     eventually(LIMIT, false, is_there).await;
 }
+
+#[tokio::test]
+async fn what_is_acknowledged_does_not_come_again_when_the_leases_are_lost() {
+    let world = World::start(&[]).await;
+    // So that the epochs of its consumers are beyond those that leases begin with.
+    world.restart().await;
+    let mut all = Vec::new();
+    for part in 0..20 {
+        let entries = entries(part * 10, 10, world.now_ms().await);
+        world.deliver(&entries).await;
+        all.extend(entries);
+    }
+    check_rollups(&world, &all).await;
+    assert_eq!(world.first.service.stop(LIMIT).await.unwrap().code(), Some(0));
+    world.jetstream.delete_key_value("weir_leases").await.unwrap();
+    world.restart().await;
+    let mut stream = world.jetstream.get_stream(bus::USAGE_STREAM).await.unwrap();
+    let before = stream.info().await.unwrap().state.messages;
+    let more = entries(1_000, 10, world.now_ms().await);
+    world.deliver(&more).await;
+    all.extend(more);
+    // The consumers of before stay until the server lets go of them: that all is acknowledged cannot be waited for.
+    wait_for_windows(&world, &all).await;
+    let taken = world.metric("weir_aggregator_messages_total").await;
+    assert!(taken < before, "{taken} messages, and {before} were there before");
+}
