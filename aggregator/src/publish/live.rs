@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use async_nats::{Client, HeaderMap, Message, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use weir_event::Histogram;
 use weir_event::bus::{LIVE_REFUSED, LIVE_SUBJECT, LiveRequest, LiveRow, LiveSnapshot};
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
@@ -132,9 +133,10 @@ impl LiveResponder {
 }
 
 /// The snapshot as JSON of at most `limit` bytes. What does not fit is told with times that are less exact. If that is not
-/// enough, the rows with the most requests stay, and the snapshot is not complete. Gives how many rows were left out.
+/// enough, the rows with the fewest requests lose their times, then themselves, and the snapshot is not complete. Gives how many
+/// rows were left out.
 fn fit(mut snapshot: LiveSnapshot, limit: usize) -> Result<(Bytes, usize), serde_json::Error> {
-    let (mut cut, mut coarse) = (0, false);
+    let (mut cut, mut coarse, mut timeless) = (0, false, false);
     loop {
         let json = serde_json::to_vec(&snapshot)?;
         let rows = snapshot.rows.len();
@@ -148,17 +150,44 @@ fn fit(mut snapshot: LiveSnapshot, limit: usize) -> Result<(Bytes, usize), serde
             }
             continue;
         }
+        snapshot.complete = false;
+        if !std::mem::replace(&mut timeless, true) {
+            // It is a byte longer where it is not complete.
+            drop_times(&mut snapshot, json.len() + 1 - limit)?;
+            continue;
+        }
         // In proportion, and a little less, so that this ends after few rounds.
         let keep = rows.saturating_mul(limit) / json.len() * 95 / 100;
         cut += rows - keep;
-        snapshot.complete = false;
         keep_busiest(&mut snapshot, keep);
     }
 }
 
+/// Takes their times from the rows with the fewest requests, until there are `excess` bytes less.
+fn drop_times(snapshot: &mut LiveSnapshot, mut excess: usize) -> Result<(), serde_json::Error> {
+    let mut rows: Vec<&mut LiveRow> = snapshot.rows.iter_mut().collect();
+    rows.sort_by_key(|row| (row.rest, requests(row)));
+    for row in rows {
+        if excess == 0 {
+            break;
+        }
+        let before = serde_json::to_vec(row)?.len();
+        for window in &mut row.windows {
+            window.duration = Histogram::default();
+            window.time_to_first_token = Histogram::default();
+        }
+        let dropped = before.saturating_sub(serde_json::to_vec(row)?.len());
+        excess = excess.saturating_sub(dropped);
+    }
+    Ok(())
+}
+
+fn requests(row: &LiveRow) -> u64 {
+    row.windows.last().map_or(0, |longest| longest.requests)
+}
+
 fn keep_busiest(snapshot: &mut LiveSnapshot, keep: usize) {
     let rows = &mut snapshot.rows;
-    let requests = |row: &LiveRow| row.windows.last().map_or(0, |longest| longest.requests);
     rows.sort_by_key(|row| (!row.rest, std::cmp::Reverse(requests(row))));
     rows.truncate(keep);
     rows.sort_by_cached_key(LiveRow::group);
@@ -228,6 +257,22 @@ mod tests {
         let coarse = &live.rows[7].windows[0].duration;
         assert_eq!((cut, live.complete, live.rows.len()), (0, true, 20));
         assert!(coarse.count() == fine.count() && coarse.bins().len() < fine.bins().len() / 8);
+    }
+
+    #[test]
+    fn sums_that_fit_without_times_are_not_lost() {
+        let mut live = snapshot(50);
+        for row in &mut live.rows {
+            for value in 0..2_000 {
+                row.windows[0].duration.add(value * 3, 1);
+            }
+        }
+        let (json, cut) = fit(live, 20_000).unwrap();
+        assert!(json.len() <= 20_000, "{}", json.len());
+        let live: LiveSnapshot = serde_json::from_slice(&json).unwrap();
+        assert_eq!((cut, live.complete, live.rows.len()), (0, false, 50));
+        let timed: Vec<_> = live.rows.iter().map(|row| row.windows[0].duration.count() > 0).collect();
+        assert!(timed.is_sorted() && timed[49] && !timed[0], "the busiest keep them: {timed:?}");
     }
 
     #[test]
