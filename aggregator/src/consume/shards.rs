@@ -77,7 +77,7 @@ impl ShardsTask {
             () = running.run() => {}
             () = shutdown.soft_stop().cancelled() => {}
         }
-        let Running { parts, place, working, held, .. } = running;
+        let Running { leases, parts, place, working, held, .. } = running;
         // Others may take more than their part from here on.
         if let Some(place) = place {
             place.give_back().await;
@@ -91,6 +91,8 @@ impl ShardsTask {
         drop(parts);
         tokio::select! {
             () = flushed.cancelled() => {}
+            // What is not written is not acknowledged either, and is for whoever is next.
+            () = sleep(leases.timeout()) => tracing::warn!("shards are given back with what is not written"),
             () = shutdown.hard_stop().cancelled() => {}
         }
         join_all(ended.into_iter().map(|ended| ended.lease.give_back())).await;
