@@ -5,7 +5,10 @@ use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, LastRawMessageErrorKind, StorageType, Stream};
 use bytes::Bytes;
-use weir_budget::{ALERTS_AGE_MAX, ALERTS_STREAM, ALERTS_SUBJECTS, Alert, BudgetId};
+use weir_budget::{
+    ALERTS_AGE_MAX, ALERTS_BYTES_MAX, ALERTS_PER_THRESHOLD_MAX, ALERTS_STREAM, ALERTS_SUBJECTS, Alert,
+    BudgetId,
+};
 
 use super::error::BudgetsError;
 
@@ -35,6 +38,8 @@ pub async fn alert_stream(
         storage: StorageType::File,
         discard: DiscardPolicy::Old,
         max_age: ALERTS_AGE_MAX,
+        max_messages_per_subject: ALERTS_PER_THRESHOLD_MAX,
+        max_bytes: ALERTS_BYTES_MAX,
         ..Config::default()
     };
     context.get_or_create_stream(config).await

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_nats::Client as NatsClient;
 use async_nats::jetstream::Context;
 use clickhouse::Client;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -32,6 +32,8 @@ use crate::lease::{Holding, Leases};
 const LEASE: &str = "budgets";
 /// How often it is read which budgets there are, for whoever did not hear that they were changed.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
+/// The least time from word that they were changed to the next look: however many changes there are, looks are few.
+const REFRESH_DISTANCE: Duration = Duration::from_millis(100);
 
 /// Watches budgets.
 pub struct Evaluator {
@@ -149,7 +151,12 @@ impl Session<'_> {
             tokio::select! {
                 _ = refresh.tick() => self.refresh().await?,
                 changed = told.next() => match changed {
-                    Some(_) => self.refresh().await?,
+                    Some(_) => {
+                        // One look is about all that was changed before it, and they keep a distance.
+                        sleep(REFRESH_DISTANCE).await;
+                        while let Some(Some(_)) = told.next().now_or_never() {}
+                        self.refresh().await?;
+                    }
                     None => return Err(BudgetsError::Ended),
                 },
                 Some(ended) = self.tasks.join_next() => match ended {

@@ -15,6 +15,10 @@ pub const ALERTS_STREAM: &str = "WEIR_ALERTS";
 pub const ALERTS_SUBJECTS: &str = "weir.alerts.>";
 /// How long the stream keeps an alert: longer than any period.
 pub const ALERTS_AGE_MAX: Duration = Duration::from_hours(400 * 24);
+/// How many alerts of one threshold it keeps, the latest: a window with a short cool-down may be told of for ever.
+pub const ALERTS_PER_THRESHOLD_MAX: i64 = 1_000;
+/// How many bytes it keeps.
+pub const ALERTS_BYTES_MAX: i64 = 256 << 20;
 /// Where it is said, without a word, that budgets were changed.
 pub const BUDGETS_SUBJECT: &str = "weir.budgets";
 

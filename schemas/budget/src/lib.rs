@@ -14,7 +14,10 @@ mod measure;
 mod members;
 mod window;
 
-pub use alert::{ALERTS_AGE_MAX, ALERTS_STREAM, ALERTS_SUBJECTS, Alert, AlertData, BUDGETS_SUBJECT};
+pub use alert::{
+    ALERTS_AGE_MAX, ALERTS_BYTES_MAX, ALERTS_PER_THRESHOLD_MAX, ALERTS_STREAM, ALERTS_SUBJECTS, Alert,
+    AlertData, BUDGETS_SUBJECT,
+};
 pub use amount::{Amount, AmountError};
 pub use anomaly::{Anomaly, AnomalyData};
 pub use body::Problem;
