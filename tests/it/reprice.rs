@@ -318,7 +318,9 @@ async fn system_with(dir: &TempDir, name: &str, prices: &str) -> System {
 /// Live windows without the time that they end at; `None` while they are not complete.
 async fn live(system: &System) -> Option<Value> {
     let mut live = system.live().await.filter(|live| live["complete"] == Value::Bool(true))?;
-    live["as_of"].take();
+    for time in ["as_of", "complete_through"] {
+        live[time].take();
+    }
     Some(live)
 }
 
