@@ -24,6 +24,10 @@ pub async fn create_tables(clickhouse: &ClickHouse) -> Client {
 /// Runs `aggregator` with these arguments to its end: `verify` or `rebuild`. Gives the exit code and what it wrote.
 pub async fn run_audit(clickhouse: &ClickHouse, nats: &Nats, args: &[&str]) -> (i32, String) {
     let mut command = Command::new(Installation::detect().unwrap().binary("aggregator").unwrap());
+    // What this process was told is not meant for it.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WEIR_")) {
+        command.env_remove(name);
+    }
     command.args(args).envs(service_variables(clickhouse, nats));
     let Output { status, stdout, stderr } =
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
