@@ -26,6 +26,7 @@ pub struct Lease {
     left_word: String,
     word: Arc<Mutex<String>>,
     until: Arc<watch::Sender<Until>>,
+    loss: Loss,
     giving_back: CancellationToken,
     keeper: JoinHandle<()>,
 }
@@ -34,6 +35,14 @@ pub struct Lease {
 #[derive(Clone, Debug)]
 pub struct Holding {
     until: watch::Receiver<Until>,
+    epoch: u64,
+}
+
+/// Tells that a lease is lost.
+#[derive(Clone, Debug)]
+struct Loss {
+    leases: Leases,
+    name: String,
     epoch: u64,
 }
 
@@ -46,6 +55,7 @@ struct Keeper {
     begun: Instant,
     word: Arc<Mutex<String>>,
     until: Arc<watch::Sender<Until>>,
+    loss: Loss,
     giving_back: CancellationToken,
 }
 
@@ -62,6 +72,7 @@ impl Lease {
         let word = Arc::new(Mutex::new(record.word.clone()));
         let giving_back = CancellationToken::new();
         let left_word = record.word.clone();
+        let loss = Loss { leases: leases.clone(), name: name.to_owned(), epoch: revision };
         let keeper = Keeper {
             leases: leases.clone(),
             name: name.to_owned(),
@@ -70,6 +81,7 @@ impl Lease {
             begun,
             word: Arc::clone(&word),
             until: Arc::clone(&until),
+            loss: loss.clone(),
             giving_back: giving_back.clone(),
         };
         Self {
@@ -78,6 +90,7 @@ impl Lease {
             left_word,
             word,
             until,
+            loss,
             giving_back,
             keeper: tokio::spawn(keeper.run()),
         }
@@ -109,7 +122,8 @@ impl Lease {
 
     /// Lets somebody else have it at once. It is not held from here on, whatever NATS says.
     pub async fn give_back(mut self) {
-        self.until.send_replace(None);
+        let until = self.until.send_replace(None);
+        self.loss.tell_if_over(until);
         self.giving_back.cancel();
         // It ends by itself within the time of one answer, and does not panic.
         let _ = (&mut self.keeper).await;
@@ -118,7 +132,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.until.send_replace(None);
+        // Whoever held it may have seen that it ran out before its keeper did.
+        let until = self.until.send_replace(None);
+        self.loss.tell_if_over(until);
         self.keeper.abort();
     }
 }
@@ -152,16 +168,29 @@ impl Holding {
     }
 }
 
+impl Loss {
+    /// Tells of a lease that was held until then, if that is over. To be told what it was when it was taken away, which is
+    /// `None` for all but the first: so a loss is told once.
+    fn tell_if_over(&self, until: Until) {
+        if until.is_some_and(|until| until <= Instant::now()) {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        self.leases.shared.metrics.leases_lost.inc();
+        tracing::warn!(lease = self.name, epoch = self.epoch, "lease is lost");
+    }
+}
+
 impl Keeper {
     async fn run(mut self) {
         if self.keep().await {
             self.write_free().await;
             tracing::info!(lease = self.name, epoch = self.record.epoch, "lease is given back");
-        } else {
-            self.leases.shared.metrics.leases_lost.inc();
-            tracing::warn!(lease = self.name, epoch = self.record.epoch, "lease is lost");
+        } else if self.until.send_replace(None).is_some() {
+            self.loss.tell();
         }
-        self.until.send_replace(None);
     }
 
     /// Renews until it is lost (false) or to be given back (true).
