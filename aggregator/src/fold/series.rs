@@ -45,7 +45,8 @@ impl Floors {
         let longest = lengths.longest_ms();
         Self {
             second: if_any(short, from(short, SECOND_MS)),
-            minute: from(longest, MINUTE_MS),
+            // The one that the first of those seconds is in, if no window reads minutes: what is older is too late.
+            minute: from(longest, lengths.widest_ms()).div_euclid(MINUTE_MS / lengths.widest_ms()),
             time: if_any(medium, from(medium, MINUTE_MS)),
             hour: if_any(longest - short, from(longest, HOUR_MS)),
         }

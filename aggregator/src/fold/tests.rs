@@ -235,6 +235,16 @@ fn rows_that_change_ask_for_the_past_once_and_only_if_a_window_has_them() {
 }
 
 #[test]
+fn seconds_are_kept_through_a_clock_that_is_set_back_where_no_window_is_read_from_minutes() {
+    let windows = WindowLengths::new(&[Duration::from_secs(1)]).unwrap();
+    let mut fold = WarmUp::begin(Limits { windows, ..limits() }, 0, at(START_MS)).finish();
+    fold.sweep(at(START_MS + 31_000));
+    let now_ms = START_MS + 31_000 - SLACK_MS;
+    assert_eq!(fold.apply(1, &[entry(2, now_ms)], at(now_ms)).folded, 1);
+    assert_eq!(ask(&fold, &scope("gw-a"), &[], now_ms).rows.len(), 1);
+}
+
+#[test]
 fn idle_keys_leave_and_make_room() {
     let limits = Limits { keys_max: 1, ..limits() };
     let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
