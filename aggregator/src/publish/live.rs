@@ -7,7 +7,9 @@ use async_nats::{Client, HeaderMap, Message, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use weir_event::Histogram;
-use weir_event::bus::{LIVE_REFUSED, LIVE_SUBJECT, LiveRequest, LiveRow, LiveSnapshot};
+use weir_event::bus::{
+    LIVE_REFUSAL, LIVE_REFUSAL_CODE, LIVE_REFUSED, LIVE_SUBJECT, LiveRequest, LiveRow, LiveSnapshot,
+};
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
 use weir_service::telemetry::chain;
@@ -202,8 +204,8 @@ fn refusal(error: &RequestError) -> HeaderMap {
     };
     let mut headers = HeaderMap::new();
     // A header is one line.
-    headers.insert("Nats-Service-Error", reason.replace(char::is_control, " ").as_str());
-    headers.insert("Nats-Service-Error-Code", code);
+    headers.insert(LIVE_REFUSAL, reason.replace(char::is_control, " ").as_str());
+    headers.insert(LIVE_REFUSAL_CODE, code);
     headers
 }
 
@@ -218,13 +220,8 @@ mod tests {
         let window = |requests| LiveWindow { window_s: 60, requests, ..LiveWindow::default() };
         let row = |n| LiveRow {
             token: Some(format!("{n:04}")),
-            model: None,
-            provider: None,
-            user: None,
-            channel: None,
-            rest: false,
-            exact_since: None,
             windows: vec![window(n % 100)],
+            ..LiveRow::default()
         };
         LiveSnapshot {
             as_of: Timestamp::MIN,

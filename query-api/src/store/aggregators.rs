@@ -8,7 +8,9 @@ use async_nats::{Client, ConnectOptions, Message};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
-use weir_event::bus::{LIVE_REFUSED, LIVE_SUBJECT, LiveRequest, LiveSnapshot, SHARDS, Top};
+use weir_event::bus::{
+    LIVE_REFUSAL, LIVE_REFUSAL_CODE, LIVE_REFUSED, LIVE_SUBJECT, LiveRequest, LiveSnapshot, SHARDS, Top,
+};
 use weir_event::{Dimension, Scope};
 use weir_service::config::NatsConfig;
 use weir_service::telemetry::chain;
@@ -17,10 +19,6 @@ use crate::auth::Readable;
 
 /// After the last answer so far, while shards are missing: how many aggregators there are nobody knows.
 const SILENCE: Duration = Duration::from_millis(300);
-
-/// The headers of an answer that is none.
-const REFUSAL: &str = "Nats-Service-Error";
-const REFUSAL_CODE: &str = "Nats-Service-Error-Code";
 
 /// The aggregators, as far as they listen. Clones share the connection.
 #[derive(Clone, Debug)]
@@ -149,9 +147,9 @@ impl Answers {
     /// of the question, whoever else may answer it.
     fn hear(&mut self, answer: &Message) -> Result<(), LiveError> {
         let header = |name: &str| Some(answer.headers.as_ref()?.get(name)?.as_str());
-        let trouble = if let Some(reason) = header(REFUSAL) {
+        let trouble = if let Some(reason) = header(LIVE_REFUSAL) {
             let reason = reason.to_owned();
-            if header(REFUSAL_CODE) == Some(LIVE_REFUSED) {
+            if header(LIVE_REFUSAL_CODE) == Some(LIVE_REFUSED) {
                 return Err(LiveError::Refused(reason));
             }
             LiveError::NotUnderstood(reason)
@@ -239,8 +237,8 @@ mod tests {
     fn message(payload: Vec<u8>, refusal: Option<(&str, &str)>) -> Message {
         let headers = refusal.map(|(code, reason)| {
             let mut headers = HeaderMap::new();
-            headers.insert(REFUSAL, reason);
-            headers.insert(REFUSAL_CODE, code);
+            headers.insert(LIVE_REFUSAL, reason);
+            headers.insert(LIVE_REFUSAL_CODE, code);
             headers
         });
         let length = payload.len();

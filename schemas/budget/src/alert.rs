@@ -121,18 +121,8 @@ impl Alert {
 
 #[cfg(test)]
 mod tests {
-    use weir_event::Scope;
-
     use super::*;
-    use crate::Terms;
-
-    fn budget(body: &str) -> Budget {
-        Budget {
-            id: BudgetId::from_random([7; 16]),
-            scope: Scope::parse("acc", "gw").unwrap(),
-            terms: Terms::from_json(body.as_bytes()).unwrap(),
-        }
-    }
+    use crate::budget::tests::budget;
 
     fn alert(budget: &Budget, at_ms: i64) -> Alert {
         let bounds = budget.terms.window.bounds(at_ms);

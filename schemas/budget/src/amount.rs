@@ -1,11 +1,12 @@
 //! How much of something: dollars, tokens, or calls, exact.
 
 use std::fmt;
+use std::num::ParseIntError;
 use std::str::FromStr;
 
-use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+use weir_store::ScaledUsd;
 
 /// An amount of what a budget measures, in units of 10^-18: what ClickHouse's `Decimal(38, 18)` holds. In JSON it is a number
 /// with all its digits and no more.
@@ -57,6 +58,12 @@ impl Amount {
         // Held at the ends of 128 bits, which 10^18 dollars do not reach.
         self.0.saturating_mul(100) >= limit.0.saturating_mul(percent as i128)
     }
+
+    /// Reads digits with at most 18 behind a point, of any size.
+    fn of_digits(text: &str) -> Result<Self, ParseIntError> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        format!("{whole}{:0<18}", part.trim_end_matches('0')).parse().map(Self)
+    }
 }
 
 impl std::iter::Sum for Amount {
@@ -83,22 +90,14 @@ impl FromStr for Amount {
         if whole.len() > 10 {
             return Err(AmountError::OutOfRange);
         }
-        let plain = format!("{}{whole}.{part:0<18}", if text.len() > unsigned.len() { "-" } else { "" });
-        let amount =
-            Decimal::from_str_exact(&plain.replace("-.", "-0.")).map_err(|_| AmountError::Malformed)?;
-        Ok(Self(amount.mantissa()))
+        Self::of_digits(text).map_err(|_| AmountError::Malformed)
     }
 }
 
 /// With all its digits and no more: `-0.005385`.
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, part) =
-            (self.0.unsigned_abs() / ONE.unsigned_abs(), self.0.unsigned_abs() % ONE.unsigned_abs());
-        let decimals = format!("{part:018}");
-        let decimals = decimals.trim_end_matches('0');
-        let point = if decimals.is_empty() { "" } else { "." };
-        f.pad_integral(self.0 >= 0, "", &format!("{whole}{point}{decimals}"))
+        ScaledUsd::from_units(self.0).fmt(f)
     }
 }
 
@@ -113,11 +112,7 @@ impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // A sum may be larger than a limit.
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let text = raw.get();
-        let unsigned = text.strip_prefix('-').unwrap_or(text);
-        let (whole, part) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-        let units = format!("{whole}{part:0<18}").parse::<i128>().map_err(serde::de::Error::custom)?;
-        Ok(Self(if text.len() > unsigned.len() { -units } else { units }))
+        Self::of_digits(raw.get()).map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is said when an API token does much more than it used to.
 
 use serde::{Deserialize, Serialize};
-use weir_event::{AccountId, GatewayId, Scope, Timestamp};
+use weir_event::{AccountId, GatewayId, Scope, Timestamp, fnv1a};
 
 use super::amount::Amount;
 use super::measure::Measure;
@@ -78,9 +78,5 @@ impl Anomaly {
 
 /// Tells tokens apart, whatever is in their names.
 fn print(scope: &Scope, token: &str) -> u64 {
-    let parts = [scope.account_id.as_str(), "\0", scope.gateway_id.as_str(), "\0", token];
-    // FNV-1a, 64 bits: the same for ever and everywhere.
-    parts.into_iter().flat_map(str::bytes).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    fnv1a([scope.account_id.as_str(), "\0", scope.gateway_id.as_str(), "\0", token])
 }

@@ -10,8 +10,8 @@ use super::amount::Amount;
 use super::budget::{Terms, goes_by_opinion};
 use super::calendar::{Calendar, Period, Zone};
 use super::measure::Measure;
-use super::members::Members;
 use super::window::Window;
+use weir_event::Members;
 
 /// One thing that is wrong with a body.
 #[derive(Clone, Debug, PartialEq, Eq)]

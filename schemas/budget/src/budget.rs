@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use weir_event::Scope;
+use weir_event::{Scope, fnv1a};
 use weir_filter::{Condition, Filter, Node, NumberField};
 use weir_store::BudgetRow;
 
@@ -124,11 +124,7 @@ impl Terms {
             Window::Sliding { seconds } => seconds.to_string(),
             Window::Calendar(Calendar { period, zone }) => format!("{} {zone}", period.as_str()),
         };
-        let text = format!("{}\0{limit}\0{window}\0{filter}", measure.as_str());
-        // FNV-1a, 64 bits: the same for ever and everywhere.
-        text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+        fnv1a([format!("{}\0{limit}\0{window}\0{filter}", measure.as_str()).as_str()])
     }
 }
 
@@ -182,10 +178,10 @@ impl fmt::Display for BudgetId {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn budget(body: &str) -> Budget {
+    pub(crate) fn budget(body: &str) -> Budget {
         Budget {
             id: BudgetId::from_random([7; 16]),
             scope: Scope::parse("acc", "gw").unwrap(),

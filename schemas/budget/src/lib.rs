@@ -11,7 +11,6 @@ mod body;
 mod budget;
 mod calendar;
 mod measure;
-mod members;
 mod window;
 
 pub use alert::{

@@ -18,7 +18,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::live::{Group, LiveRequest, LiveRow, LiveSnapshot, LiveWindow, Top};
-use crate::{CostSource, EventId, Scope, Source, Timestamp, Usd};
+use crate::{CostSource, EventId, Scope, Source, Timestamp, Usd, fnv1a};
 
 /// The JetStream stream that holds usage messages.
 pub const USAGE_STREAM: &str = "WEIR_USAGE";
@@ -51,7 +51,11 @@ const SPOOL_PREFIX: &str = "weir.spool.";
 const SETTLING_PREFIX: &str = "weir.settling.";
 /// Where an aggregator answers [`LiveRequest`]s.
 pub const LIVE_SUBJECT: &str = "weir.live";
-/// The `Nats-Service-Error-Code` of a [`LiveRequest`] that is understood and asks for what live windows cannot tell.
+/// The header that says why an answer is none.
+pub const LIVE_REFUSAL: &str = "Nats-Service-Error";
+/// The header with its code.
+pub const LIVE_REFUSAL_CODE: &str = "Nats-Service-Error-Code";
+/// The [`LIVE_REFUSAL_CODE`] of a [`LiveRequest`] that is understood and asks for what live windows cannot tell.
 pub const LIVE_REFUSED: &str = "422";
 /// Where every ingest process answers, with [`InFlight`], how much is on its way. The question is empty.
 pub const LEDGER_SUBJECT: &str = "weir.ledger";
@@ -159,11 +163,7 @@ impl DirtyMessage {
 /// The shard of an API token's usage: all of a token's events meet in one place.
 #[must_use]
 pub fn shard_of(scope: &Scope, token: &str) -> u16 {
-    // FNV-1a, 64 bits: stable for ever and everywhere, which std's hasher is not.
-    let parts = [scope.account_id.as_str(), "\0", token];
-    let hash = parts.into_iter().flat_map(str::bytes).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = fnv1a([scope.account_id.as_str(), "\0", token]);
     u16::try_from(hash % u64::from(SHARDS)).expect("less than SHARDS")
 }
 

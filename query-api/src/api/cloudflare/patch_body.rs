@@ -4,12 +4,9 @@
 //! what was meant by it would be lost. Every problem is reported at once.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use weir_event::{Metadata, MetadataValue, Rating, RatingError};
+use weir_event::{Members, Metadata, MetadataValue, Rating, RatingError};
 
 use super::envelope::Issue;
 use super::filters::shortened;
@@ -25,9 +22,6 @@ const TEXT_MAX: usize = 1_024;
 
 /// So many problems are told at once.
 const ISSUES_MAX: usize = 20;
-
-/// The members of an object, in order and with repeats.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 /// Reads a body.
 pub(super) fn read(body: &[u8]) -> Result<Annotations, Vec<Issue>> {
@@ -134,30 +128,6 @@ fn kind(raw: &RawValue) -> &'static str {
 /// Where it is broken, and nothing of what is there.
 fn position(error: &serde_json::Error) -> String {
     format!("line {} column {}", error.line(), error.column())
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Members(members))
-    }
 }
 
 #[cfg(any(test, fuzzing))]
