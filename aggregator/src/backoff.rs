@@ -5,27 +5,37 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Doubles from 100 ms to 5 s. There is no last attempt: a service that is away is waited for.
+/// Doubles, from 100 ms to 5 s if nothing else is said. There is no last attempt: a service that is away is waited for.
 #[derive(Clone, Copy, Debug)]
-pub struct Backoff(Duration);
+pub struct Backoff {
+    next: Duration,
+    first: Duration,
+    longest: Duration,
+}
 
 impl Backoff {
     /// Begins with the shortest wait.
     #[must_use]
     pub const fn new() -> Self {
-        Self(FIRST)
+        Self::between(FIRST, LONGEST)
+    }
+
+    /// Begins with `first`, and grows to `longest`.
+    #[must_use]
+    pub const fn between(first: Duration, longest: Duration) -> Self {
+        Self { next: first, first, longest }
     }
 
     /// How long to wait now; longer the next time.
     pub fn next_wait(&mut self) -> Duration {
-        let wait = self.0;
-        self.0 = (wait * 2).min(LONGEST);
+        let wait = self.next;
+        self.next = (wait * 2).min(self.longest);
         wait
     }
 
     /// It worked.
     pub fn reset(&mut self) {
-        *self = Self::new();
+        self.next = self.first;
     }
 }
 

@@ -4,21 +4,29 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
+
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_mins(10);
 
 /// Doubles from 10 s to 10 min, until it works.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Rest {
     until: Option<Instant>,
-    last: Option<Duration>,
+    backoff: Backoff,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self { until: None, backoff: Backoff::between(FIRST, LONGEST) }
+    }
 }
 
 impl Rest {
     /// Begins, and gives how long it takes: longer than the last time.
     pub(super) fn begin(&mut self) -> Duration {
-        let wait = self.last.map_or(FIRST, |last| (last * 2).min(LONGEST));
-        *self = Self { until: Some(Instant::now() + wait), last: Some(wait) };
+        let wait = self.backoff.next_wait();
+        self.until = Some(Instant::now() + wait);
         wait
     }
 

@@ -13,12 +13,11 @@ use weir_event::bus::{DIRTY_SUBJECT, DirtyMessage, USAGE_STREAM};
 use weir_event::{Scope, Timestamp};
 
 use super::error::BudgetsError;
+use crate::consume::messages;
 
 /// After this time without us the server forgets the consumer.
 const FORGOTTEN_AFTER: Duration = Duration::from_mins(1);
 const PULL_MESSAGES: usize = 200;
-const PULL_EXPIRES: Duration = Duration::from_secs(30);
-const PULL_HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// What was heard and not acted upon yet. A gateway that nobody has a budget of is missing.
 #[derive(Debug, Default)]
@@ -57,14 +56,7 @@ pub(super) async fn listen(context: &Context) -> Result<pull::Stream, BudgetsErr
         ..pull::Config::default()
     };
     let consumer: PullConsumer = stream.create_consumer(config).await.map_err(BudgetsError::Consumer)?;
-    consumer
-        .stream()
-        .max_messages_per_batch(PULL_MESSAGES)
-        .expires(PULL_EXPIRES)
-        .heartbeat(PULL_HEARTBEAT)
-        .messages()
-        .await
-        .map_err(BudgetsError::Pull)
+    messages(&consumer, PULL_MESSAGES).await.map_err(BudgetsError::Pull)
 }
 
 /// Hears for ever. It is to be asked again soon whatever else is done, for a server that is not listened to goes away.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use weir_budget::Budget;
 use weir_event::Scope;
 use weir_service::telemetry::chain;
-use weir_sql::{Bind, Steps, Sum, spent_by_step};
+use weir_sql::{Steps, Sum, spent_by_step};
 use weir_store::deletion::STATEMENT_BYTES_MAX;
 use weir_store::{BudgetRow, columns};
 
@@ -77,16 +77,7 @@ impl Store {
         sums: &[Sum<'_>],
         steps: Steps<'_>,
     ) -> Result<Vec<SpentStep>, BudgetsError> {
-        let statement = spent_by_step(scope, sums, steps);
-        // No `?` in the text means anything; values go beside it.
-        let query = self.client.query_raw(statement.text());
-        let query = statement.binds().fold(query, |query, (name, bind)| match bind {
-            Bind::Text(text) => query.param(name, text),
-            Bind::Flag(value) => query.param(name, value),
-            Bind::Millis(millis) => query.param(name, millis),
-            Bind::Texts(texts) => query.param(name, texts),
-            Bind::Number(_, digits) => query.param(name, digits),
-        });
+        let query = spent_by_step(scope, sums, steps).query(&self.client);
         // It is never closed.
         let _turn = self.turns.acquire().await;
         in_time(query.fetch_all()).await

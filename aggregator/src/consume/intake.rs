@@ -19,7 +19,9 @@ use weir_service::telemetry::chain;
 
 use super::error::{ConsumeError, Verdict};
 use super::progress::{Look, Progress};
-use super::stream::{Position, Predecessors, delete, messages, predecessors, shard_consumer, usage_stream};
+use super::stream::{
+    PULL_MESSAGES, Position, Predecessors, delete, messages, predecessors, shard_consumer, usage_stream,
+};
 use super::warm_up::{Stale, Warm, WarmUps};
 use crate::backoff::Backoff;
 use crate::fold::{Fold, Limits};
@@ -143,7 +145,7 @@ impl Intake {
         let (found, first) = (Position::of(info), info.state.first_sequence);
         let mut consumer = self.consumer(&stream, &found).await?;
         self.know_the_past(found, first).await?;
-        let mut messages = messages(&consumer).await?;
+        let mut messages = messages(&consumer, PULL_MESSAGES).await.map_err(ConsumeError::Pull)?;
         self.held.pass();
         let ended = self.follow(&mut messages, &mut stream, &mut consumer).await;
         // What was fetched and not taken would come again only after the wait for its acknowledgement.

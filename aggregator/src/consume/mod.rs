@@ -25,4 +25,5 @@ pub use error::{ConsumeError, Verdict};
 pub use history::History;
 pub use intake::IntakeParts;
 pub use shards::{ShardChecks, ShardsTask};
+pub(crate) use stream::messages;
 pub use warm_up::{Stale, Warm, WarmUpTask, WarmUps};

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::StreamError;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, StorageType, Stream};
@@ -22,7 +23,7 @@ const CONSUMER: &str = "aggregator";
 /// Messages of a shard that may wait for a flush, at most. Bounds what is delivered again after a crash.
 const ACK_PENDING_MAX: i64 = 10_000;
 /// Messages in one pull: bounds what waits in memory before it is folded.
-const PULL_MESSAGES: usize = 100;
+pub(super) const PULL_MESSAGES: usize = 100;
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
 const PULL_HEARTBEAT: Duration = Duration::from_secs(5);
 /// After which the server lets go of a consumer that nobody asks: there is nothing left to consume by then.
@@ -158,16 +159,10 @@ pub(super) async fn shard_consumer(
     stream.create_consumer(config).await.map_err(ConsumeError::Consumer)
 }
 
-/// The messages as they come.
-pub(super) async fn messages(consumer: &PullConsumer) -> Result<pull::Stream, ConsumeError> {
-    consumer
-        .stream()
-        .max_messages_per_batch(PULL_MESSAGES)
-        .expires(PULL_EXPIRES)
-        .heartbeat(PULL_HEARTBEAT)
-        .messages()
-        .await
-        .map_err(ConsumeError::Pull)
+/// The messages as they come, so many at once.
+pub(crate) async fn messages(consumer: &PullConsumer, at_once: usize) -> Result<pull::Stream, StreamError> {
+    let stream = consumer.stream().max_messages_per_batch(at_once);
+    stream.expires(PULL_EXPIRES).heartbeat(PULL_HEARTBEAT).messages().await
 }
 
 fn consumer_name(shard: u16, epoch: u64) -> String {

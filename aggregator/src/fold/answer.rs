@@ -114,14 +114,10 @@ impl Reading<'_> {
         let served =
             |(figures, length_ms): (&super::Figures, &i64)| figures.to_live(length_ms.unsigned_abs() / 1_000);
         let mut row = LiveRow {
-            token: None,
-            model: None,
-            provider: None,
-            user: None,
-            channel: None,
             rest: names.is_none(),
             exact_since: Timestamp::from_millis(group.exact_since_ms).ok().filter(|_| matters),
             windows: windows.iter().zip(lengths.all()).map(served).collect(),
+            ..LiveRow::default()
         };
         for (dimension, id) in Dimension::ALL.iter().zip(names.unwrap_or(ANY)) {
             if names.is_some() && self.question.group_by.contains(dimension) {

@@ -20,7 +20,7 @@ use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, Part, PartSumma
 use super::summaries::{Answers, OfPart, Parts, Summaries, Summary};
 use crate::auth::Readable;
 use crate::metrics::{QueryMetrics, SummaryFrom};
-use crate::sql::{self, Annotated, Bind, BodyPart, Column, Order, Page, Run, Statement};
+use crate::sql::{self, Annotated, BodyPart, Column, Order, Page, Run, Statement};
 
 /// The logs in ClickHouse, and what is said of them. Clones share connections.
 #[derive(Clone)]
@@ -245,15 +245,8 @@ impl LogStore {
         &self.client
     }
 
-    /// The text goes as it is (`query_raw`: no `?` in it means anything) and the values go beside it.
     pub(super) fn query(&self, statement: &Statement) -> Query {
-        statement.binds().fold(self.client.query_raw(statement.text()), |query, (name, bind)| match bind {
-            Bind::Text(text) => query.param(name, text),
-            Bind::Flag(value) => query.param(name, value),
-            Bind::Millis(millis) => query.param(name, millis),
-            Bind::Texts(texts) => query.param(name, texts),
-            Bind::Number(_, digits) => query.param(name, digits),
-        })
+        statement.query(&self.client)
     }
 }
 

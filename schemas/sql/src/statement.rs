@@ -2,6 +2,8 @@
 
 use std::fmt::{Arguments, Write};
 
+use clickhouse::Client;
+use clickhouse::query::Query;
 use weir_event::{EventId, Scope};
 use weir_filter::Filter;
 
@@ -49,6 +51,17 @@ const STARTED_AT: &str = "fromUnixTimestamp64Milli({started_at:Int64}, 'UTC')";
 const OF_ID: &str = "id = {id:String}";
 
 impl Statement {
+    /// It, to be sent by `client`. The text goes as it is (`query_raw`: no `?` in it means anything) and the values go beside it.
+    pub fn query(&self, client: &Client) -> Query {
+        self.binds().fold(client.query_raw(&self.text), |query, (name, bind)| match bind {
+            Bind::Text(text) => query.param(name, text),
+            Bind::Flag(value) => query.param(name, value),
+            Bind::Millis(millis) => query.param(name, millis),
+            Bind::Texts(texts) => query.param(name, texts),
+            Bind::Number(_, digits) => query.param(name, digits),
+        })
+    }
+
     /// A text that is ours, with the values of its placeholders.
     #[must_use]
     pub const fn new(text: String, binds: Vec<(String, Bind)>) -> Self {

@@ -173,14 +173,5 @@ fn of_first_values(histogram: &Histogram) -> Histogram {
 }
 
 pub(super) fn no_row(windows: Vec<LiveWindow>) -> LiveRow {
-    LiveRow {
-        token: None,
-        model: None,
-        provider: None,
-        user: None,
-        channel: None,
-        rest: false,
-        exact_since: None,
-        windows,
-    }
+    LiveRow { windows, ..LiveRow::default() }
 }
