@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use clickhouse::Client;
-use weir_local::{ClickHouse, Installation, Nats, Weir, service_variables};
+use weir_local::{ClickHouse, Installation, Nats, Weir, service_variables, without_ours};
 use weir_store::migrations::{self, Topology};
 
 /// Creates the tables in an empty server, and gives a client of them.
@@ -24,11 +24,7 @@ pub async fn create_tables(clickhouse: &ClickHouse) -> Client {
 /// Runs `aggregator` with these arguments to its end: `verify` or `rebuild`. Gives the exit code and what it wrote.
 pub async fn run_audit(clickhouse: &ClickHouse, nats: &Nats, args: &[&str]) -> (i32, String) {
     let mut command = Command::new(Installation::detect().unwrap().binary("aggregator").unwrap());
-    // What this process was told is not meant for it.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WEIR_")) {
-        command.env_remove(name);
-    }
-    command.args(args).envs(service_variables(clickhouse, nats));
+    without_ours(&mut command).args(args).envs(service_variables(clickhouse, nats));
     let Output { status, stdout, stderr } =
         tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();

@@ -30,7 +30,7 @@ pub use kafka::{Kafka, KafkaUser, SecuredListener};
 pub use nats::Nats;
 pub use ports::free_address;
 pub use probe::Probe;
-pub use program::{Program, service_variables};
+pub use program::{Program, service_variables, without_ours};
 pub use secret::random_secret;
 pub use service::Service;
 pub use weir::{Addresses, Secrets, Weir};

@@ -97,10 +97,7 @@ impl Program {
         let log = self.open_log()?;
         let errors = log.try_clone().map_err(LocalError::file(&self.log))?;
         let mut command = mortal_command(&self.executable);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
-            command.env_remove(name);
-        }
-        command.args(&self.args).envs(self.variables.iter().cloned());
+        without_ours(&mut command).args(&self.args).envs(self.variables.iter().cloned());
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         Ok(command)
     }
@@ -113,6 +110,12 @@ impl Program {
     }
 }
 
-fn is_ours(name: &std::ffi::OsStr) -> bool {
-    name.to_str().is_some_and(|name| name.starts_with("WEIR_"))
+/// Keeps what this process was told in `WEIR_` variables from one that it starts: a setting that a program does not know is
+/// an error to it.
+pub fn without_ours(command: &mut Command) -> &mut Command {
+    let is_ours = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.starts_with("WEIR_"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
+        command.env_remove(name);
+    }
+    command
 }

@@ -167,12 +167,8 @@ mod tests {
         let row = |token: &&str| LiveRow {
             token: Some((*token).to_owned()),
             model: Some("gpt-4o".to_owned()),
-            provider: None,
-            user: None,
-            channel: None,
-            rest: false,
-            exact_since: None,
             windows: vec![window.clone()],
+            ..LiveRow::default()
         };
         LiveSnapshot {
             as_of: as_of.parse().unwrap(),

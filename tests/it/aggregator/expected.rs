@@ -55,12 +55,8 @@ pub(super) fn snapshot(entries: &[UsageEntry], scope: &Scope, as_of: Timestamp) 
     let row = |((token, model), windows): ((&String, &String), _)| LiveRow {
         token: Some(token.clone()),
         model: Some(model.clone()),
-        provider: None,
-        user: None,
-        channel: None,
-        rest: false,
-        exact_since: None,
         windows,
+        ..LiveRow::default()
     };
     LiveSnapshot {
         as_of,

@@ -63,14 +63,9 @@ fn answer(requests: u64) -> LiveSnapshot {
         shards: (0..16).collect(),
         late: 0,
         rows: vec![LiveRow {
-            token: None,
-            model: None,
             provider: Some("openai".to_owned()),
-            user: None,
-            channel: None,
-            rest: false,
-            exact_since: None,
             windows: vec![window],
+            ..LiveRow::default()
         }],
     }
 }

@@ -95,12 +95,8 @@ async fn answer_live_questions(world: &World) {
         let row = LiveRow {
             token: Some("t".to_owned()),
             model: Some("m".to_owned()),
-            provider: None,
-            user: None,
-            channel: None,
-            rest: false,
-            exact_since: None,
             windows: vec![window],
+            ..LiveRow::default()
         };
         let snapshot = LiveSnapshot {
             as_of: "2024-09-30T09:45:41.328Z".parse().unwrap(),

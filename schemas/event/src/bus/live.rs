@@ -57,7 +57,7 @@ pub struct LiveSnapshot {
 }
 
 /// The windows of one group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LiveRow {
     /// The API token, `""` where it is unknown. This and the other names are `None` where rows are not grouped by it.

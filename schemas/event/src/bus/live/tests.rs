@@ -31,12 +31,8 @@ fn snapshot(calls: &[Call], by_token: bool) -> LiveSnapshot {
         let row = LiveRow {
             token: by_token.then(|| format!("{shard}-{token}")),
             model: Some(format!("model-{model}")),
-            provider: None,
-            user: None,
-            channel: None,
-            rest: false,
-            exact_since: None,
             windows: WINDOWS_S.map(window).to_vec(),
+            ..LiveRow::default()
         };
         assert!(!collect(&mut rows, vec![row]));
     }
