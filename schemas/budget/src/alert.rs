@@ -153,10 +153,10 @@ mod tests {
         let more = budget(&DAY.replace("10", "20"));
         assert!(!covers(&told, &more, AT));
         let sliding =
-            budget(r#"{"name": "a", "measure": "cost", "limit": 10, "window_s": 60, "cool_down_s": 5}"#);
+            budget(r#"{"name": "a", "measure": "cost", "limit": 10, "window_s": 120, "cool_down_s": 60}"#);
         let told = alert(&sliding, AT);
-        assert!(covers(&told, &sliding, AT + 4_999) && !covers(&told, &sliding, AT + 5_000));
-        assert_ne!(told.data.id, alert(&sliding, AT + 5_000).data.id);
+        assert!(covers(&told, &sliding, AT + 59_999) && !covers(&told, &sliding, AT + 60_000));
+        assert_ne!(told.data.id, alert(&sliding, AT + 60_000).data.id);
         assert_eq!(alert(&day, AT).data.id, alert(&day, AT + 5_000).data.id);
     }
 }

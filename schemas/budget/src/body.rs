@@ -26,7 +26,7 @@ const NAME_MAX: usize = 200;
 const THRESHOLDS_MAX: usize = 20;
 const THRESHOLD: std::ops::RangeInclusive<u16> = 1..=1_000;
 const WEBHOOKS_MAX: usize = 10;
-const COOL_DOWN_S: std::ops::RangeInclusive<u32> = 1..=86_400;
+const COOL_DOWN_S: std::ops::RangeInclusive<u32> = 60..=86_400;
 /// As much of a name of the caller's is told back.
 const SHOWN_MAX: usize = 64;
 
@@ -176,7 +176,7 @@ impl<'a> Body<'a> {
         let given = self.optional("cool_down_s", read::<u32>("a number of seconds"));
         match (window, given) {
             (_, Some(seconds)) if !COOL_DOWN_S.contains(&seconds) => {
-                self.note("cool_down_s", "is not from 1 to 86400");
+                self.note("cool_down_s", "is not from 60 to 86400");
                 0
             }
             (Some(Window::Calendar(_)), Some(_)) => {
@@ -273,8 +273,9 @@ mod tests {
         );
         assert_eq!((terms.thresholds, terms.cool_down_s), (vec![3, 9], 0));
         assert!(matches!(terms.window, Window::Calendar(calendar) if calendar.zone == Zone::utc()));
-        let terms = read(r#"{"name": "a", "measure": "cost", "limit": 1, "window_s": 60, "cool_down_s": 5}"#);
-        assert_eq!(terms.cool_down_s, 5);
+        let terms =
+            read(r#"{"name": "a", "measure": "cost", "limit": 1, "window_s": 120, "cool_down_s": 60}"#);
+        assert_eq!(terms.cool_down_s, 60);
     }
 
     #[test]
@@ -291,7 +292,7 @@ mod tests {
         assert_eq!(
             problems(
                 r#"{"name": "", "filter": "mood = 1", "measure": "joules", "limit": -1, "window_s": 90, "timezone": 1,
-                    "thresholds": [0], "cool_down_s": 0, "webhooks": ["a b"], "enabled": 1, "color": 1, "name": "x"}"#
+                    "thresholds": [0], "cool_down_s": 59, "webhooks": ["a b"], "enabled": 1, "color": 1, "name": "x"}"#
             ),
             [
                 "color: is not a field of a budget",
@@ -302,7 +303,7 @@ mod tests {
                 "timezone: is not a text",
                 "timezone: is for a period: a sliding window is the same everywhere",
                 "window_s: is not a whole number of minutes from 60 to 86400",
-                "cool_down_s: is not from 1 to 86400",
+                "cool_down_s: is not from 60 to 86400",
                 "thresholds: are not 1 to 20 different percentages from 1 to 1000",
                 "webhooks: are not at most 10 names of 1 to 64 letters, digits, '-' and '_'",
                 "enabled: is not true or false",
@@ -320,7 +321,7 @@ mod tests {
             "window_s: is given together with period",
         );
         check(
-            r#""measure": "cost", "limit": 1, "period": "day", "cool_down_s": 5"#,
+            r#""measure": "cost", "limit": 1, "period": "day", "cool_down_s": 60"#,
             "cool_down_s: is for a sliding window: of a period each threshold is told once",
         );
         check(

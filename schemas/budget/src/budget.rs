@@ -47,7 +47,8 @@ pub struct Terms {
     pub window: Window,
     /// At how many hundredths of the limit it is told: ascending, 1 to 1,000, at most 20.
     pub thresholds: Vec<u16>,
-    /// How long after one alert of a threshold there is no other, in seconds; 0 for a period of the calendar, of which there is one.
+    /// How long after one alert of a threshold there is no other, in seconds, 60 to 86,400; 0 for a period of the calendar, of which
+    /// there is one.
     pub cool_down_s: u32,
     /// The endpoints that are told, by the names that the aggregators' configuration has for them: at most 10.
     pub webhooks: Vec<String>,
