@@ -30,8 +30,10 @@ use crate::lease::{Holding, Leases};
 
 /// The name of the lease.
 const LEASE: &str = "budgets";
-/// How often it is read which budgets there are, for whoever did not hear that they were changed.
+/// How often it is asked whether budgets were changed, for whoever did not hear of it.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
+/// How often they are read whatever the answer is: it may come from another replica than they do, which is ahead.
+const READ_INTERVAL: Duration = Duration::from_mins(1);
 /// The least time from word that they were changed to the next look: however many changes there are, looks are few.
 const REFRESH_DISTANCE: Duration = Duration::from_millis(100);
 
@@ -58,6 +60,8 @@ struct Session<'e> {
     evaluator: &'e Evaluator,
     desk: Arc<Desk>,
     gateways: BTreeMap<Scope, Watch>,
+    /// Which edition of the budgets was read last, and when.
+    read: Option<(u64, Instant)>,
     tasks: JoinSet<Result<(), BudgetsError>>,
 }
 
@@ -128,6 +132,7 @@ impl Evaluator {
             evaluator: self,
             desk: Arc::new(desk),
             gateways: BTreeMap::new(),
+            read: None,
             tasks: JoinSet::new(),
         };
         // At the same time: while ClickHouse is asked NATS has to be heard.
@@ -170,7 +175,18 @@ impl Session<'_> {
 
     /// Has every gateway watched that has budgets, and no other.
     async fn refresh(&mut self) -> Result<(), BudgetsError> {
+        // Before they are read: what is changed in between is read twice, and not missed.
+        let edition = self.desk.store.edition().await?;
+        if self.read.is_some_and(|(known, at)| known == edition && at.elapsed() < READ_INTERVAL) {
+            return Ok(());
+        }
         let budgets = self.desk.store.budgets().await?;
+        self.read = Some((edition, Instant::now()));
+        self.watch_those(budgets);
+        Ok(())
+    }
+
+    fn watch_those(&mut self, budgets: Vec<Agreed>) {
         self.evaluator.metrics.budgets.set(i64::try_from(budgets.len()).unwrap_or(i64::MAX));
         let mut by_gateway: BTreeMap<Scope, Vec<Agreed>> = BTreeMap::new();
         for agreed in budgets {
@@ -199,7 +215,6 @@ impl Session<'_> {
             let task = self.tasks.spawn(watch.run());
             self.gateways.insert(scope, Watch { budgets, task });
         }
-        Ok(())
     }
 }
 

@@ -15,6 +15,22 @@ pub fn budgets(scope: &Scope) -> Statement {
         .finish()
 }
 
+/// How many there are of a tenant (`of_gateway`) and of its whole account (`of_account`), and how many bytes the filters of
+/// the latter have (`filter_bytes`).
+#[must_use]
+pub fn budgets_held(scope: &Scope) -> Statement {
+    let text = format!(
+        "SELECT countIf(gateway_id = {{gateway_id:String}}) AS of_gateway, count() AS of_account, \
+             sum(length(filter)) AS filter_bytes \
+         FROM {BUDGETS_FINAL} WHERE account_id = {{account_id:String}} AND NOT deleted"
+    );
+    let binds = vec![
+        ("account_id".to_owned(), Bind::Text(scope.account_id.to_string())),
+        ("gateway_id".to_owned(), Bind::Text(scope.gateway_id.to_string())),
+    ];
+    Statement::new(text, binds)
+}
+
 /// One of a tenant.
 #[must_use]
 pub fn budget(scope: &Scope, id: &BudgetId) -> Statement {

@@ -22,7 +22,11 @@ use crate::auth::{Readable, Writable};
 use crate::sql;
 
 /// How many budgets a gateway may have: each is a sum over every minute that is touched.
-pub const BUDGETS_MAX: usize = 200;
+const GATEWAY_BUDGETS_MAX: u64 = 200;
+/// How many the gateways of an account may have together, and how many bytes the filters of these: whoever watches reads all
+/// of them.
+const ACCOUNT_BUDGETS_MAX: u64 = 2_000;
+const ACCOUNT_FILTER_BYTES_MAX: u64 = 4 << 20;
 /// How long NATS may take to hear of a change. Who does not hear of it looks every other second.
 const TELL_LIMIT: Duration = Duration::from_millis(500);
 
@@ -38,14 +42,28 @@ pub struct Budgets {
 #[derive(Debug, thiserror::Error)]
 pub enum BudgetError {
     /// There are too many.
-    #[error("a gateway has at most {BUDGETS_MAX} budgets")]
-    Full,
+    #[error(transparent)]
+    Full(#[from] BudgetsFull),
     /// No id can be made.
     #[error("cannot get random bits from the system")]
     Random(#[source] getrandom::Error),
     /// ClickHouse does not store it.
     #[error("budget cannot be stored")]
     Store(#[from] StoreError),
+}
+
+/// A bound that another budget, or a longer filter, would break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BudgetsFull {
+    /// Of a gateway.
+    #[error("a gateway has at most {GATEWAY_BUDGETS_MAX} budgets")]
+    Gateway,
+    /// Of an account.
+    #[error("the gateways of an account have at most {ACCOUNT_BUDGETS_MAX} budgets together")]
+    Account,
+    /// Of an account.
+    #[error("the filters of an account's budgets have at most {ACCOUNT_FILTER_BYTES_MAX} bytes together")]
+    Filters,
 }
 
 /// What is used of a budget.
@@ -64,6 +82,14 @@ pub struct Spent {
 #[derive(Row, Deserialize)]
 struct SpentRow {
     sums: Vec<i128>,
+}
+
+/// What there is.
+#[derive(Row, Deserialize)]
+struct HeldRow {
+    of_gateway: u64,
+    of_account: u64,
+    filter_bytes: u64,
 }
 
 impl Budgets {
@@ -89,22 +115,28 @@ impl Budgets {
     pub async fn create(&self, scope: &Writable<Scope>, terms: Terms) -> Result<Budget, BudgetError> {
         let mut bits = [0; 16];
         getrandom::fill(&mut bits).map_err(BudgetError::Random)?;
-        if self.all(scope).await?.len() >= BUDGETS_MAX {
-            return Err(BudgetError::Full);
-        }
+        let held = self.held(scope).await?;
+        held.has_room()?;
+        held.has_room_for(&terms)?;
         let budget = Budget { id: BudgetId::from_random(bits), scope: Scope::clone(scope), terms };
         self.put(&budget.to_row()).await?;
         Ok(budget)
     }
 
-    /// Gives one other terms, if it is there.
+    /// Gives one other terms, if it is there. Terms that are no longer than those of before have room at any time.
     pub async fn change(
         &self,
         scope: &Writable<Scope>,
         id: &BudgetId,
         terms: Terms,
-    ) -> Result<Option<Budget>, StoreError> {
+    ) -> Result<Option<Budget>, BudgetError> {
         let Some(budget) = self.one(scope, id).await? else { return Ok(None) };
+        let before = filter_bytes(&budget.terms);
+        if filter_bytes(&terms) > before {
+            let held = self.held(scope).await?;
+            let others = HeldRow { filter_bytes: held.filter_bytes.saturating_sub(before), ..held };
+            others.has_room_for(&terms)?;
+        }
         let budget = Budget { terms, ..budget };
         self.put(&budget.to_row()).await?;
         Ok(Some(budget))
@@ -133,6 +165,11 @@ impl Budgets {
         })
     }
 
+    /// What there is before another one is written. Of two that are written at once each may find room for the last one.
+    async fn held(&self, scope: &Writable<Scope>) -> Result<HeldRow, StoreError> {
+        Ok(self.store.query(&sql::budgets_held(scope)).fetch_one().await?)
+    }
+
     /// The last that is written is in force, by ClickHouse's clock.
     async fn put(&self, row: &BudgetRow) -> Result<(), StoreError> {
         let mut encoded = Vec::new();
@@ -151,6 +188,27 @@ impl Budgets {
         }
         Ok(())
     }
+}
+
+impl HeldRow {
+    const fn has_room(&self) -> Result<(), BudgetsFull> {
+        if self.of_gateway >= GATEWAY_BUDGETS_MAX {
+            return Err(BudgetsFull::Gateway);
+        }
+        if self.of_account >= ACCOUNT_BUDGETS_MAX {
+            return Err(BudgetsFull::Account);
+        }
+        Ok(())
+    }
+
+    fn has_room_for(&self, terms: &Terms) -> Result<(), BudgetsFull> {
+        let is_fit = self.filter_bytes.saturating_add(filter_bytes(terms)) <= ACCOUNT_FILTER_BYTES_MAX;
+        if is_fit { Ok(()) } else { Err(BudgetsFull::Filters) }
+    }
+}
+
+fn filter_bytes(terms: &Terms) -> u64 {
+    terms.filter.to_string().len() as u64
 }
 
 fn read(row: &BudgetRow) -> Option<Budget> {

@@ -129,6 +129,58 @@ async fn what_is_used_of_a_budget_is_what_the_logs_say() {
     assert_eq!(used("requests", "created_at < \"2020-01-01T00:00:00Z\"", past).await, "0");
 }
 
+/// Budgets of a gateway of the account, as somebody made them one by one.
+async fn held(world: &World, gateway: &str, count: u32, filter_bytes: u32) {
+    let statement = format!(
+        "INSERT INTO budgets (account_id, gateway_id, id, name, filter, measure, limit, period, timezone, thresholds, enabled) \
+         SELECT '{ACCOUNT}', '{gateway}', lower(hex(MD5(concat('{gateway}', toString(number))))), 'n', \
+             repeat('x', {filter_bytes}), 'requests', 1, 'day', 'UTC', [50], true FROM numbers({count})"
+    );
+    world.sql(&statement).await;
+}
+
+#[tokio::test]
+async fn an_account_has_a_bounded_number_of_budgets_over_all_its_gateways() {
+    let world = World::start().await;
+    let path = format!("/v1/budgets?{PLACE}");
+    let body = |filter: &str| {
+        json!({"name": "a", "measure": "cost", "limit": 1, "period": "day", "filter": filter}).to_string()
+    };
+    let id = create(&world, &body("")).await;
+    let one = format!("/v1/budgets/{id}?{PLACE}");
+    let full = async |method: &str, path: &str, body: &str| {
+        let (status, answer) = send(&world, TOKEN, method, path, body).await;
+        assert_eq!((status, &answer["error"]["code"]), (409, &json!("full")), "{answer}");
+        answer["error"]["message"].as_str().unwrap().to_owned()
+    };
+    // Those of another account are nobody's concern, nor is what was taken away.
+    world.sql("INSERT INTO budgets (account_id, gateway_id, id) SELECT 'other', 'gw', toString(number) FROM numbers(3000)").await;
+    world.sql(&format!("INSERT INTO budgets (account_id, gateway_id, id, deleted) SELECT '{ACCOUNT}', 'gone', toString(number), true FROM numbers(3000)")).await;
+    held(&world, "beside", 1_998, 0).await;
+    create(&world, &body("")).await;
+    let message = full("POST", &path, &body("")).await;
+    assert_eq!(message, "the gateways of an account have at most 2000 budgets together");
+    // One that is there may be changed.
+    assert_eq!(send(&world, TOKEN, "PUT", &one, &body("model = \"x\"")).await.0, 200);
+
+    world.sql("ALTER TABLE budgets DELETE WHERE gateway_id = 'beside' SETTINGS mutations_sync = 2").await;
+    held(&world, "beside", 100, (4 << 20) / 100).await;
+    let longer = body(
+        "model = \"a longer filter than there is room for, whoever asks for it\" and provider = \"or for another one\"",
+    );
+    for (method, path) in [("POST", &path), ("PUT", &one)] {
+        let message = full(method, path, &longer).await;
+        assert_eq!(message, "the filters of an account's budgets have at most 4194304 bytes together");
+    }
+    assert_eq!(send(&world, TOKEN, "PUT", &one, &body("")).await.0, 200);
+
+    world.sql("ALTER TABLE budgets DELETE WHERE gateway_id = 'beside' SETTINGS mutations_sync = 2").await;
+    held(&world, GATEWAY, 198, 0).await;
+    assert_eq!(full("POST", &path, &body("")).await, "a gateway has at most 200 budgets");
+    assert_eq!(send(&world, TOKEN, "DELETE", &one, "").await.0, 204);
+    create(&world, &body("")).await;
+}
+
 #[tokio::test]
 async fn a_budget_that_cannot_be_is_refused_with_everything_that_is_wrong() {
     let world = World::start().await;

@@ -51,8 +51,7 @@ pub(super) async fn change<B: Buf>(
     let scope = call.principal.may_write(tenant(&call.query).map_err(Error::Invalid)?)?;
     let id = budget_id(id)?;
     let terms = terms(body).await?;
-    let budget = call.app.budgets.change(&scope, &id, terms).await;
-    let budget = budget.map_err(Error::of_change)?.ok_or(Error::NotFound)?;
+    let budget = call.app.budgets.change(&scope, &id, terms).await?.ok_or(Error::NotFound)?;
     Ok(json(StatusCode::OK, &BudgetView::new(budget, None)))
 }
 

@@ -30,7 +30,7 @@ pub(super) enum Error {
     #[error("there is no such thing")]
     NotFound,
     /// 409 where there are too many of them, else as `Store`.
-    #[error("budget cannot be made")]
+    #[error("budget cannot be made, or changed")]
     Budget(#[source] BudgetError),
     /// 500: the server's ClickHouse user may not write.
     #[error("the clickhouse user may not write budgets: it needs INSERT on budgets")]
@@ -76,7 +76,7 @@ impl Failure for Error {
             | Self::Invalid(_)
             | Self::NotFound
             | Self::Live(LiveError::Refused(_))
-            | Self::Budget(BudgetError::Full)
+            | Self::Budget(BudgetError::Full(_))
             | Self::Full(_) => Blame::Client,
             Self::Store(error) if error.is_retryable() => Blame::Surroundings,
             Self::Live(LiveError::Answer(_) | LiveError::NotUnderstood(_))
@@ -98,7 +98,7 @@ impl From<BudgetError> for Error {
     fn from(error: BudgetError) -> Self {
         match error {
             BudgetError::Store(error) => Self::of_change(error),
-            BudgetError::Full | BudgetError::Random(_) => Self::Budget(error),
+            BudgetError::Full(_) | BudgetError::Random(_) => Self::Budget(error),
         }
     }
 }
@@ -115,7 +115,9 @@ impl DialectError for Error {
             Self::Forbidden(_) => body(StatusCode::FORBIDDEN, "forbidden", "you may not do this"),
             Self::Invalid(problems) => body(StatusCode::BAD_REQUEST, "invalid", &problems.join("; ")),
             Self::NotFound => body(StatusCode::NOT_FOUND, "not_found", "there is none of this id"),
-            Self::Budget(error @ BudgetError::Full) => body(StatusCode::CONFLICT, "full", &error.to_string()),
+            Self::Budget(error @ BudgetError::Full(_)) => {
+                body(StatusCode::CONFLICT, "full", &error.to_string())
+            }
             Self::NoRights(_) => {
                 let message = "budgets cannot be changed here: the server is not set up for it";
                 body(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
