@@ -20,6 +20,7 @@ mod signals;
 mod store;
 mod sums;
 mod watched;
+mod ways;
 
 pub(crate) use alerts::Alerts;
 pub use alerts::alert_stream;

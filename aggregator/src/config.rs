@@ -37,7 +37,7 @@ const KEYS: &[Key] = &[
     Key::new("aggregator.ids_max", "event ids remembered against repetition, at most").default("1000000"),
     Key::new(
         WEBHOOKS_FILE,
-        "TOML file of the webhooks that budgets may name: [name] with url and secret (whsec_ and base64); none if not set",
+        "TOML file of the webhooks that budgets may name: [name] with url, secret (whsec_ and base64) and accounts, whose budgets may name it ([\"*\"] for all); none if not set",
     ),
     AnomalyRules::KEYS[0],
     AnomalyRules::KEYS[1],

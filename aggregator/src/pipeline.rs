@@ -108,6 +108,7 @@ impl Stages<'_> {
             connects: self.connection.connects.clone(),
             leases: self.leases.clone(),
             clickhouse: clickhouse_client(&self.config.clickhouse),
+            endpoints: self.config.webhooks.clone(),
             clock: self.clock.clone(),
             metrics: self.budget_metrics.clone(),
         }

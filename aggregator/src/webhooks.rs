@@ -6,7 +6,8 @@
 //!
 //! Each endpoint has a durable consumer of its own, which all aggregators share, so none holds up another. An alert is
 //! acknowledged when its endpoint has answered with a 2xx; whoever dies in between leaves it to be delivered again. Where
-//! budgets lead to is said in the configuration alone: who may write a budget cannot have us send to an address of theirs.
+//! budgets lead to is said in the configuration alone: who may write a budget cannot have us send to an address of theirs, nor to
+//! one that is not for their account. What anomalies name is configuration too, so it is not asked whose they are.
 
 mod delivery;
 mod endpoints;
@@ -14,6 +15,6 @@ mod http;
 mod metrics;
 mod signature;
 
-pub use delivery::{Webhooks, WebhooksError};
-pub use endpoints::{Endpoint, Endpoints, EndpointsError};
+pub use delivery::{Webhooks, WebhooksError, consumer_config};
+pub use endpoints::{Endpoint, Endpoints, EndpointsError, NoWay};
 pub use metrics::WebhookMetrics;

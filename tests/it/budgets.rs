@@ -1,6 +1,7 @@
 //! Budgets, from a push to an alert: each threshold once, whoever is killed, and every alert to its webhooks.
 
 mod endpoint;
+mod places;
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use self::endpoint::{Endpoint, SECRET};
 const LIMIT: Duration = Duration::from_mins(1);
 const BUDGETS: &str = "/v1/budgets?account_id=acc&gateway_id=gw";
 
-/// One more aggregator, which may know the webhook `ops`.
+/// One more aggregator, which may know the webhook `ops`, and `theirs` of another account.
 async fn aggregator(
     system: &System,
     dir: &TempDir,
@@ -37,7 +38,11 @@ async fn aggregator(
     }
     if let Some(endpoint) = endpoint {
         let path = dir.path().join("webhooks.toml");
-        std::fs::write(&path, format!("[ops]\nurl = \"{}\"\nsecret = \"{SECRET}\"\n", endpoint.url)).unwrap();
+        let entry = |name: &str, account: &str| {
+            let url = &endpoint.url;
+            format!("[{name}]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\naccounts = [\"{account}\"]\n")
+        };
+        std::fs::write(&path, entry("ops", "acc") + &entry("theirs", "other")).unwrap();
         program = program.env("WEIR_AGGREGATOR_WEBHOOKS_FILE", path.to_str().unwrap());
     }
     Service::start(program, LIMIT).await.unwrap()
@@ -76,6 +81,13 @@ async fn told(system: &System) -> Vec<Alert> {
 async fn thresholds(system: &System, budget: &str) -> Vec<u16> {
     let of = |alert: &Alert| (alert.data.budget_id == budget).then_some(alert.data.threshold);
     told(system).await.iter().filter_map(of).collect()
+}
+
+/// The value of a series; 0 if it is not there.
+async fn metric_of(system: &System, service: &Service, series: &str) -> i64 {
+    let metrics = system.metrics_of(service).await;
+    let value = metrics.lines().find_map(|line| line.strip_prefix(series));
+    value.map_or(0, |value| value.trim().parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,7 +219,7 @@ async fn an_alert_gets_to_its_webhook_although_who_sends_it_is_killed() {
     system.weir.aggregator.stop(LIMIT).await.unwrap();
     let sender = aggregator(&system, &dir, "sender", Some(&endpoint), &[]).await;
     let body = |name: &str, webhooks: Value| json!({"name": name, "measure": "requests", "limit": 2, "window_s": 3600, "thresholds": [100], "webhooks": webhooks});
-    let budget = create(&system, body("told", json!(["ops", "nobody-knows-it"]))).await;
+    let budget = create(&system, body("told", json!(["ops", "theirs", "nobody-knows-it"]))).await;
     let silent = create(&system, body("silent", json!([]))).await;
     push(&system, 0..2).await;
     // It hears of it and does not answer; then its sender is gone.
@@ -228,12 +240,28 @@ async fn an_alert_gets_to_its_webhook_although_who_sends_it_is_killed() {
         delivery.verify();
     }
     // The endpoint has it: nothing more comes, also for the budget that names no webhook.
-    let metric = "weir_aggregator_webhook_deliveries_total{outcome=\"Taken\"} 1";
-    let is_taken = async || system.metrics_of(&sender).await.contains(metric);
-    eventually(LIMIT, true, is_taken).await;
+    let taken = "weir_aggregator_webhook_deliveries_total{outcome=\"Taken\"}";
+    eventually(LIMIT, 1, async || metric_of(&system, &sender, taken).await).await;
     let deliveries = endpoint.deliveries().len();
     assert_eq!(thresholds(&system, &silent).await, [100]);
+    // Nor for one that names a webhook which is not for its account; but it can be seen.
+    let foreign = create(&system, body("foreign", json!(["theirs"]))).await;
+    let is_refused = async || {
+        metric_of(&system, &sender, "weir_aggregator_webhook_deliveries_total{outcome=\"Refused\"}").await > 0
+    };
+    let crossed = async || thresholds(&system, &foreign).await == [100] && is_refused().await;
+    eventually(LIMIT, true, crossed).await;
     assert_eq!(endpoint.deliveries().len(), deliveries);
+    let without_way = async || {
+        let of = async |reason: &str| {
+            let name = format!("weir_aggregator_budget_webhooks_without_way{{reason=\"{reason}\"}}");
+            metric_of(&system, &sender, &name).await
+        };
+        (of("Unknown").await, of("Foreign").await)
+    };
+    eventually(LIMIT, (1, 2), without_way).await;
+    let log = std::fs::read_to_string(sender.log()).unwrap();
+    assert!(log.contains("budgets name webhooks that are not configured"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,7 +278,8 @@ async fn a_token_that_spends_much_more_than_it_used_to_is_told_of_once() {
     let variables = [
         ("WEIR_AGGREGATOR_ANOMALY_FACTOR", "100"),
         ("WEIR_AGGREGATOR_ANOMALY_SPEND_FLOOR", "0.005"),
-        ("WEIR_AGGREGATOR_ANOMALY_WEBHOOKS", "ops"),
+        // It is in the configuration that it leads there, whoever it is about.
+        ("WEIR_AGGREGATOR_ANOMALY_WEBHOOKS", "theirs"),
     ];
     let first = aggregator(&system, &dir, "first", Some(&endpoint), &variables).await;
     // A gateway that nobody knows yet has no past to be held against.

@@ -25,8 +25,10 @@ use super::error::BudgetsError;
 use super::metrics::BudgetMetrics;
 use super::signals::{Words, hear, listen};
 use super::store::{Agreed, Store};
+use super::ways::Ways;
 use crate::backoff::Backoff;
 use crate::lease::{Holding, Leases};
+use crate::webhooks::Endpoints;
 
 /// The name of the lease.
 const LEASE: &str = "budgets";
@@ -49,6 +51,8 @@ pub struct Evaluator {
     pub leases: Leases,
     /// Where `logs` and budgets are.
     pub clickhouse: Client,
+    /// Where alerts may go.
+    pub endpoints: Endpoints,
     /// The time of day.
     pub clock: SharedClock,
     /// Counts.
@@ -62,6 +66,7 @@ struct Session<'e> {
     gateways: BTreeMap<Scope, Watch>,
     /// Which edition of the budgets was read last, and when.
     read: Option<(u64, Instant)>,
+    ways: Ways,
     tasks: JoinSet<Result<(), BudgetsError>>,
 }
 
@@ -90,6 +95,7 @@ impl Evaluator {
             };
             self.metrics.watching.set(0);
             self.metrics.budgets.set(0);
+            Ways::new(Endpoints::default(), self.metrics.clone()).look(std::iter::empty());
             // Somebody else may be able to.
             lease.give_back().await;
             if stop.is_cancelled() {
@@ -133,6 +139,7 @@ impl Evaluator {
             desk: Arc::new(desk),
             gateways: BTreeMap::new(),
             read: None,
+            ways: Ways::new(self.endpoints.clone(), self.metrics.clone()),
             tasks: JoinSet::new(),
         };
         // At the same time: while ClickHouse is asked NATS has to be heard.
@@ -188,6 +195,7 @@ impl Session<'_> {
 
     fn watch_those(&mut self, budgets: Vec<Agreed>) {
         self.evaluator.metrics.budgets.set(i64::try_from(budgets.len()).unwrap_or(i64::MAX));
+        self.ways.look(budgets.iter().map(|agreed| &agreed.budget));
         let mut by_gateway: BTreeMap<Scope, Vec<Agreed>> = BTreeMap::new();
         for agreed in budgets {
             by_gateway.entry(agreed.budget.scope.clone()).or_default().push(agreed);

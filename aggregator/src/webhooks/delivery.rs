@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use tokio::time::sleep;
 use weir_budget::ALERTS_SUBJECTS;
-use weir_event::Timestamp;
+use weir_event::{AccountId, Timestamp};
 use weir_service::clock::SharedClock;
 use weir_service::lifecycle::Shutdown;
 use weir_service::telemetry::chain;
@@ -38,6 +38,11 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LONGEST: Duration = Duration::from_mins(10);
 /// After which an alert is given up that its endpoint does not take.
 const TRIED_FOR_MS: u64 = 24 * 3_600_000;
+/// After which the server forgets the place of an endpoint that nobody delivers to: it is not configured any more. What such a
+/// place would still have to deliver would be given up by then.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(3 * 24);
+/// What a message is that comes of the configuration, and not of a tenant's budget.
+const ANOMALIES: &str = "anomaly.";
 
 /// Delivers alerts.
 pub struct Webhooks {
@@ -74,6 +79,8 @@ pub enum WebhooksError {
 /// What every message of the stream has, of a budget or of an anomaly.
 #[derive(Deserialize)]
 struct Letter {
+    #[serde(rename = "type")]
+    kind: String,
     timestamp: Timestamp,
     data: LetterData,
 }
@@ -81,6 +88,7 @@ struct Letter {
 #[derive(Deserialize)]
 struct LetterData {
     id: String,
+    account_id: AccountId,
     webhooks: Vec<String>,
 }
 
@@ -121,17 +129,8 @@ impl Webhooks {
     async fn session(&self, name: &str, endpoint: &Endpoint) -> Result<Infallible, WebhooksError> {
         let way = Way { webhooks: self, name, endpoint, sender: Sender::new()? };
         let stream = alert_stream(&self.context).await.map_err(WebhooksError::Stream)?;
-        let config = pull::Config {
-            durable_name: Some(format!("webhook-{name}")),
-            description: Some("delivers alerts to a webhook".to_owned()),
-            // What was told before there was this endpoint is no news.
-            deliver_policy: DeliverPolicy::New,
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: ACK_WAIT,
-            filter_subject: ALERTS_SUBJECTS.to_owned(),
-            ..pull::Config::default()
-        };
-        let consumer: PullConsumer = stream.create_consumer(config).await.map_err(WebhooksError::Consumer)?;
+        let consumer = stream.create_consumer(consumer_config(name)).await;
+        let consumer: PullConsumer = consumer.map_err(WebhooksError::Consumer)?;
         let workers = (0..AT_ONCE).map(|_| way.work(&consumer));
         let mut ended = try_join_all(workers).await?;
         // No worker ends but with an error.
@@ -156,6 +155,16 @@ impl Way<'_> {
     async fn take(&self, message: &Message) -> Result<AckKind, WebhooksError> {
         let Ok(alert) = serde_json::from_slice::<Letter>(&message.payload) else { return Ok(AckKind::Term) };
         if !alert.data.webhooks.iter().any(|name| name == self.name) {
+            return Ok(AckKind::Ack);
+        }
+        if !alert.kind.starts_with(ANOMALIES) && !self.endpoint.is_for(&alert.data.account_id) {
+            self.webhooks.metrics.count(Outcome::Refused);
+            tracing::info!(
+                webhook = self.name,
+                account_id = %alert.data.account_id,
+                alert_id = alert.data.id,
+                "alert is not delivered: the webhook is not for this account"
+            );
             return Ok(AckKind::Ack);
         }
         let tries = message.info().map_err(WebhooksError::Interrupted)?.delivered;
@@ -201,6 +210,22 @@ impl Way<'_> {
         ];
         // None of them has a character that a header must not have; an id that had one would be no id of ours.
         texts.into_iter().filter_map(|(name, text)| Some((name, HeaderValue::try_from(text).ok()?))).collect()
+    }
+}
+
+/// The consumer of an endpoint, which all aggregators share.
+#[must_use]
+pub fn consumer_config(name: &str) -> pull::Config {
+    pull::Config {
+        durable_name: Some(format!("webhook-{name}")),
+        description: Some("delivers alerts to a webhook".to_owned()),
+        // What was told before there was this endpoint is no news.
+        deliver_policy: DeliverPolicy::New,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        filter_subject: ALERTS_SUBJECTS.to_owned(),
+        inactive_threshold: FORGOTTEN_AFTER,
+        ..pull::Config::default()
     }
 }
 

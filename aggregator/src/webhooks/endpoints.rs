@@ -1,11 +1,12 @@
 //! The endpoints that alerts may go to, from a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
 use url::Url;
+use weir_event::AccountId;
 
 use super::signature::{Key, KeyError};
 
@@ -20,7 +21,29 @@ pub struct Endpoint {
     pub url: Url,
     /// What signs.
     pub(super) key: Key,
+    accounts: Accounts,
 }
+
+/// Whose budgets may lead to an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Accounts {
+    /// Everybody's.
+    All,
+    /// Those of these accounts; nobody's if there are none.
+    These(BTreeSet<AccountId>),
+}
+
+/// Why the budgets of an account do not lead to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoWay {
+    /// There is none of this name.
+    Unknown,
+    /// It is not for this account.
+    Foreign,
+}
+
+/// Stands for every account.
+const ALL_ACCOUNTS: &str = "*";
 
 /// A file does not say where alerts go. No variant's text holds what is in the file, for that has secrets.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +52,7 @@ pub enum EndpointsError {
     #[error("file with webhooks cannot be read")]
     Read(#[source] io::Error),
     /// It is no TOML, or has something else in it.
-    #[error("line {0} is not of [name] with url = \"..\" and secret = \"..\"")]
+    #[error("line {0} is not of [name] with url = \"..\", secret = \"..\" and accounts = [\"..\"]")]
     Malformed(usize),
     /// A name that cannot be said in a budget.
     #[error("{0:?} is not a name of 1 to 64 letters, digits, '-' and '_'")]
@@ -40,6 +63,9 @@ pub enum EndpointsError {
     /// A key that cannot sign.
     #[error("[{0}] has a secret that cannot sign")]
     Secret(String, #[source] KeyError),
+    /// What is no account, or `*` beside others.
+    #[error("[{0}] has accounts that are neither ids of accounts nor [\"*\"]")]
+    Accounts(String),
 }
 
 #[derive(Deserialize)]
@@ -47,6 +73,9 @@ pub enum EndpointsError {
 struct Entry {
     url: String,
     secret: String,
+    /// Nobody is let in by forgetting to say who is.
+    #[serde(default)]
+    accounts: Vec<String>,
 }
 
 impl Endpoints {
@@ -60,6 +89,12 @@ impl Endpoints {
         self.0.iter()
     }
 
+    /// Whether the budgets of an account lead to the endpoint of this name.
+    pub fn way(&self, name: &str, account_id: &AccountId) -> Result<(), NoWay> {
+        let endpoint = self.0.get(name).ok_or(NoWay::Unknown)?;
+        if endpoint.is_for(account_id) { Ok(()) } else { Err(NoWay::Foreign) }
+    }
+
     fn parse(text: &str) -> Result<Self, EndpointsError> {
         let entries: BTreeMap<String, Entry> = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
@@ -68,7 +103,7 @@ impl Endpoints {
             )
         })?;
         let mut endpoints = BTreeMap::new();
-        for (name, Entry { url, secret }) in entries {
+        for (name, Entry { url, secret, accounts }) in entries {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
             if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) {
                 return Err(EndpointsError::Name(name));
@@ -78,9 +113,31 @@ impl Endpoints {
                 .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
             let url = url.ok_or_else(|| EndpointsError::Url(name.clone()))?;
             let key = Key::parse(&secret).map_err(|error| EndpointsError::Secret(name.clone(), error))?;
-            endpoints.insert(name, Endpoint { url, key });
+            let accounts =
+                Accounts::parse(&accounts).ok_or_else(|| EndpointsError::Accounts(name.clone()))?;
+            endpoints.insert(name, Endpoint { url, key, accounts });
         }
         Ok(Self(endpoints))
+    }
+}
+
+impl Endpoint {
+    /// Whether the budgets of an account may lead to it.
+    #[must_use]
+    pub fn is_for(&self, account_id: &AccountId) -> bool {
+        match &self.accounts {
+            Accounts::All => true,
+            Accounts::These(accounts) => accounts.contains(account_id),
+        }
+    }
+}
+
+impl Accounts {
+    fn parse(names: &[String]) -> Option<Self> {
+        if names == [ALL_ACCOUNTS] {
+            return Some(Self::All);
+        }
+        names.iter().map(|name| name.parse().ok()).collect::<Option<_>>().map(Self::These)
     }
 }
 
@@ -100,13 +157,39 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_is_for_the_accounts_that_it_says_and_else_for_none() {
+        let entry = |name: &str, accounts: &str| {
+            format!("[{name}]\nurl = \"https://a\"\nsecret = \"{SECRET}\"\n{accounts}\n")
+        };
+        let text = [
+            entry("none", ""),
+            entry("empty", "accounts = []"),
+            entry("two", "accounts = [\"a\", \"b\"]"),
+            entry("all", "accounts = [\"*\"]"),
+        ];
+        let endpoints = Endpoints::parse(&text.concat()).unwrap();
+        let way = |name: &str, account: &str| endpoints.way(name, &account.parse().unwrap());
+        for (name, a, c) in [
+            ("none", Err(NoWay::Foreign), Err(NoWay::Foreign)),
+            ("empty", Err(NoWay::Foreign), Err(NoWay::Foreign)),
+            ("two", Ok(()), Err(NoWay::Foreign)),
+            ("all", Ok(()), Ok(())),
+            ("more", Err(NoWay::Unknown), Err(NoWay::Unknown)),
+        ] {
+            assert_eq!((way(name, "a"), way(name, "c")), (a, c), "{name}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_used_is_told_without_a_secret() {
         let check = |text: &str, expected: &str| {
             let error = Endpoints::parse(&text.replace("SECRET", SECRET)).unwrap_err();
             assert_eq!(error.to_string(), expected);
             assert!(!format!("{error:?}").contains("MfKQ9r8"), "{error:?}");
         };
-        let line = |n| format!("line {n} is not of [name] with url = \"..\" and secret = \"..\"");
+        let line = |n| {
+            format!("line {n} is not of [name] with url = \"..\", secret = \"..\" and accounts = [\"..\"]")
+        };
         check("[ops]\nurl = \"https://a\"\nsecret = \"SECRET", &line(3));
         check("[ops]\nurl = \"https://a\"\nsecret = \"SECRET\"\ncolor = 1", &line(4));
         check("SECRET", &line(1));
@@ -119,5 +202,11 @@ mod tests {
             "[ops] has no url that begins with http:// or https://",
         );
         check("[ops]\nurl = \"https://a\"\nsecret = \"!SECRET\"", "[ops] has a secret that cannot sign");
+        for accounts in ["[\"a\", \"*\"]", "[\"\"]", "[\"a b\"]"] {
+            check(
+                &format!("[ops]\nurl = \"https://a\"\nsecret = \"SECRET\"\naccounts = {accounts}"),
+                "[ops] has accounts that are neither ids of accounts nor [\"*\"]",
+            );
+        }
     }
 }

@@ -20,6 +20,8 @@ pub(super) enum Outcome {
     Failed,
     /// It has not for so long that it is not tried again.
     GivenUp,
+    /// It was not sent: the endpoint is not for the account of the budget that names it.
+    Refused,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,7 +38,7 @@ impl WebhookMetrics {
     pub fn register(metrics: &mut Metrics) -> Self {
         let counted = Self { deliveries: metrics.register(Deliveries, Family::default()) };
         // Alerts watch how these grow, and nothing grows from nowhere.
-        for outcome in [Outcome::Taken, Outcome::Failed, Outcome::GivenUp] {
+        for outcome in [Outcome::Taken, Outcome::Failed, Outcome::GivenUp, Outcome::Refused] {
             drop(counted.deliveries.get_or_create(&DeliveryLabels { outcome }));
         }
         counted

@@ -1,0 +1,45 @@
+//! The place of an endpoint in the stream of alerts, in front of a real NATS.
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{PullConsumer, pull};
+use futures_util::StreamExt;
+use harness::{eventually, jetstream};
+use tempfile::TempDir;
+use weir_aggregator::budgets::alert_stream;
+use weir_aggregator::webhooks::consumer_config;
+use weir_local::{Installation, Nats, random_secret};
+
+const LIMIT: Duration = Duration::from_mins(1);
+/// For how long an alert is tried.
+const TRIED_FOR: Duration = Duration::from_hours(24);
+
+#[tokio::test]
+async fn the_place_of_an_endpoint_that_nobody_delivers_to_is_forgotten() {
+    let dir = TempDir::new().unwrap();
+    let installation = Installation::detect().unwrap();
+    let nats = Nats::start(&installation, &dir.path().join("nats"), &random_secret().unwrap()).await.unwrap();
+    let context = jetstream(&nats).await;
+    let stream = alert_stream(&context).await.unwrap();
+
+    // Of an earlier release, which did not say when: it is told with the next start.
+    let before = pull::Config { inactive_threshold: Duration::ZERO, ..consumer_config("ops") };
+    let _: PullConsumer = stream.create_consumer(before).await.unwrap();
+    let mut kept: PullConsumer = stream.create_consumer(consumer_config("ops")).await.unwrap();
+    let forgotten_after = kept.info().await.unwrap().config.inactive_threshold;
+    assert!(forgotten_after > TRIED_FOR, "{forgotten_after:?}");
+
+    // The same, if that were a second: who is asked for messages stays, and an alert that waits keeps nobody.
+    let soon = |name| pull::Config { inactive_threshold: Duration::from_secs(1), ..consumer_config(name) };
+    let used: PullConsumer = stream.create_consumer(soon("used")).await.unwrap();
+    let _: PullConsumer = stream.create_consumer(soon("removed")).await.unwrap();
+    let mut messages = used.messages().await.unwrap();
+    tokio::spawn(async move { while messages.next().await.is_some() {} });
+    context.publish("weir.alerts.x.50", "{}".into()).await.unwrap().await.unwrap();
+    let names = async || {
+        let mut names: Vec<_> = stream.consumer_names().map(Result::unwrap).collect().await;
+        names.sort_unstable();
+        names
+    };
+    eventually(LIMIT, vec!["webhook-ops".to_owned(), "webhook-used".to_owned()], names).await;
+}
