@@ -1,5 +1,6 @@
 //! Reads the past from `logs`, in one statement.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use clickhouse::{Client, Row};
@@ -9,7 +10,7 @@ use weir_store::ScaledUsd;
 use weir_store::rollup::{CALLS, USAGE_15M};
 
 use super::error::ConsumeError;
-use crate::fold::{Figures, LATE_AFTER_MS, Past, PastBucket, Sums};
+use crate::fold::{Figures, LATE_AFTER_MS, Past, PastBucket, PastWeight, Sums};
 
 /// How long the past may take.
 const TIMEOUT: Duration = Duration::from_mins(5);
@@ -37,6 +38,17 @@ fn read_past() -> String {
          WHERE created_at >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') \
              AND created_at <= fromUnixTimestamp64Milli({{until:Int64}}, 'UTC') AND {CALLS} \
          GROUP BY account_id, gateway_id, token, model, provider, user_id, channel_id, start_s"
+    )
+}
+
+/// How many requests of each series the past has.
+fn weigh_past() -> String {
+    format!(
+        "SELECT account_id, gateway_id, token, model, provider, user_id, channel_id, count() AS requests \
+         FROM logs \
+         WHERE created_at >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') \
+             AND created_at <= fromUnixTimestamp64Milli({{until:Int64}}, 'UTC') AND {CALLS} \
+         GROUP BY account_id, gateway_id, token, model, provider, user_id, channel_id"
     )
 }
 
@@ -76,6 +88,18 @@ struct PastRow {
     ids: Vec<[u8; 26]>,
 }
 
+#[derive(Debug, Row, Deserialize)]
+struct WeightRow {
+    account_id: String,
+    gateway_id: String,
+    token: String,
+    model: String,
+    provider: String,
+    user_id: String,
+    channel_id: String,
+    requests: u64,
+}
+
 impl History {
     /// Reads through `client`.
     #[must_use]
@@ -83,18 +107,40 @@ impl History {
         Self { client }
     }
 
-    /// Reads the past, and hands it out part by part.
-    pub async fn load(&self, past: Past, take: impl FnMut(PastBucket)) -> Result<(), ConsumeError> {
-        match tokio::time::timeout(TIMEOUT, self.read(past, take)).await {
-            Ok(done) => done.map_err(ConsumeError::History),
-            Err(_) => Err(ConsumeError::HistoryTimedOut),
+    /// Reads the past, and hands it out part by part, for as long as it is taken.
+    pub async fn load(
+        &self,
+        past: Past,
+        take: impl FnMut(PastBucket) -> ControlFlow<()>,
+    ) -> Result<(), ConsumeError> {
+        in_time(self.read(past, take)).await
+    }
+
+    /// Reads how heavy each series is in the past, and hands that out one by one.
+    pub async fn weigh(&self, past: Past, take: impl FnMut(PastWeight)) -> Result<(), ConsumeError> {
+        in_time(self.read_weights(past, take)).await
+    }
+
+    async fn read_weights(
+        &self,
+        past: Past,
+        mut take: impl FnMut(PastWeight),
+    ) -> Result<(), clickhouse::error::Error> {
+        let query = self.client.query(&weigh_past());
+        let query = query.param("from", past.from_ms).param("until", past.until_ms);
+        let mut rows = query.fetch::<WeightRow>()?;
+        while let Some(row) = rows.next().await? {
+            let Ok(scope) = Scope::parse(&row.account_id, &row.gateway_id) else { continue };
+            let names = [row.token, row.model, row.provider, row.user_id, row.channel_id];
+            take(PastWeight { scope, names, requests: row.requests });
         }
+        Ok(())
     }
 
     async fn read(
         &self,
         past: Past,
-        mut take: impl FnMut(PastBucket),
+        mut take: impl FnMut(PastBucket) -> ControlFlow<()>,
     ) -> Result<(), clickhouse::error::Error> {
         let mut rows = self
             .client
@@ -105,8 +151,8 @@ impl History {
             .param("until", past.until_ms)
             .fetch::<PastRow>()?;
         while let Some(row) = rows.next().await? {
-            if let Some(bucket) = from_row(row) {
-                take(bucket);
+            if from_row(row).is_some_and(|bucket| take(bucket).is_break()) {
+                break;
             }
         }
         Ok(())
@@ -117,6 +163,15 @@ impl std::fmt::Debug for History {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The client knows a password.
         f.write_str("History")
+    }
+}
+
+async fn in_time(
+    reading: impl Future<Output = Result<(), clickhouse::error::Error>>,
+) -> Result<(), ConsumeError> {
+    match tokio::time::timeout(TIMEOUT, reading).await {
+        Ok(done) => done.map_err(ConsumeError::History),
+        Err(_) => Err(ConsumeError::HistoryTimedOut),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use weir_service::lifecycle::Shutdown;
 use super::error::ConsumeError;
 use super::history::History;
 use super::stream::{Position, usage_stream};
-use crate::fold::{Fold, Limits, Past, PastBucket, WarmUp};
+use crate::fold::{Fold, Limits, Past, PastBucket, PastWeight, WarmUp};
 use crate::metrics::AggregatorMetrics;
 use crate::publish::ScopeWindow;
 use crate::shared_fold::now;
@@ -61,6 +62,8 @@ pub struct WarmUpTask {
     history: History,
     /// How much the windows of one shard may keep.
     limits: Limits,
+    /// Whether the past had more series than there are places.
+    is_tight: bool,
     clock: SharedClock,
     metrics: AggregatorMetrics,
 }
@@ -99,7 +102,7 @@ impl WarmUpTask {
         (clock, metrics): (SharedClock, AggregatorMetrics),
     ) -> (WarmUps, Self) {
         let (ask, requests) = mpsc::channel(REQUESTS_MAX);
-        (WarmUps(ask), Self { requests, context, history, limits, clock, metrics })
+        (WarmUps(ask), Self { requests, context, history, limits, is_tight: false, clock, metrics })
     }
 
     /// Reads until the soft stop.
@@ -145,7 +148,21 @@ impl WarmUpTask {
         requests
     }
 
-    async fn read(&self, stale: &BTreeMap<u16, Stale>) -> Result<BTreeMap<u16, Warm>, ConsumeError> {
+    async fn read(&mut self, stale: &BTreeMap<u16, Stale>) -> Result<BTreeMap<u16, Warm>, ConsumeError> {
+        loop {
+            if let Some(warm) = self.read_once(stale).await? {
+                return Ok(warm);
+            }
+            // Places are few: who gets them is asked first from now on.
+            self.is_tight = true;
+        }
+    }
+
+    /// `None` if there are more series than places and it was not asked which are the heaviest.
+    async fn read_once(
+        &mut self,
+        stale: &BTreeMap<u16, Stale>,
+    ) -> Result<Option<BTreeMap<u16, Warm>>, ConsumeError> {
         let started = Instant::now();
         // This is the sequence that the exactness of the warm-up rests on: it is asked for before the past is.
         let mut stream = usage_stream(&self.context).await?;
@@ -156,12 +173,24 @@ impl WarmUpTask {
             (*shard, Loading { stale: *stale, warm_up, minutes: BTreeSet::new() })
         };
         let mut loadings: BTreeMap<u16, Loading> = stale.iter().map(loading).collect();
+        let past = Past::needed_at(now, &self.limits.windows);
+        let weighed = self.is_tight;
+        if weighed {
+            self.weigh(past, &mut loadings).await?;
+        }
+        let mut lacks_places = false;
         let take = |bucket: PastBucket| {
             if let Some(loading) = loadings.get_mut(&shard_of(&bucket.scope, &bucket.token)) {
                 loading.take(bucket);
+                lacks_places |= loading.warm_up.lacks_places();
             }
+            if lacks_places && !weighed { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        self.history.load(Past::needed_at(now, &self.limits.windows), take).await?;
+        self.history.load(past, take).await?;
+        if lacks_places && !weighed {
+            return Ok(None);
+        }
+        self.is_tight = lacks_places;
         let finish = |(shard, loading): (u16, Loading)| {
             let Loading { warm_up, minutes, .. } = loading;
             (shard, Warm { fold: warm_up.finish(), minutes, position })
@@ -179,7 +208,22 @@ impl WarmUpTask {
             last_sequence = position.latest,
             "the past is read"
         );
-        Ok(warm)
+        Ok(Some(warm))
+    }
+
+    /// Asks which series are the heaviest, for these shards. It is another statement than that of the past, and need not be
+    /// of the same moment: it says who has a place, and no figure.
+    async fn weigh(&self, past: Past, loadings: &mut BTreeMap<u16, Loading>) -> Result<(), ConsumeError> {
+        let weigh = |weight: PastWeight| {
+            if let Some(loading) = loadings.get_mut(&shard_of(&weight.scope, &weight.names[0])) {
+                loading.warm_up.weigh(&weight);
+            }
+        };
+        self.history.weigh(past, weigh).await?;
+        for loading in loadings.values_mut() {
+            loading.warm_up.choose();
+        }
+        Ok(())
     }
 }
 

@@ -68,7 +68,8 @@
 //! comes up most in the rest is counted, and once it is twice as heavy as the lightest series it takes that one's
 //! place; that one's buckets are added to the rest. Weight is requests, halved every ten minutes. A series that was in the rest before says
 //! since when it is exact, and so do rows of several series while there is a rest: from then on nothing of theirs is in it.
-//! A series leaves when its last bucket does, and its names with it.
+//! A series leaves when its last bucket does, and its names with it. Of a past with more series than places the heaviest get them
+//! ([`WarmUp::weigh`]).
 //!
 //! Old buckets are packed to some 25 bytes each. At most [`Limits::ids_max`] recent ids are kept, some
 //! 100 bytes each.
@@ -98,5 +99,5 @@ pub use lengths::{WindowLengths, WindowLengthsError};
 pub use question::{Question, QuestionError};
 pub use state::{Applied, Fold, Limits, Snapshot};
 pub use sums::Sums;
-pub use warm_up::{Past, PastBucket, WarmUp};
+pub use warm_up::{Past, PastBucket, PastWeight, WarmUp};
 pub use windows::{AHEAD_MAX_MS, LATE_AFTER_MS, OVERLAP_MS, SLACK_MS};

@@ -1,12 +1,15 @@
 //! From what ClickHouse has stored to windows that can go on from there.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use weir_event::{EventId, Scope, Timestamp};
 
 use super::figures::{Figures, Source};
 use super::lengths::WindowLengths;
 use super::sequences::Sequences;
 use super::state::{Fold, Limits};
-use super::windows::{AHEAD_MAX_MS, Key, MINUTE_MS, OVERLAP_MS, SLACK_MS};
+use super::windows::{AHEAD_MAX_MS, Key, MINUTE_MS, OVERLAP_MS, Placed, SLACK_MS};
 
 /// What of `logs` a warm-up at a certain time asks for. All bounds are inclusive, in epoch milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +49,27 @@ pub struct PastBucket {
     pub recent_ids: Vec<EventId>,
 }
 
+/// How many requests of a series there are in the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastWeight {
+    /// Whose.
+    pub scope: Scope,
+    /// Token, model, provider, user and channel, in the order of [`weir_event::Dimension::ALL`].
+    pub names: [String; 5],
+    /// So many.
+    pub requests: u64,
+}
+
 /// Windows that are being filled from the past. They cannot be read, and take no messages, until they are whole.
 #[derive(Debug)]
 pub struct WarmUp {
     fold: Fold,
     now: Timestamp,
+    keys_max: usize,
+    /// The heaviest of the series that were weighed, with their hashes, the lightest first: no more than there are places.
+    heaviest: BinaryHeap<Reverse<(u64, u64)>>,
+    /// Whether there are others, or something is in a rest.
+    is_tight: bool,
 }
 
 impl Past {
@@ -72,7 +91,37 @@ impl WarmUp {
     /// Begins with nothing. `last_sequence` is the stream's last at a time before the past is read.
     #[must_use]
     pub fn begin(limits: Limits, last_sequence: u64, now: Timestamp) -> Self {
-        Self { fold: Fold::new(limits, Sequences::up_to(last_sequence), now), now }
+        Self {
+            fold: Fold::new(limits, Sequences::up_to(last_sequence), now),
+            now,
+            keys_max: limits.keys_max,
+            heaviest: BinaryHeap::new(),
+            is_tight: false,
+        }
+    }
+
+    /// Takes in how heavy a series is, once for each of them and before any of the past. If there are more than places the
+    /// heaviest get them; without any weights it is those that come first.
+    pub fn weigh(&mut self, weight: &PastWeight) {
+        let PastWeight { scope, names, requests } = weight;
+        let names = names.each_ref().map(String::as_str);
+        self.heaviest.push(Reverse((*requests, self.fold.windows.hash(Key { scope, names }))));
+        if self.heaviest.len() > self.keys_max {
+            self.heaviest.pop();
+            self.is_tight = true;
+        }
+    }
+
+    /// Whether there are more series than places, as far as they were weighed or taken in.
+    #[must_use]
+    pub fn lacks_places(&self) -> bool {
+        self.is_tight
+    }
+
+    /// All series are weighed.
+    pub fn choose(&mut self) {
+        let hashes = std::mem::take(&mut self.heaviest).into_iter().map(|Reverse((_, hash))| hash);
+        self.fold.windows.choose(self.is_tight.then(|| hashes.collect()));
     }
 
     /// Takes in a part of the past.
@@ -80,7 +129,8 @@ impl WarmUp {
         let PastBucket { scope, token, model, provider, user, channel, start, figures, late, .. } = bucket;
         let key = Key { scope, names: [token, model, provider, user, channel] };
         // Only what begins before the bounds that were asked for has no place, and nobody asks for that.
-        let _ = self.fold.windows.put(key, start.millis(), Source::Figures(figures), *late);
+        let placed = self.fold.windows.put(key, start.millis(), Source::Figures(figures), *late);
+        self.is_tight |= placed == Placed::InRest;
         for id in &bucket.recent_ids {
             self.fold.ids.insert(*id, self.now);
         }
@@ -88,7 +138,8 @@ impl WarmUp {
 
     /// All of the past is in.
     #[must_use]
-    pub fn finish(self) -> Fold {
+    pub fn finish(mut self) -> Fold {
+        self.fold.windows.choose(None);
         Fold { warm: true, ..self.fold }
     }
 }

@@ -1,6 +1,6 @@
 //! The windows of every series: where an entry's figures are put, and what is kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use weir_event::bus::UsageEntry;
@@ -75,6 +75,8 @@ pub(super) struct Windows {
     /// The latest time that was ever shown to us: what was dropped was dropped by it.
     latest_ms: i64,
     candidates: Candidates,
+    /// While the past is read, if it has more series than there are places: the hashes of those that get one.
+    chosen: Option<HashSet<u64>>,
     hasher: RandomState,
     /// The series that weigh least, the least last, as the last sweep found them.
     victims: Vec<(u32, Scope, NameIds)>,
@@ -99,6 +101,7 @@ impl Windows {
             keys_max: limits.keys_max,
             latest_ms: now.millis(),
             candidates: Candidates::of(limits.keys_max),
+            chosen: None,
             hasher: RandomState::new(),
             victims: Vec::new(),
             halved_ms: now.millis(),
@@ -153,7 +156,8 @@ impl Windows {
         let ids = self.names.intern(key.names);
         let Some(scoped) = self.scopes.get_mut(key.scope) else { return Placed::Late };
         // What it had before, if anything, went into the rest.
-        let since_ms = scoped.rest.as_ref().and_then(|rest| rest.nothing_since_ms()).unwrap_or(i64::MIN);
+        let rest = scoped.rest.as_ref().filter(|_| self.chosen.is_none());
+        let since_ms = rest.and_then(|rest| rest.nothing_since_ms()).unwrap_or(i64::MIN);
         let series = scoped.series.entry(ids).or_insert_with(|| Box::new(Series::new(since_ms)));
         series.put(at_ms, source, &floors);
         series.weight = weight;
@@ -199,6 +203,16 @@ impl Windows {
         self.keys
     }
 
+    /// How a series is told apart from others.
+    pub(super) fn hash(&self, key: Key<'_>) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// From here on these series get a place, and no others do; with `None` whatever comes first.
+    pub(super) fn choose(&mut self, chosen: Option<HashSet<u64>>) {
+        self.chosen = chosen;
+    }
+
     fn floors(&self) -> Floors {
         Floors::at(self.latest_ms, &self.lengths)
     }
@@ -207,10 +221,18 @@ impl Windows {
     /// heavier than one that has a place.
     fn room_for(&mut self, key: Key<'_>, requests: u64) -> Option<u32> {
         let as_weight = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        if let Some(chosen) = &self.chosen {
+            let hash = self.hash(key);
+            if chosen.contains(&hash) && self.keys < self.keys_max {
+                return Some(as_weight(requests));
+            }
+            self.candidates.note(hash, requests);
+            return None;
+        }
         if self.keys < self.keys_max && self.candidates.is_empty() {
             return Some(as_weight(requests));
         }
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(key);
         let weight = self.candidates.note(hash, requests);
         if self.keys >= self.keys_max && !self.evict_lighter_than(weight) {
             return None;

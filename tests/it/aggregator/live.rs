@@ -4,7 +4,7 @@ use weir_event::bus::{LiveRequest, LiveSnapshot, UsageEntry};
 use weir_event::{Dimension, Scope, Timestamp};
 
 use super::expected;
-use super::world::{LIMIT, World, entries, scope};
+use super::world::{LIMIT, World, entries, entry, scope};
 
 async fn ask(world: &World, scope: &Scope, filter: &str, group_by: &[Dimension]) -> LiveSnapshot {
     let request = LiveRequest {
@@ -59,6 +59,42 @@ async fn aggregator_keeps_the_totals_of_more_series_than_there_are_places() {
     world.restart().await;
     wait_for_total(&world, &all, &scope).await;
     check(&all).await;
+}
+
+#[tokio::test]
+async fn aggregator_gives_places_to_the_heaviest_of_the_past() {
+    // Two for each shard, and all is of one.
+    let world = World::start(&["--aggregator-keys-max", "32"]).await;
+    let (scope, now_ms) = (scope("gw-a"), world.now_ms().await);
+    let calls = |model: &str, seed: u32, count: u32| -> Vec<UsageEntry> {
+        let call = |seed| {
+            let of_all = entry(0, now_ms - i64::from(seed) * 500);
+            let id = entry(seed, now_ms).id;
+            UsageEntry { id, model: model.to_owned(), token: "team-a".to_owned(), ..of_all }
+        };
+        (seed..seed + count).map(call).collect()
+    };
+    let light = (0..30).flat_map(|n| calls(&format!("light-{n}"), n * 10, 2));
+    let heavy = [("heavy-a", 1_000, 5), ("heavy-b", 2_000, 7)];
+    let all: Vec<_> =
+        light.chain(heavy.iter().flat_map(|(model, seed, count)| calls(model, *seed, *count))).collect();
+    world.commit(&all).await;
+    world.restart().await;
+    let places = async || {
+        let live = ask(&world, &scope, "", Dimension::ALL).await;
+        let kept = live.rows.iter().filter(|row| !row.rest && row.exact_since.is_none());
+        kept.map(|row| (row.model.clone().unwrap(), row.windows[3].requests)).collect::<Vec<_>>()
+    };
+    let expected = [("heavy-a".to_owned(), 5), ("heavy-b".to_owned(), 7)];
+    assert_eq!(places().await, expected);
+    wait_for_total(&world, &all, &scope).await;
+    // And once more, when it is known that places are few.
+    let warm_ups = world.metric("weir_aggregator_warm_ups_total").await;
+    world.publish_dirty(&all).await;
+    let is_read_again = async || world.metric("weir_aggregator_warm_ups_total").await > warm_ups;
+    harness::eventually(LIMIT, true, is_read_again).await;
+    wait_for_total(&world, &all, &scope).await;
+    assert_eq!(places().await, expected);
 }
 
 #[tokio::test]

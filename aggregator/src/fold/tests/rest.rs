@@ -1,12 +1,14 @@
 //! More series than there are places: totals stay exact, and rows say since when they are.
 
+use std::collections::{BTreeMap, HashSet};
+
 use proptest::prelude::*;
 use weir_event::bus::{LiveRow, LiveSnapshot, LiveWindow, UsageEntry};
 use weir_event::{Dimension, Scope};
 
 use super::model::{Model, START_MS, at, entry, name, scope};
 use super::{DAY_MS, ask, limits};
-use crate::fold::windows::MINUTE_MS;
+use crate::fold::windows::{Key, MINUTE_MS};
 use crate::fold::*;
 
 #[derive(Clone, Debug)]
@@ -107,11 +109,9 @@ proptest! {
                 Step::Clock { by_ms } => now_ms = (now_ms + by_ms).max(latest_ms - SLACK_MS),
                 Step::Sweep => fold.sweep(at(now_ms)),
                 Step::Restart => {
-                    let mut warm_up = WarmUp::begin(limits, sequence, at(now_ms));
-                    for bucket in model.past(now_ms, &std::collections::HashSet::new()) {
-                        warm_up.load(&bucket);
-                    }
-                    fold = warm_up.finish();
+                    let past = model.past(now_ms, &HashSet::new());
+                    fold = warmed_up(limits, sequence, &past, now_ms);
+                    check_heaviest(&fold, &past, keys_max);
                     latest_ms = now_ms;
                     // What is further ahead than that is not read.
                     model.events.retain(|(event, _)| event.created_at.millis() <= now_ms + AHEAD_MAX_MS);
@@ -134,6 +134,77 @@ proptest! {
             prop_assert!(fold.keys() <= keys_max);
             check(&fold, &model, now_ms);
         }
+    }
+}
+
+/// How heavy each series is, and whether any of it is still to be kept.
+fn weights(past: &[PastBucket]) -> Vec<(PastWeight, bool)> {
+    let oldest = past.iter().map(|bucket| bucket.start.minute()).min();
+    let mut weights = BTreeMap::new();
+    for bucket in past {
+        let PastBucket { scope, token, model, provider, user, channel, .. } = bucket.clone();
+        let names = [token, model, provider, user, channel];
+        let (requests, is_kept) = weights.entry((scope, names)).or_insert((0, false));
+        *requests += bucket.figures.sums.requests;
+        *is_kept |= Some(bucket.start.minute()) > oldest;
+    }
+    let weight = |((scope, names), (requests, is_kept))| (PastWeight { scope, names, requests }, is_kept);
+    weights.into_iter().map(weight).collect()
+}
+
+fn warmed_up(limits: Limits, sequence: u64, past: &[PastBucket], now_ms: i64) -> Fold {
+    let mut warm_up = WarmUp::begin(limits, sequence, at(now_ms));
+    for (weight, _) in weights(past) {
+        warm_up.weigh(&weight);
+    }
+    warm_up.choose();
+    for bucket in past {
+        warm_up.load(bucket);
+    }
+    warm_up.finish()
+}
+
+/// Of the past, nothing without a place is heavier than what has one, and no place is left empty.
+fn check_heaviest(fold: &Fold, past: &[PastBucket], keys_max: usize) {
+    let has_place = |weight: &PastWeight| {
+        let key = Key { scope: &weight.scope, names: weight.names.each_ref().map(String::as_str) };
+        let scoped = fold.windows.scopes.get(&weight.scope);
+        let ids = fold.windows.names.find(key.names);
+        ids.zip(scoped).is_some_and(|(ids, scoped)| scoped.series.contains_key(&ids))
+    };
+    let weights = weights(past);
+    let (kept, others): (Vec<_>, Vec<_>) = weights.iter().partition(|(weight, _)| has_place(weight));
+    let lightest = kept.iter().map(|(weight, _)| weight.requests).min();
+    // What is all as old as it can be is weighed, and not kept.
+    let heaviest = others.iter().filter(|(_, is_kept)| *is_kept).map(|(weight, _)| weight.requests).max();
+    assert!(lightest.is_none() || heaviest <= lightest, "{heaviest:?} {lightest:?}");
+    if weights.iter().all(|(_, is_kept)| *is_kept) {
+        assert_eq!(kept.len(), weights.len().min(keys_max));
+    }
+}
+
+#[test]
+fn the_heaviest_of_the_past_get_the_places_and_are_whole() {
+    let limits = Limits { keys_max: 2, ..limits() };
+    let mut number = 0;
+    // Whatever order they come in: both of the heavy ones have a bucket behind all of the others.
+    let mut events = |series: u32, count: u32, age_ms: i64| -> Vec<UsageEntry> {
+        let numbers = number..number + count;
+        number += count;
+        numbers.map(|number| of_series(number, series, START_MS - age_ms)).collect()
+    };
+    let light = (10..20).flat_map(|series| events(series, 2, MINUTE_MS)).collect::<Vec<_>>();
+    let heavy = [events(30, 3, 5 * MINUTE_MS), events(31, 2, 0), events(31, 2, 9 * MINUTE_MS)].concat();
+    let past = Model::of([light, heavy].concat()).past(START_MS, &HashSet::new());
+    for past in [past.clone(), past.into_iter().rev().collect()] {
+        let fold = warmed_up(limits, 0, &past, START_MS);
+        let live = ask(&fold, &scope("gw-a"), Dimension::ALL, START_MS);
+        let row = |row: &LiveRow| (row.token.clone(), row.exact_since, row.windows[3].requests);
+        let since = live.rows.iter().find(|row| row.rest).unwrap().exact_since;
+        assert_eq!(
+            live.rows.iter().map(row).collect::<Vec<_>>(),
+            [(Some("t30".to_owned()), None, 3), (Some("t31".to_owned()), None, 4), (None, since, 20)]
+        );
     }
 }
 
