@@ -351,22 +351,12 @@ impl Intake {
     ) -> Result<bool, ConsumeError> {
         self.windows.fold.lock().sweep(now(&self.parts.clock));
         let asked_at = now(&self.parts.clock);
-        // In this order: what the stream had is delivered, if the consumer says after it that nothing is pending.
-        let info = stream.info().await.map_err(ConsumeError::StreamInfo)?;
-        let (first, found) = (info.state.first_sequence, Position::of(info));
-        let delivery = consumer.info().await.map_err(ConsumeError::ConsumerInfo)?;
-        let look = Look {
-            first,
-            last: found.latest,
-            deliveries: delivery.delivered.consumer_sequence,
-            acknowledged: delivery.ack_floor.stream_sequence,
-            pending: delivery.num_pending,
-            unacknowledged: delivery.num_ack_pending as u64,
-        };
+        let look = Look::at(stream, consumer).await?;
+        let created_ns = Position::of(stream.cached_info()).created_ns;
         self.held.show_pending(look.pending);
         if let Some(progress) = &mut self.progress {
             self.lacks |= progress.look(&look);
-            self.lease.leave_word(format!("{} {}", found.created_ns, progress.settled()));
+            self.lease.leave_word(format!("{created_ns} {}", progress.settled()));
         }
         {
             let mut fold = self.windows.fold.lock();

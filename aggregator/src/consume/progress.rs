@@ -1,17 +1,23 @@
-//! Up to where a shard's messages are taken, and whether the stream may have given up some before. Pure.
+//! Up to where a shard's messages are taken, and whether the stream may have given up some before. Pure, but for the look itself.
 //!
 //! The stream has the messages of all shards, so a gap in the sequences of one is nothing unusual, and what was in a gap
 //! nobody can tell once it is gone. So what is asked at each look is whether anything at all left the stream behind the place up
 //! to which everything of the shard had been taken at the look before. That is never the case of a stream that keeps more than
 //! what comes within a few seconds; where it is, the past is read again, at times without need.
 
-/// What stream and consumer say at one time, the stream first.
+use async_nats::jetstream::consumer::{Info, PullConsumer};
+use async_nats::jetstream::stream::Stream;
+
+use super::error::ConsumeError;
+
+/// What stream and consumer say at one time. The stream is asked before the consumer for its last sequence, and after it for its
+/// first: what had left the stream when the consumer told how far it is cannot be taken for acknowledged then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Look {
-    /// The first sequence that the stream has, or would have.
-    pub(super) first: u64,
-    /// The last that it gave out.
+    /// The last sequence that the stream gave out.
     pub(super) last: u64,
+    /// The first that it has, or would have.
+    pub(super) first: u64,
     /// How many deliveries the consumer has made.
     pub(super) deliveries: u64,
     /// Everything of the shard up to this sequence is acknowledged.
@@ -20,6 +26,27 @@ pub(super) struct Look {
     pub(super) pending: u64,
     /// Those that were, and are not acknowledged.
     pub(super) unacknowledged: u64,
+}
+
+impl Look {
+    /// Asks.
+    pub(super) async fn at(stream: &mut Stream, consumer: &mut PullConsumer) -> Result<Self, ConsumeError> {
+        let before = stream.info().await.map_err(ConsumeError::StreamInfo)?.state.last_sequence;
+        let delivery = consumer.info().await.map_err(ConsumeError::ConsumerInfo)?.clone();
+        let after = stream.info().await.map_err(ConsumeError::StreamInfo)?.state.first_sequence;
+        Ok(Self::of(before, &delivery, after))
+    }
+
+    fn of(last: u64, delivery: &Info, first: u64) -> Self {
+        Self {
+            last,
+            first,
+            deliveries: delivery.delivered.consumer_sequence,
+            acknowledged: delivery.ack_floor.stream_sequence,
+            pending: delivery.num_pending,
+            unacknowledged: delivery.num_ack_pending as u64,
+        }
+    }
 }
 
 /// How far a shard has come with one consumer.
@@ -213,9 +240,20 @@ mod tests {
         let progress = Progress::after(99, 20);
         assert!(progress.may_lack_before(100));
 
-        // It gives them up between the two answers of a look.
+        // It gives them up before the consumer answers, and so before the stream says what it begins with.
         let mut progress = Progress::after(20, 20);
-        assert!(!progress.look(&Look { pending: 5, ..idle(1, 110, 0, 99) }));
         assert!(progress.look(&Look { pending: 5, ..idle(100, 110, 0, 99) }));
+    }
+
+    #[test]
+    fn what_was_lost_on_its_way_and_has_left_the_stream_is_missed() {
+        let mut progress = Progress::after(10, 10);
+        progress.take(11, 1);
+        assert!(!progress.look(&idle(1, 11, 1, 11)));
+        // 12 to 14 were delivered and did not come, and leave the stream before the consumer is asked: what it calls
+        // acknowledged is then behind them.
+        progress.resume(4, 14);
+        progress.take(15, 5);
+        assert!(progress.look(&idle(15, 15, 5, 15)), "the stream begins behind what was taken");
     }
 }
