@@ -11,6 +11,7 @@
 
 mod delivery;
 mod endpoints;
+mod health;
 mod http;
 mod metrics;
 mod signature;

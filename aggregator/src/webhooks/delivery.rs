@@ -104,10 +104,8 @@ impl Webhooks {
     /// Delivers until the soft stop. What is on its way then comes again.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Infallible> {
         let ways = self.endpoints.iter().map(|(name, endpoint)| self.keep_up(name, endpoint));
-        tokio::select! {
-            _ = join_all(ways) => shutdown.soft_stop().cancelled().await,
-            () = shutdown.soft_stop().cancelled() => {}
-        }
+        let work = async { tokio::join!(join_all(ways), self.watch()) };
+        shutdown.soft_stop().run_until_cancelled(work).await;
         Ok(())
     }
 
@@ -217,7 +215,7 @@ impl Way<'_> {
 #[must_use]
 pub fn consumer_config(name: &str) -> pull::Config {
     pull::Config {
-        durable_name: Some(format!("webhook-{name}")),
+        durable_name: Some(place_of(name)),
         description: Some("delivers alerts to a webhook".to_owned()),
         // What was told before there was this endpoint is no news.
         deliver_policy: DeliverPolicy::New,
@@ -227,6 +225,11 @@ pub fn consumer_config(name: &str) -> pull::Config {
         inactive_threshold: FORGOTTEN_AFTER,
         ..pull::Config::default()
     }
+}
+
+/// The name of the consumer of an endpoint.
+pub(super) fn place_of(name: &str) -> String {
+    format!("webhook-{name}")
 }
 
 /// How long to wait after so many tries.
