@@ -12,7 +12,6 @@ use super::caller::{Asked, Counter, HeldKey, Spender};
 use super::envelope::body;
 use super::error::Error;
 use super::filters;
-use super::rules::Question;
 use crate::api::app::App;
 use crate::sql::newapi::Amount;
 
@@ -112,8 +111,7 @@ async fn used(app: &App, held: &HeldKey) -> Result<i64, Error> {
     let key = &held.key;
     let sum = async |kind| {
         let filter = filters::since(kind, key.counted_from_ms)?;
-        let sum = app.store.newapi_amount(&held.logs, &filter, Amount::Quota).await;
-        sum.map_err(Error::asking(Question::Total))
+        Ok::<_, Error>(app.store.newapi_amount(&held.logs, &filter, Amount::Quota).await?)
     };
     let (consumed, refunded) = tokio::try_join!(sum(EventKind::Consume), sum(EventKind::Refund))?;
     let used = consumed.saturating_sub(refunded).saturating_add(i128::from(key.used_before));

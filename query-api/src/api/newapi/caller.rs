@@ -14,9 +14,9 @@ use weir_service::auth::TokenDigest;
 use super::error::{Error, Refusal};
 use super::gzip::packed;
 use super::headers;
+use super::rules::Question;
 use crate::api::app::{App, Call, framed};
 use crate::auth::{AuthError, Directory, Entry, KnownUser};
-use crate::metrics::Route;
 
 pub(super) use keys::{Counter, HeldKey, KeyHolder, Spender};
 
@@ -62,7 +62,7 @@ pub(super) struct Anyone;
 /// Has `work` done if the caller is known and has not asked too often, and answers in any case.
 pub(super) async fn answer<C, W>(
     call: Call,
-    route: Route,
+    question: Question,
     work: impl FnOnce(Asked<C>) -> W + Send,
 ) -> Response
 where
@@ -84,8 +84,8 @@ where
         }
         Ok(response)
     };
-    let respond = |error: Error| error.into_response(dialect, language);
-    let mut response = framed(&app, route, admitted, respond).await;
+    let respond = |error: Error| error.into_response(dialect, language, question);
+    let mut response = framed(&app, question.route(), admitted, respond).await;
     headers::mark(&mut response, dialect);
     if C::IS_SHARED {
         headers::share(&mut response, &headers, dialect);

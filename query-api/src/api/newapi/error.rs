@@ -44,7 +44,7 @@ pub(super) enum Error {
     Deletion(#[from] DeletionError),
     /// ClickHouse is not there, or it is our mistake.
     #[error("logs cannot be read")]
-    Store(#[source] StoreError, Question),
+    Store(#[from] StoreError),
     /// It takes too long.
     #[error("time is up")]
     TimedOut(#[from] Elapsed),
@@ -243,20 +243,16 @@ impl Failure for Error {
             Self::Deletion(DeletionError::NoRights(_)) => Blame::Program,
             Self::Deletion(DeletionError::Store(error)) if !error.is_retryable() => Blame::Program,
             Self::Deletion(_) => Blame::Surroundings,
-            Self::Store(error, _) if error.is_retryable() => Blame::Surroundings,
-            Self::Store(_, _) => Blame::Program,
+            Self::Store(error) if error.is_retryable() => Blame::Surroundings,
+            Self::Store(_) => Blame::Program,
         }
     }
 }
 
 impl Error {
-    /// What becomes of a failure of the store, which was asked this.
-    pub(super) const fn asking(question: Question) -> impl FnOnce(StoreError) -> Self {
-        move |error| Self::Store(error, question)
-    }
-
-    /// The response, which tells nothing of what is behind this process.
-    pub(super) fn into_response(self, dialect: Dialect, language: Language) -> Response {
+    /// The response to this question, which tells nothing of what is behind this process. Where new-api itself fails it is a 200,
+    /// and clients look at what it says.
+    pub(super) fn into_response(self, dialect: Dialect, language: Language, question: Question) -> Response {
         match self {
             Self::Refused(refusal) => refusal.into_response(dialect, language),
             Self::RefusedAsOpenAi(refusal) => {
@@ -271,11 +267,13 @@ impl Error {
             Self::Filters(_) | Self::NotUtf8(_) => failure(OK, None, &self.to_string()),
             Self::Unfit(unfit @ Unfit::NoTarget) => failure(OK, None, &unfit.to_string()),
             Self::Unfit(unfit @ Unfit::NoTask) => failure(StatusCode::NOT_FOUND, None, &unfit.to_string()),
-            Self::Store(_, question) => match dialect.regret(question) {
-                Some(regret) => failure(OK, None, regret),
-                None => failure(FAILED, None, DATABASE.text(language)),
-            },
-            Self::Deletion(_) | Self::TimedOut(_) => failure(FAILED, None, DATABASE.text(language)),
+            Self::Store(_) | Self::Deletion(_) | Self::TimedOut(_) => {
+                let regret = dialect.regret(question).unwrap_or_else(|| DATABASE.text(language));
+                match question.openai_type() {
+                    Some(r#type) => openai_failure(OK, r#type, regret),
+                    None => failure(OK, None, regret),
+                }
+            }
         }
     }
 }

@@ -8,7 +8,6 @@ use super::envelope::{failure, success};
 use super::error::Error;
 use super::filters;
 use super::parameters::Parameters;
-use super::rules::Question;
 use crate::auth::KnownUser;
 use crate::store::LogsOf;
 use crate::view::newapi::HourView;
@@ -44,8 +43,7 @@ async fn within(
     let app = &asked.app;
     let (start, end) = bounds(parameters);
     let filter = filters::hours(start, end, user_name)?;
-    let hours = app.store.newapi_hours(logs, &filter, by_user).await;
-    let hours = hours.map_err(Error::asking(Question::Hours))?;
+    let hours = app.store.newapi_hours(logs, &filter, by_user).await?;
     let splits = app.new_api.dialect.splits_hours();
     let views: Vec<_> = hours.into_iter().map(|hour| HourView::new(hour, splits)).collect();
     Ok(success(&views))

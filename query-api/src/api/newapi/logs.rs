@@ -12,7 +12,6 @@ use super::envelope::{failure, success};
 use super::error::Error;
 use super::filters::{self, Asker};
 use super::parameters::{Paging, Parameters};
-use super::rules::Question;
 use crate::api::app::App;
 use crate::auth::KnownUser;
 use crate::sql::newapi::Slice;
@@ -75,13 +74,12 @@ pub(super) async fn of_key(asked: Asked<KeyHolder>) -> Result<Response, Error> {
     let rows = match held {
         None => {
             // As long as it takes to see that a key that is known has none.
-            app.store.probe().await.map_err(Error::asking(Question::OfKey))?;
+            app.store.probe().await?;
             Vec::new()
         }
         Some(held) => {
             let slice = Slice { before: 0, limit: OF_KEY_MAX };
-            let rows = app.store.newapi_rows(&held.logs, &Filter::default(), slice).await;
-            rows.map_err(Error::asking(Question::OfKey))?
+            app.store.newapi_rows(&held.logs, &Filter::default(), slice).await?
         }
     };
     if held.is_some() && rows.is_empty() && dialect.stranger() == Stranger::HasNothing {
@@ -100,12 +98,7 @@ async fn page(
     let parameters = Parameters::parse(&asked.query)?;
     let filter = filters::list(dialect, reader, &parameters)?;
     let paging = parameters.paging(dialect.page_size());
-    let question = match reader {
-        Asker::Admin => Question::List,
-        Asker::User => Question::OwnList,
-    };
-    let listed = app.store.newapi_list(logs, &filter, paging.slice()).await;
-    let (rows, total) = listed.map_err(Error::asking(question))?;
+    let (rows, total) = app.store.newapi_list(logs, &filter, paging.slice()).await?;
     let Paging { page, page_size } = paging;
     let items = shown(dialect, reader, rows, paging.before());
     Ok(success(&PageView { page, page_size, total, items }))
@@ -122,8 +115,7 @@ async fn statistics(
     let now_s = app.new_api.users.now_ms().div_euclid(1_000);
     // A clock that is out of all bounds is behind every row, or ahead of them.
     let since = Timestamp::from_millis((now_s - MINUTE_S) * 1_000).unwrap_or(Timestamp::MIN);
-    let usage = app.store.newapi_usage(logs, &filters.total, &filters.lately, since).await;
-    let usage = usage.map_err(Error::asking(Question::Stat))?;
+    let usage = app.store.newapi_usage(logs, &filters.total, &filters.lately, since).await?;
     Ok(success(&UsageView::from(usage)))
 }
 
@@ -140,8 +132,7 @@ async fn found(
     let parameters = Parameters::parse(&asked.query)?;
     let filter = filters::search(dialect, reader, parameters.text("keyword").unwrap_or_default())?;
     let slice = Slice { before: 0, limit: FOUND_MAX };
-    let rows = app.store.newapi_rows(logs, &filter, slice).await;
-    let rows = rows.map_err(Error::asking(Question::Search))?;
+    let rows = app.store.newapi_rows(logs, &filter, slice).await?;
     let mut views = shown(dialect, reader, rows, 0);
     // new-api looks them up for lists alone.
     for view in &mut views {

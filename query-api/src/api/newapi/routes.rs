@@ -14,6 +14,7 @@ use super::caller::{Asked, Caller, answer};
 use super::dialect::Dialect;
 use super::envelope::openai_failure;
 use super::error::Error;
+use super::rules::Question;
 use super::{billing, headers, hours, logs, removal, status};
 use crate::api::app::{App, Call};
 use crate::api::routes::Stray;
@@ -44,58 +45,58 @@ const DELETE: (Method, &str) = (Method::DELETE, "/api/log/");
 
 /// The operations.
 pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {
-    let status = get(app, "/api/status", Route::NewApiStatus, status::status);
-    let user = get(app, "/api/user/self", Route::NewApiUser, status::user);
+    let status = get(app, "/api/status", Question::Status, status::status);
+    let user = get(app, "/api/user/self", Question::User, status::user);
     let others = status.or(user).unify().or(of_billing(app)).unify();
     others.or(of_logs(app)).unify().or(removal(app)).unify().boxed()
 }
 
 /// What holders of relay keys were granted and have used.
 fn of_billing(app: &Arc<App>) -> BoxedFilter<(Response,)> {
-    let route = Route::NewApiSubscription;
-    let subscription = get(app, "/dashboard/billing/subscription", route, billing::subscription)
-        .or(get(app, "/v1/dashboard/billing/subscription", route, billing::subscription))
+    let question = Question::Subscription;
+    let subscription = get(app, "/dashboard/billing/subscription", question, billing::subscription)
+        .or(get(app, "/v1/dashboard/billing/subscription", question, billing::subscription))
         .unify();
-    let route = Route::NewApiBilling;
-    let usage = get(app, "/dashboard/billing/usage", route, billing::usage)
-        .or(get(app, "/v1/dashboard/billing/usage", route, billing::usage))
+    let question = Question::Billing;
+    let usage = get(app, "/dashboard/billing/usage", question, billing::usage)
+        .or(get(app, "/v1/dashboard/billing/usage", question, billing::usage))
         .unify();
-    let of_token = get(app, "/api/usage/token/", Route::NewApiKeyUsage, billing::of_token);
+    let of_token = get(app, "/api/usage/token/", Question::KeyUsage, billing::of_token);
     subscription.or(usage).unify().or(of_token).unify().boxed()
 }
 
 /// What is asked of rows.
 fn of_logs(app: &Arc<App>) -> BoxedFilter<(Response,)> {
-    let all = get(app, "/api/log/", Route::NewApiList, logs::list)
-        .or(get(app, "/api/log/stat", Route::NewApiStat, logs::stat))
+    let all = get(app, "/api/log/", Question::List, logs::list)
+        .or(get(app, "/api/log/stat", Question::Stat, logs::stat))
         .unify()
-        .or(get(app, "/api/log/search", Route::NewApiSearch, logs::search))
+        .or(get(app, "/api/log/search", Question::Search, logs::search))
         .unify()
-        .or(get(app, "/api/data/", Route::NewApiHours, hours::all))
+        .or(get(app, "/api/data/", Question::Hours, hours::all))
         .unify();
-    let own = get(app, "/api/log/self", Route::NewApiOwnList, logs::own_list)
-        .or(get(app, "/api/log/self/stat", Route::NewApiOwnStat, logs::own_stat))
+    let own = get(app, "/api/log/self", Question::OwnList, logs::own_list)
+        .or(get(app, "/api/log/self/stat", Question::OwnStat, logs::own_stat))
         .unify()
-        .or(get(app, "/api/log/self/search", Route::NewApiOwnSearch, logs::own_search))
+        .or(get(app, "/api/log/self/search", Question::OwnSearch, logs::own_search))
         .unify()
-        .or(get(app, "/api/data/self", Route::NewApiOwnHours, hours::own))
+        .or(get(app, "/api/data/self", Question::OwnHours, hours::own))
         .unify();
-    let of_key = get(app, "/api/log/token", Route::NewApiKeyList, logs::of_key);
+    let of_key = get(app, "/api/log/token", Question::OfKey, logs::of_key);
     all.or(own).unify().or(of_key).unify().boxed()
 }
 
 fn removal(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     if !app.new_api.dialect.has_tasks() {
         let delete = at(DELETE.1).and(warp::delete()).and(Call::filter(app));
-        return delete.then(|call: Call| answer(call, Route::NewApiDelete, removal::delete)).boxed();
+        return delete.then(|call: Call| answer(call, Question::Removal, removal::delete)).boxed();
     }
     let begin = at("/api/system-task/log-cleanup").and(warp::post()).and(Call::filter(app));
-    let begin = begin.then(|call: Call| answer(call, Route::NewApiDelete, removal::begin));
-    let current = get(app, "/api/system-task/current", Route::NewApiDelete, removal::current);
-    let list = get(app, "/api/system-task/list", Route::NewApiDelete, removal::list);
+    let begin = begin.then(|call: Call| answer(call, Question::Removal, removal::begin));
+    let current = get(app, "/api/system-task/current", Question::Removal, removal::current);
+    let list = get(app, "/api/system-task/list", Question::Removal, removal::list);
     let task = warp::path!("api" / "system-task" / String).and(warp::get()).and(Call::filter(app));
     let task = task.then(|id: String, call: Call| {
-        answer(call, Route::NewApiDelete, async move |asked| removal::task(asked, id).await)
+        answer(call, Question::Removal, async move |asked| removal::task(asked, id).await)
     });
     begin.or(current).unify().or(list).unify().or(task).unify().boxed()
 }
@@ -146,7 +147,7 @@ fn sent_on(method: &Method, path: &str, query: &str) -> Response {
 fn get<C, W>(
     app: &Arc<App>,
     path: &'static str,
-    route: Route,
+    question: Question,
     work: impl Fn(Asked<C>) -> W + Clone + Send + Sync + 'static,
 ) -> BoxedFilter<(Response,)>
 where
@@ -156,7 +157,7 @@ where
     at(path)
         .and(warp::get())
         .and(Call::filter(app))
-        .then(move |call: Call| answer(call, route, work.clone()))
+        .then(move |call: Call| answer(call, question, work.clone()))
         .boxed()
 }
 

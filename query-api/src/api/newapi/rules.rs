@@ -4,24 +4,41 @@ use weir_event::EventKind;
 
 use super::dialect::Dialect;
 use super::pattern::Patterns;
+use crate::metrics::Route;
 
-/// What is asked of rows.
+/// What is asked. Failures are told by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Question {
+    /// What there is here.
+    Status,
+    /// Who the caller is.
+    User,
     /// A page of all rows of a tenant.
     List,
     /// A page of a user's own.
     OwnList,
     /// Statistics.
     Stat,
+    /// A user's own.
+    OwnStat,
     /// Rows by a word.
     Search,
+    /// A user's own.
+    OwnSearch,
     /// The rows of a relay key.
     OfKey,
     /// Sums by hour.
     Hours,
-    /// Sums over all time.
-    Total,
+    /// A user's own.
+    OwnHours,
+    /// What a relay key was granted.
+    Subscription,
+    /// What it has used, as OpenAI tells it.
+    Billing,
+    /// What it was granted and has used.
+    KeyUsage,
+    /// That logs go, or how far that is.
+    Removal,
 }
 
 /// The kinds with their numbers, but for the two that are numbered in two ways.
@@ -32,6 +49,50 @@ const KINDS: [(EventKind, u8); 5] = [
     (EventKind::Refund, 6),
     (EventKind::Login, 7),
 ];
+
+impl Question {
+    /// How metrics and spans name it.
+    pub(super) const fn route(self) -> Route {
+        match self {
+            Self::Status => Route::NewApiStatus,
+            Self::User => Route::NewApiUser,
+            Self::List => Route::NewApiList,
+            Self::OwnList => Route::NewApiOwnList,
+            Self::Stat => Route::NewApiStat,
+            Self::OwnStat => Route::NewApiOwnStat,
+            Self::Search => Route::NewApiSearch,
+            Self::OwnSearch => Route::NewApiOwnSearch,
+            Self::OfKey => Route::NewApiKeyList,
+            Self::Hours => Route::NewApiHours,
+            Self::OwnHours => Route::NewApiOwnHours,
+            Self::Subscription => Route::NewApiSubscription,
+            Self::Billing => Route::NewApiBilling,
+            Self::KeyUsage => Route::NewApiKeyUsage,
+            Self::Removal => Route::NewApiDelete,
+        }
+    }
+
+    /// What OpenAI's clients are told that a failure is of; nothing where others ask.
+    pub(super) const fn openai_type(self) -> Option<&'static str> {
+        match self {
+            Self::Subscription => Some("upstream_error"),
+            Self::Billing => Some("new_api_error"),
+            Self::Status
+            | Self::User
+            | Self::List
+            | Self::OwnList
+            | Self::Stat
+            | Self::OwnStat
+            | Self::Search
+            | Self::OwnSearch
+            | Self::OfKey
+            | Self::Hours
+            | Self::OwnHours
+            | Self::KeyUsage
+            | Self::Removal => None,
+        }
+    }
+}
 
 impl Dialect {
     /// The number of a kind.
@@ -109,14 +170,17 @@ impl Dialect {
         }
     }
 
-    /// What is said where rows cannot be had, if it depends on what they were asked for.
+    /// What is said where something cannot be had, if it depends on what that is. 0.9 tells zeros where statistics fail; here
+    /// nobody is told that nothing was used when nobody knows.
     pub(super) const fn regret(self, question: Question) -> Option<&'static str> {
+        use Question::{List, OfKey, OwnList, OwnSearch, OwnStat, Search, Stat};
         match (self, question) {
-            (Self::Documented, Question::List | Question::OwnList | Question::OfKey) => Some("获取日志失败"),
-            (Self::Documented, Question::Stat) => Some("获取统计信息失败"),
-            (Self::Documented, Question::Search) => Some("搜索日志失败"),
-            (Self::Upstream10, Question::OwnList) => Some("查询日志失败"),
-            (Self::Upstream10, Question::Stat) => Some("查询统计数据失败"),
+            (Self::Documented, List | OwnList | OfKey) => Some("获取日志失败"),
+            (Self::Documented, Stat | OwnStat) => Some("获取统计信息失败"),
+            (Self::Documented, Search | OwnSearch) => Some("搜索日志失败"),
+            (Self::Upstream10, OwnList) => Some("查询日志失败"),
+            (Self::Upstream10, Stat | OwnStat) => Some("查询统计数据失败"),
+            // In words that fit all that can be asked.
             _ => None,
         }
     }

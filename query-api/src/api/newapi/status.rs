@@ -10,7 +10,6 @@ use super::envelope::success;
 use super::error::Error;
 use super::filters;
 use super::headers::VERSION;
-use super::rules::Question;
 use crate::auth::KnownUser;
 use crate::sql::newapi::Amount;
 
@@ -86,10 +85,7 @@ pub(super) async fn user(asked: Asked<KnownUser>) -> Result<Response, Error> {
     let role = user.role().number();
     let (logs, store) = (user.own_logs(), &asked.app.store);
     let consumed = filters::kind(EventKind::Consume)?;
-    let sum = async |amount| {
-        let sum = store.newapi_amount(&logs, &consumed, amount).await;
-        sum.map_err(Error::asking(Question::Total))
-    };
+    let sum = async |amount| Ok::<_, Error>(store.newapi_amount(&logs, &consumed, amount).await?);
     let (request_count, used_quota) = tokio::try_join!(sum(Amount::Rows), sum(Amount::Quota))?;
     Ok(success(&SelfView {
         display_name: user.name(),

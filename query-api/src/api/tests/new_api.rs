@@ -1,10 +1,13 @@
 //! Who is let in where new-api is spoken, and what they are told: every line of its tables, for each version of it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use warp::http::Response;
 use warp::hyper::body::Bytes;
 use warp::test::request;
 
-use super::fixture::{Fixture, nobody, text};
+use super::fixture::{Fixture, clickhouse_that_fails, nobody, text};
 use crate::api::{Dialect, routes};
 
 /// Asks for who it is.
@@ -48,17 +51,17 @@ const LINES: [Line; 18] = [
     Line { headers: &[("authorization", "stranger")], old: (200, OLD_UNKNOWN), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
     Line { headers: &[("authorization", "Basic admin"), ("new-api-user", "2")], old: (200, OLD_UNKNOWN), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
     Line { headers: &[("authorization", "Bearer "), ("new-api-user", "2")], old: (200, OLD_UNKNOWN), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
-    Line { headers: &[("authorization", "admin")], old: (401, NO_USER), new: (500, LET_IN), english: LET_IN_ENGLISH },
-    Line { headers: &[("authorization", "admin"), ("new-api-user", "")], old: (401, NO_USER), new: (500, LET_IN), english: LET_IN_ENGLISH },
-    Line { headers: &[("authorization", "admin"), ("new-api-user", "admin")], old: (401, NOT_A_USER), new: (500, LET_IN), english: LET_IN_ENGLISH },
-    Line { headers: &[("authorization", "admin"), ("new-api-user", "3")], old: (401, OTHER_USER), new: (500, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "admin")], old: (401, NO_USER), new: (200, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "admin"), ("new-api-user", "")], old: (401, NO_USER), new: (200, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "admin"), ("new-api-user", "admin")], old: (401, NOT_A_USER), new: (200, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "admin"), ("new-api-user", "3")], old: (401, OTHER_USER), new: (200, LET_IN), english: LET_IN_ENGLISH },
     Line { headers: &[("authorization", "disabled")], old: (401, NO_USER), new: (401, r#""code":"AUTH_USER_DISABLED","message":"用户已被封禁","success":false"#), english: r#""code":"AUTH_USER_DISABLED","message":"User has been banned","success":false"# },
     Line { headers: &[("authorization", "disabled"), ("new-api-user", "3")], old: (401, OTHER_USER), new: (401, r#""code":"AUTH_USER_DISABLED","message":"用户已被封禁","success":false"#), english: r#""code":"AUTH_USER_DISABLED","message":"User has been banned","success":false"# },
     Line { headers: &[("authorization", "disabled"), ("new-api-user", "4")], old: (200, r#""message":"用户已被封禁","success":false"#), new: (401, r#""code":"AUTH_USER_DISABLED","message":"用户已被封禁","success":false"#), english: r#""code":"AUTH_USER_DISABLED","message":"User has been banned","success":false"# },
-    Line { headers: &[("authorization", "admin"), ("new-api-user", "2")], old: (500, LET_IN), new: (500, LET_IN), english: LET_IN_ENGLISH },
-    Line { headers: &[("authorization", "Bearer admin"), ("new-api-user", "+2")], old: (500, LET_IN), new: (500, LET_IN), english: LET_IN_ENGLISH },
-    Line { headers: &[("authorization", "bearer admin"), ("new-api-user", "2")], old: (200, OLD_UNKNOWN), new: (500, LET_IN), english: LET_IN_ENGLISH },
-    Line { headers: &[("authorization", "adBearer min"), ("new-api-user", "2")], old: (500, LET_IN), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
+    Line { headers: &[("authorization", "admin"), ("new-api-user", "2")], old: (200, LET_IN), new: (200, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "Bearer admin"), ("new-api-user", "+2")], old: (200, LET_IN), new: (200, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "bearer admin"), ("new-api-user", "2")], old: (200, OLD_UNKNOWN), new: (200, LET_IN), english: LET_IN_ENGLISH },
+    Line { headers: &[("authorization", "adBearer min"), ("new-api-user", "2")], old: (200, LET_IN), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
     Line { headers: &[("cookie", "session=admin"), ("new-api-user", "2")], old: (401, r#""message":"无权进行此操作，未登录且未提供 access token","success":false"#), new: (401, UNKNOWN), english: UNKNOWN_ENGLISH },
 ];
 
@@ -139,4 +142,85 @@ async fn what_a_viewer_reads_first_needs_nobody_to_be_known() {
         (&1_000.into(), &true.into())
     );
     assert!(!answer.headers().contains_key("access-control-allow-origin"));
+}
+
+/// What every version says where it cannot be told what was used: the newest in English.
+const DATABASE: [&str; 3] = [
+    "数据库出错，请联系管理员",
+    "数据库出错，请联系管理员",
+    "Database error, please contact the administrator",
+];
+
+/// What is asked of ClickHouse, and what each version says where that fails.
+#[rustfmt::skip]
+const FAILURES: [(&str, &str, [&str; 3]); 10] = [
+    ("GET", "/api/log/", ["获取日志失败", DATABASE[1], DATABASE[2]]),
+    ("GET", "/api/log/self", ["获取日志失败", DATABASE[1], "查询日志失败"]),
+    ("GET", "/api/log/token?key=good", ["获取日志失败", DATABASE[1], DATABASE[2]]),
+    ("GET", "/api/log/stat", ["获取统计信息失败", DATABASE[1], "查询统计数据失败"]),
+    ("GET", "/api/log/self/stat", ["获取统计信息失败", DATABASE[1], "查询统计数据失败"]),
+    ("GET", "/api/log/search?keyword=x", ["搜索日志失败", DATABASE[1], "该接口已废弃"]),
+    ("GET", "/api/log/self/search?keyword=2", ["搜索日志失败", DATABASE[1], "该接口已废弃"]),
+    ("GET", "/api/data/", DATABASE),
+    ("GET", "/api/data/self", DATABASE),
+    ("GET", "/api/user/self", DATABASE),
+];
+
+/// Whatever ClickHouse does, clients are told as new-api tells that it failed: by a 200 which says so.
+#[tokio::test]
+async fn what_fails_behind_is_told_by_every_route_in_its_versions_own_words() {
+    let overloaded = "Code: 202. DB::Exception: Too many simultaneous queries for secret_user";
+    let mistake = "Code: 62. DB::Exception: Syntax error in SELECT secret FROM secret_database.logs";
+    let long = Duration::from_mins(10);
+    for (clickhouse, time_max) in [
+        (nobody().await, long),
+        (clickhouse_that_fails(500, overloaded, Duration::ZERO).await, long),
+        (clickhouse_that_fails(400, mistake, Duration::ZERO).await, long),
+        (clickhouse_that_fails(500, overloaded, long).await, Duration::from_millis(20)),
+    ] {
+        for (index, dialect) in Dialect::ALL.into_iter().enumerate() {
+            let mut fixture = Fixture::speaking(dialect, clickhouse).await;
+            Arc::get_mut(&mut fixture.app).unwrap().request_timeout = time_max;
+            let removal = match dialect {
+                Dialect::Documented | Dialect::Upstream09 => {
+                    ("DELETE", "/api/log/?target_timestamp=1700000000")
+                }
+                Dialect::Upstream10 => ("POST", "/api/system-task/log-cleanup?target_timestamp=1700000000"),
+            };
+            let removal = [(removal.0, removal.1, DATABASE)];
+            for (method, path, words) in FAILURES.iter().chain(&removal) {
+                let by_key = dialect == Dialect::Upstream10 && path.starts_with("/api/log/token");
+                let caller = if by_key { "Bearer good" } else { "root" };
+                let request = request().method(method).path(path).header("new-api-user", "3");
+                let answer = request.header("authorization", caller).reply(&routes(&fixture.app)).await;
+                let expected = format!(r#"{{"message":"{}","success":false}}"#, words[index]);
+                let found = (answer.status().as_u16(), text(&answer));
+                assert_eq!(found, (200, expected.as_str()), "{dialect:?} {method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_fails_behind_is_told_to_openais_clients_as_they_read_it() {
+    for (index, dialect) in Dialect::ALL.into_iter().enumerate() {
+        let fixture = Fixture::speaking(dialect, nobody().await).await;
+        let asked = async |path: &str| {
+            let request = request().path(path).header("authorization", "Bearer good");
+            let answer = request.reply(&routes(&fixture.app)).await;
+            assert_eq!(answer.status(), 200, "{dialect:?} {path}");
+            text(&answer).to_owned()
+        };
+        for path in ["/dashboard/billing/usage", "/v1/dashboard/billing/usage"] {
+            let message = DATABASE[index];
+            assert_eq!(
+                asked(path).await,
+                format!(
+                    r#"{{"error":{{"message":"{message}","type":"new_api_error","param":"","code":""}}}}"#
+                )
+            );
+        }
+        let of_token = asked("/api/usage/token/").await;
+        assert_eq!(of_token, format!(r#"{{"message":"{}","success":false}}"#, DATABASE[index]));
+    }
 }
