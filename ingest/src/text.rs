@@ -24,10 +24,13 @@ pub(crate) fn name(value: &RawValue) -> Option<String> {
 
 /// The text, cut after `characters_max` characters.
 pub(crate) fn shorten(mut text: String, characters_max: usize) -> String {
-    if let Some((end, _)) = text.char_indices().nth(characters_max) {
-        text.truncate(end);
-    }
+    text.truncate(head(&text, characters_max).len());
     text
+}
+
+/// The first `characters_max` characters of the text.
+pub(crate) fn head(text: &str, characters_max: usize) -> &str {
+    text.char_indices().nth(characters_max).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]

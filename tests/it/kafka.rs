@@ -15,8 +15,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::timeout;
 use weir_local::{Installation, Kafka, KafkaUser};
-pub(crate) use world::World;
-use world::{GROUP, LIMIT, Outgoing, TOPIC, TOPICS, create_topic, produce_all};
+use world::{GROUP, LIMIT, TOPIC, TOPICS, create_topic, produce_all};
+pub(crate) use world::{Outgoing, World};
 
 #[tokio::test]
 async fn a_message_goes_through_the_broker_and_survives_its_death() {

@@ -191,8 +191,13 @@ impl CloudflareLog {
 
 /// A text that is not empty, held to a length.
 pub(super) fn short(raw: Option<&RawValue>, characters_max: usize) -> Option<String> {
+    words(raw).map(|text| shorten(text, characters_max))
+}
+
+/// A text of any length. An empty one, and anything else, is nothing.
+pub(super) fn words(raw: Option<&RawValue>) -> Option<String> {
     let Text(text) = serde_json::from_str(raw?.get()).ok()?;
-    (!text.is_empty()).then(|| shorten(text.into_owned(), characters_max))
+    (!text.is_empty()).then(|| text.into_owned())
 }
 
 /// A text as it is; of anything else the JSON. An empty text is nothing.

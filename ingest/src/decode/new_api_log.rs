@@ -7,12 +7,12 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use weir_event::Timestamp;
 
-use super::cloudflare_log::{short, text_or_json};
+use super::cloudflare_log::{short, text_or_json, words};
 use super::error::DecodeError;
 use super::figure::Whole;
 use super::lenient::{Lenient, Switch, taken};
 use super::record::read;
-use crate::text::{LINE_MAX, NAME_MAX};
+use crate::text::NAME_MAX;
 
 /// The types of rows that any version writes.
 const TYPES: std::ops::RangeInclusive<i64> = 1..=7;
@@ -28,7 +28,7 @@ pub struct NewApiLog {
     pub ended_at: Timestamp,
     /// `use_time`, in seconds.
     pub use_time_s: Option<u64>,
-    /// `content`: what it is about, in words.
+    /// `content`: what it is about, in words, however many.
     pub content: Option<String>,
     /// `user_id`.
     pub user_id: Option<String>,
@@ -136,7 +136,7 @@ impl NewApiLog {
             row_type,
             ended_at: of_seconds(seconds)?,
             use_time_s: wire.use_time.and_then(|Whole(seconds)| u64::try_from(seconds).ok()),
-            content: short(wire.content, LINE_MAX),
+            content: words(wire.content),
             user_id: number(wire.user_id),
             user_name: short(wire.username, NAME_MAX),
             token_id: number(wire.token_id),

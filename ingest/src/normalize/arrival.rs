@@ -1,6 +1,6 @@
 //! Completes an event that its producer wrote as one with what its arrival says.
 
-use weir_event::{Caller, Scope, Source, UsageEvent};
+use weir_event::{Caller, Dialect, Scope, Source, UsageEvent};
 
 use super::cloudflare_log::of_cloudflare_log;
 use super::new_api_log::{NewApiTypes, of_new_api_log};
@@ -75,13 +75,18 @@ fn hold_to_length(event: &mut UsageEvent) {
         *text = text.take().map(|text| shorten(text, characters_max));
     };
     cut(&mut event.ray_id, NAME_MAX);
+    // An error of new-api's is its row's content, of which its readers are shown all.
+    let is_whole = event.dialect == Dialect::NewApiLog;
     let mut texts = event.texts_mut();
     texts.names().for_each(|name| cut(name, NAME_MAX));
     let Caller { ip, country, token_display, user_agent, .. } = texts.caller;
     for name in [ip, country, token_display] {
         cut(name, NAME_MAX);
     }
-    for line in [user_agent, texts.path, texts.error] {
+    for line in [user_agent, texts.path] {
         cut(line, LINE_MAX);
+    }
+    if !is_whole {
+        cut(texts.error, LINE_MAX);
     }
 }

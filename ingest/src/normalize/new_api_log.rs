@@ -17,7 +17,7 @@ use super::route::Route;
 use crate::decode::figure::Whole;
 use crate::decode::lenient::{Lenient, taken, whole};
 use crate::decode::{NewApiLog, RowIdentity};
-use crate::text::{LINE_MAX, NAME_MAX, shorten};
+use crate::text::{LINE_MAX, NAME_MAX, head, shorten};
 
 /// What the types 4 and 5 of new-api's log mean: its documentation and its code differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -258,7 +258,10 @@ fn event_id(log: &NewApiLog, started_at: weir_event::Timestamp, arrival: &Arriva
             key.extend([b"id".as_slice(), number.as_bytes()]);
         }
         RowIdentity::Request(request_id) => {
-            let texts = [&log.channel_id, &log.content].map(|text| text.as_deref().unwrap_or_default());
+            let [channel, content] =
+                [&log.channel_id, &log.content].map(|text| text.as_deref().unwrap_or_default());
+            // As much of it as was once kept, so that a row that is there already is known again.
+            let texts = [channel, head(content, LINE_MAX)];
             key.extend([b"request".as_slice(), request_id.as_bytes(), &numbers[0], &numbers[1]]);
             key.extend(texts.map(str::as_bytes));
         }

@@ -37,11 +37,11 @@ pub(crate) struct World {
 
 /// A message to be produced.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Outgoing {
-    pub(super) partition: i32,
-    pub(super) key: Option<String>,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) value: Option<String>,
+pub(crate) struct Outgoing {
+    pub(crate) partition: i32,
+    pub(crate) key: Option<String>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) value: Option<String>,
 }
 
 impl World {
@@ -50,8 +50,8 @@ impl World {
         Self::start_with(partitions, &[]).await
     }
 
-    /// The same, with more variables for ingest.
-    pub(super) async fn start_with(partitions: i32, more: &[(&'static str, &str)]) -> Self {
+    /// The same, with more variables for ingest, of which the last of a name counts.
+    pub(crate) async fn start_with(partitions: i32, more: &[(&'static str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let kafka = Kafka::start(&Installation::detect().unwrap(), &dir.path().join("kafka")).await.unwrap();
         let brokers = ("WEIR_INGEST_KAFKA_BROKERS", kafka.brokers.as_str());
@@ -111,7 +111,7 @@ impl World {
     }
 
     /// Produces any messages.
-    pub(super) async fn produce_all(&self, messages: Vec<Outgoing>, properties: &[(&str, &str)]) {
+    pub(crate) async fn produce_all(&self, messages: Vec<Outgoing>, properties: &[(&str, &str)]) {
         produce_all(&self.kafka, messages, properties).await;
     }
 
@@ -124,7 +124,7 @@ impl World {
     }
 
     /// Waits until the group has committed all that is in `partitions` partitions.
-    pub(super) async fn expect_committed(&self, group: &str, partitions: i32) {
+    pub(crate) async fn expect_committed(&self, group: &str, partitions: i32) {
         let all_of = |offset: fn(&BaseConsumer, i32) -> i64| {
             let consumer: BaseConsumer = ClientConfig::new()
                 .set("bootstrap.servers", &self.kafka.brokers)

@@ -66,6 +66,28 @@ fn every_example_of_an_event_has_its_golden_row_also_where_its_form_is_not_told(
     }
 }
 
+/// What it is known by ends where its content was once cut, so that rows which were stored so are not stored again.
+#[test]
+fn a_row_of_new_api_keeps_all_of_its_content_and_is_known_by_the_beginning() {
+    let of = |row_type: u8, content: &str| {
+        let json = format!(
+            r#"{{"type":{row_type},"created_at":1785781700,"request_id":"r","channel":3,"content":"{content}"}}"#
+        );
+        stored(&prepare_as(Form::NewApiLog, json.as_bytes()), content)
+    };
+    let beginning = "名".repeat(1_024);
+    let (cut, other) = (of(2, &beginning), of(2, &beginning[3..]));
+    for end in ["", "a", "b", &"字".repeat(10_000)] {
+        let content = format!("{beginning}{end}");
+        let (said, failed) = (of(2, &content), of(4, &content));
+        assert_eq!(said["id"], cut["id"]);
+        let attributes = said["attributes"].to_string();
+        assert!(attributes.contains(&content), "{} characters", content.chars().count());
+        assert_eq!(failed["error"], content);
+    }
+    assert_ne!(cut["id"], other["id"]);
+}
+
 #[test]
 fn every_invalid_event_has_its_reason() {
     for (form, _, folder) in FOLDERS {
