@@ -15,13 +15,13 @@ impl Times {
         self.0.extend(times.into_iter().flatten());
     }
 
-    /// Both sides as medians and 99th percentiles, and the medians' ratio.
-    pub(crate) fn beside(mut self, name: &str, other: &Self) -> String {
+    /// Both sides, which have these names, as medians and 99th percentiles, and the medians' ratio.
+    pub(crate) fn beside(mut self, [name, other_name]: [&str; 2], other: &Self) -> String {
         let mut other = Self(other.0.clone());
         let ((p50, p99), (other_p50, other_p99)) = (self.percentiles(), other.percentiles());
         let ratio = p50 / other_p50;
         format!(
-            "API {p50:.1} / {p99:.1} ms, {name} {other_p50:.1} / {other_p99:.1} ms (p50 / p99), ratio of p50 {ratio:.2}"
+            "{name} {p50:.1} / {p99:.1} ms, {other_name} {other_p50:.1} / {other_p99:.1} ms (p50 / p99), ratio of p50 {ratio:.2}"
         )
     }
 

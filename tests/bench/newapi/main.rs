@@ -16,6 +16,8 @@ mod postgres;
 mod sides;
 #[path = "../times.rs"]
 mod times;
+#[path = "../turns.rs"]
+mod turns;
 
 use std::env;
 use std::time::{Duration, Instant};
@@ -28,18 +30,12 @@ use weir_service::clock::{Clock, SystemClock};
 use self::case::Case;
 use self::postgres::Postgres;
 use self::sides::{Connection, Sides};
-use self::times::Times;
+use self::turns::{CLIENTS, Turns};
 
 const ROWS: u64 = 10_000_000;
 const DAYS: u32 = 90;
-/// Turns of a case with one client, as far as there is time for them; each side is asked once in a turn.
-const TURNS: u64 = 100;
-const TURNS_MIN: u64 = 5;
-const TIME_OF_A_CASE: Duration = Duration::from_secs(15);
-const CLIENTS: usize = 16;
-/// Requests of one client in a turn, where there are many clients.
-const REQUESTS: usize = 2;
-const CROWDED_TURNS: u64 = 3;
+const SIDES: [&str; 2] = ["API", "PostgreSQL"];
+const TURNS: Turns = Turns { least: 5, crowded: 3, requests: 2 };
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
@@ -76,46 +72,14 @@ async fn main() {
 
 /// One client, which asks one thing after another.
 async fn alone(sides: &Sides, connection: &Connection, case: &Case) {
-    let (mut api, mut postgres) = (Times::default(), Times::default());
-    let begun = Instant::now();
-    for turn in 0..=TURNS {
-        let (theirs, ours) = (connection.time(case).await, sides.time(case).await);
-        // What is asked for the first time warms everything up.
-        if turn > 0 {
-            postgres.push(theirs);
-            api.push(ours);
-        }
-        if turn >= TURNS_MIN && begun.elapsed() > TIME_OF_A_CASE {
-            break;
-        }
-    }
-    println!("1 client, {}: {}", case.name, api.beside("PostgreSQL", &postgres));
+    let times = TURNS.alone(async |_| sides.time(case).await, async |_| connection.time(case).await);
+    let [api, postgres] = times.await;
+    println!("1 client, {}: {}", case.name, api.beside(SIDES, &postgres));
 }
 
-/// Many clients at once.
+/// Many clients at once, each with a connection of its own.
 async fn crowded(sides: &Sides, connections: &[Connection], case: &Case) {
-    let (mut api, mut postgres) = (Times::default(), Times::default());
-    let begun = Instant::now();
-    for turn in 0..CROWDED_TURNS {
-        if turn > 0 && begun.elapsed() > TIME_OF_A_CASE {
-            break;
-        }
-        postgres
-            .extend(crowd(connections, async |connection: &Connection| connection.time(case).await).await);
-        api.extend(crowd(connections, async |_: &Connection| sides.time(case).await).await);
-    }
-    println!("{CLIENTS} clients, {}: {}", case.name, api.beside("PostgreSQL", &postgres));
-}
-
-/// What each client asks for, one thing after another.
-async fn crowd(connections: &[Connection], ask: impl AsyncFn(&Connection) -> Duration) -> Vec<Vec<Duration>> {
-    let ask = &ask;
-    join_all(connections.iter().map(|connection| async move {
-        let mut times = Vec::new();
-        for _ in 0..REQUESTS {
-            times.push(ask(connection).await);
-        }
-        times
-    }))
-    .await
+    let postgres = async |client, _| connections[usize::try_from(client).unwrap()].time(case).await;
+    let [api, postgres] = TURNS.crowded(async |_, _| sides.time(case).await, postgres).await;
+    println!("{CLIENTS} clients, {}: {}", case.name, api.beside(SIDES, &postgres));
 }

@@ -6,6 +6,7 @@ use harness::{System, Volume};
 use weir_event::Scope;
 use weir_query_api::sql::{self, Annotated, Column, Direction, OrderBy};
 
+use super::SIDES;
 use super::case::ids;
 use super::sides::Sides;
 use super::times::Times;
@@ -34,7 +35,7 @@ pub(crate) async fn by_filter(sides: &Sides<'_>, system: &System) {
             there = left;
         }
     }
-    println!("1 client, delete {ENTRIES} of a model: {}", api.beside("bare SQL", &sql));
+    println!("1 client, delete {ENTRIES} of a model: {}", api.beside(SIDES, &sql));
 }
 
 #[derive(Clone, Copy)]
