@@ -133,6 +133,17 @@ impl System {
         (Service::start(program, REQUEST_LIMIT).await.unwrap(), listen)
     }
 
+    /// Starts one more aggregator, with no other settings than the first.
+    pub async fn another_aggregator(&self, name: &str) -> Service {
+        let binary = Installation::detect().unwrap().binary("aggregator").unwrap();
+        let ops = free_address().unwrap();
+        let program = Program::new(name, binary, self.dir.path().join(format!("{name}.log")))
+            .reaching(&self.weir.clickhouse, &self.weir.nats)
+            .env("WEIR_AGGREGATOR_OPS_LISTEN", ops.to_string())
+            .ready_when(Probe::Http(format!("http://{ops}/readyz")));
+        Service::start(program, REQUEST_LIMIT).await.unwrap()
+    }
+
     /// Pushes gzipped lines to the `ingest` at `address`, which may not be there.
     pub async fn push_at(&self, address: SocketAddr, lines: &str) -> reqwest::Result<Answer> {
         let url = format!("http://{address}/v1/logpush/{SCOPE}");

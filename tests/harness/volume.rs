@@ -10,7 +10,7 @@ const LOGS: &str = include_str!("volume/logs.sql");
 const PAYLOADS: &str = include_str!("volume/payloads.sql");
 /// Rows of one insert: ClickHouse cuts longer ones itself.
 const SLICE: u64 = 500_000;
-/// The end of the rows' time: fixed, so that a day's rows are the same whenever a benchmark runs.
+/// Where the rows' time ends if nothing else is said: fixed, so that a day's rows are the same whenever a benchmark runs.
 const UNTIL_MS: i64 = 1_763_683_200_000;
 
 /// How many rows, and which.
@@ -20,6 +20,8 @@ pub struct Volume {
     pub rows: u64,
     /// The days that they spread over.
     pub days: u32,
+    /// The end of these days, in milliseconds since 1970.
+    pub until_ms: i64,
     /// What all that looks random is made of.
     pub seed: u64,
     /// One row in so many has bodies.
@@ -35,7 +37,7 @@ impl Volume {
     /// So many rows within 45 days, with bodies for one in 50.
     #[must_use]
     pub const fn of(rows: u64) -> Self {
-        Self { rows, days: 45, seed: 1, bodies_every: 50 }
+        Self { rows, days: 45, until_ms: UNTIL_MS, seed: 1, bodies_every: 50 }
     }
 
     /// The gateway that has a third of the rows.
@@ -66,7 +68,7 @@ impl Volume {
             .param("seed", self.seed)
             .param("rows", self.rows)
             .param("days", self.days)
-            .param("until_ms", UNTIL_MS)
+            .param("until_ms", self.until_ms)
             .param("first", first)
             .param("count", count);
         insert.execute().await.unwrap();
