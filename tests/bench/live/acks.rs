@@ -13,11 +13,14 @@ use super::windows::{Aggregators, requests_by_api, scope};
 
 /// Events a second that come meanwhile.
 const RATES: [u64; 3] = [0, 200, 2_000];
+/// The most pushes that are followed at a rate, as far as there is time for them.
 const PROBES: u64 = 300;
+const TIME: Duration = Duration::from_secs(90);
 /// The load's, and the probes', so that every probe is of a shard that the load is of too.
 const ACCOUNTS: u64 = 16;
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(2);
+const LIMIT: Duration = Duration::from_mins(1);
 const WARM_UP: Duration = Duration::from_secs(3);
 
 pub(crate) async fn measure() {
@@ -44,7 +47,11 @@ async fn probe(
     probed: &mut u64,
     [pushing, by_nats, by_api]: [&mut Delays; 3],
 ) {
+    let begun = Instant::now();
     for _ in 0..PROBES {
+        if begun.elapsed() > TIME {
+            break;
+        }
         let account = format!("account-{}", *probed % ACCOUNTS);
         let expected = *probed / ACCOUNTS + 1;
         *probed += 1;
@@ -52,8 +59,8 @@ async fn probe(
         pushing.push(push.acked - push.begun);
         let scope: &Scope = &scope(&account, "probe");
         let (nats, api) = tokio::join!(
-            until(push.acked, async || aggregators.ask(scope).await.requests == expected),
-            until(push.acked, async || requests_by_api(system, scope).await == expected),
+            until(push.acked, expected, async || aggregators.ask(scope).await.requests),
+            until(push.acked, expected, async || requests_by_api(system, scope).await),
         );
         by_nats.push(nats);
         by_api.push(api);
@@ -62,10 +69,14 @@ async fn probe(
     }
 }
 
-/// How long after `acked` it first is so.
-async fn until(acked: Instant, is_so: impl AsyncFn() -> bool) -> Duration {
-    while !is_so().await {
+/// How long after `acked` there are as many requests as expected.
+async fn until(acked: Instant, expected: u64, requests: impl AsyncFn() -> u64) -> Duration {
+    loop {
+        let found = requests().await;
+        if found == expected {
+            return acked.elapsed();
+        }
+        assert!(found < expected && acked.elapsed() < LIMIT, "{found} requests instead of {expected}");
         sleep(PAUSE).await;
     }
-    acked.elapsed()
 }

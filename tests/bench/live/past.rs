@@ -10,6 +10,8 @@ use weir_local::Service;
 use weir_store::rollup::{CALLS, USAGE_15M};
 
 const ROWS: u64 = 3_000_000;
+/// Rows of one insert.
+const SLICE: usize = 500_000;
 const ROUNDS: u64 = 3;
 const LIMIT: Duration = Duration::from_mins(10);
 /// Rows that were stored lately would be looked at by ingest, and found to have no rollups.
@@ -22,7 +24,9 @@ pub(crate) async fn measure() {
     let (ready, memory) = start(aggregator).await;
     println!("an aggregator without a past: ready in {ready:.1?}, {memory} MB");
     let volume = Volume { days: 1, until_ms: now_ms() - AGE_MS, ..Volume::of(rows) };
-    volume.fill(&system.tables()).await;
+    for first in (0..rows).step_by(SLICE) {
+        volume.insert(&system.tables(), first, (rows - first).min(SLICE as u64)).await;
+    }
     while system.sql("SELECT count() FROM system.merges").await != "0" {
         sleep(Duration::from_millis(500)).await;
     }
