@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod places;
+mod slow;
 
 use std::time::Duration;
 

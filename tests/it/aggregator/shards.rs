@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use harness::eventually;
 use weir_event::bus::{self, LiveSnapshot, SHARDS, UsageEntry};
 
@@ -184,6 +184,69 @@ async fn the_one_consumer_of_before_is_taken_over_by_those_of_the_shards() {
     check_rollups(&world, &all).await;
     let is_there = async || stream.consumer_info("aggregator").await.is_ok();
     eventually(LIMIT, false, is_there).await;
+}
+
+#[tokio::test]
+async fn shards_are_given_back_although_clickhouse_is_away() {
+    let world = World::start(&[]).await;
+    let second = world.another("second", &[]).await;
+    wait_for_shards(&[&world.first, &second], &[8, 8]).await;
+    let mut all = entries(0, 100, world.now_ms().await);
+    world.deliver(&all).await;
+    wait_for_windows(&world, &all).await;
+    let more = entries(1_000, 100, world.now_ms().await);
+    world.commit(&more).await;
+    world.clickhouse.service.kill_hard().unwrap();
+    // What it cannot write, and so does not acknowledge.
+    world.publish(&more).await;
+    all.extend(more);
+    let taken_over = world.first.metric(TAKEN_OVER).await;
+    assert_eq!(second.service.stop(LIMIT).await.unwrap().code(), Some(0), "{}", second.service.log_tail());
+    wait_for_shards(&[&world.first], &[16]).await;
+    assert_eq!(world.first.metric(TAKEN_OVER).await, taken_over, "they were free");
+    world.clickhouse.service.restart(LIMIT).await.unwrap();
+    wait_for_windows(&world, &all).await;
+    check_rollups(&world, &all).await;
+}
+
+#[tokio::test]
+async fn a_shard_begins_where_the_furthest_of_those_before_was_acknowledged() {
+    let world = World::start(&[]).await;
+    let mut all = Vec::new();
+    for part in 0..20 {
+        let entries = entries(part * 10, 10, world.now_ms().await);
+        world.deliver(&entries).await;
+        all.extend(entries);
+    }
+    check_rollups(&world, &all).await;
+    assert_eq!(world.first.service.stop(LIMIT).await.unwrap().code(), Some(0));
+    let mut stream = world.jetstream.get_stream(bus::USAGE_STREAM).await.unwrap();
+    for info in world.consumers().await {
+        stream.delete_consumer(&info.name).await.unwrap();
+    }
+    // No word is left, but of each shard a consumer that was at the end, and others that were not.
+    world.jetstream.delete_key_value("weir_leases").await.unwrap();
+    let last = stream.info().await.unwrap().state.last_sequence;
+    for shard in 0..SHARDS {
+        for (epoch, start_sequence) in [(0, 1), (1_000_000, last + 1), (1_000_001, last / 2)] {
+            let config = pull::Config {
+                durable_name: Some(format!("aggregator-{shard}-{epoch}")),
+                deliver_policy: DeliverPolicy::ByStartSequence { start_sequence },
+                filter_subjects: vec![bus::usage_subject(shard), bus::DIRTY_SUBJECT.to_owned()],
+                ..pull::Config::default()
+            };
+            stream.create_consumer(config).await.unwrap();
+        }
+    }
+    let more = entries(1_000, 10, world.now_ms().await);
+    world.deliver(&more).await;
+    all.extend(more);
+    world.restart().await;
+    wait_for_windows(&world, &all).await;
+    let taken = world.metric("weir_aggregator_messages_total").await;
+    assert!(taken < last / 2, "{taken} messages, and {last} were there before");
+    let earlier = async || world.consumers().await.iter().any(|info| info.name.ends_with("-0"));
+    eventually(LIMIT, false, earlier).await;
 }
 
 #[tokio::test]

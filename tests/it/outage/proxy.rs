@@ -1,5 +1,6 @@
 //! A way to ClickHouse that can hold a request back: the client leaves, and the server gets it later.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub(crate) struct Proxy {
 struct Rules {
     /// The next request that has all of these in it is held.
     hold: Mutex<Vec<&'static str>>,
+    /// How many requests had this in them.
+    counts: Mutex<BTreeMap<&'static str, usize>>,
     /// It has come.
     came: watch::Sender<bool>,
     /// Its client has gone.
@@ -38,7 +41,8 @@ impl Proxy {
         listener.set_nonblocking(true).unwrap();
         let (release, released) = watch::channel(false);
         let flag = || watch::Sender::new(false);
-        let rules = Rules { hold: Mutex::default(), came: flag(), held: flag(), released };
+        let rules =
+            Rules { hold: Mutex::default(), counts: Mutex::default(), came: flag(), held: flag(), released };
         let address = listener.local_addr().unwrap();
         Self { listener: Some(listener), address, rules: Arc::new(rules), release }
     }
@@ -59,6 +63,16 @@ impl Proxy {
     /// Holds the next request that has all of `parts` in it.
     pub(crate) fn hold_next(&self, parts: &[&'static str]) {
         *self.rules.hold.lock().unwrap() = parts.to_vec();
+    }
+
+    /// Counts requests that have `part` in them, from the first such call on. Gives how many there were so far.
+    pub(crate) fn count(&self, part: &'static str) -> usize {
+        *self.rules.counts.lock().unwrap().entry(part).or_default()
+    }
+
+    /// Whether the client of the request that is held has gone.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        *self.rules.held.borrow()
     }
 
     /// Waits until the request is held.
@@ -84,8 +98,11 @@ impl Proxy {
 
 impl Rules {
     fn holds(&self, data: &[u8]) -> bool {
-        let mut hold = self.hold.lock().unwrap();
         let text = String::from_utf8_lossy(data);
+        for (part, count) in &mut *self.counts.lock().unwrap() {
+            *count += text.matches(part).count();
+        }
+        let mut hold = self.hold.lock().unwrap();
         let holds = !hold.is_empty() && hold.iter().all(|part| text.contains(part));
         if holds {
             hold.clear();
