@@ -1,9 +1,12 @@
-//! Reads the rows that were told of, and shows them.
+//! Reads the rows that were told of, and shows them: of each tenant by itself, so that none waits for what another's take.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, stream};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
 use weir_event::Scope;
 use weir_service::telemetry::chain;
 
@@ -21,48 +24,59 @@ const PAUSE_FAILING: Duration = Duration::from_secs(1);
 const LOOK_MAX: usize = 2_000;
 /// The most rows of a statement, whose values are part of a URL.
 const ROWS_MAX: usize = 500;
-/// Statements at a time.
-const STATEMENTS_MAX: usize = 4;
+/// Statements at a time, of one tenant and of all.
+const TENANT_STATEMENTS_MAX: usize = 2;
+const STATEMENTS_MAX: usize = 16;
+
+/// What looks go through.
+struct Way<'w> {
+    store: &'w LogStore,
+    metrics: &'w QueryMetrics,
+    turns: Semaphore,
+}
 
 impl Tails {
     /// Looks again and again, as long as it is polled.
     pub(super) async fn look(&self, store: &LogStore, metrics: &QueryMetrics) {
-        let mut next = Instant::now();
+        let way = Way { store, metrics, turns: Semaphore::new(STATEMENTS_MAX) };
+        let mut looks = FuturesUnordered::new();
+        let mut looked_at = HashSet::new();
         loop {
-            self.something().await;
-            sleep_until(next).await;
-            next = Instant::now() + PAUSE;
-            self.look_at_all(store, metrics).await;
+            for scope in self.pending_but(&looked_at) {
+                looked_at.insert(scope.clone());
+                looks.push(self.look_at_tenant(&way, scope));
+            }
+            tokio::select! {
+                () = self.something() => {}
+                Some(scope) = looks.next() => {
+                    looked_at.remove(&scope);
+                }
+            }
         }
     }
 
-    /// Follows what was told of. What cannot be followed now is left for later.
-    async fn look_at_all(&self, store: &LogStore, metrics: &QueryMetrics) {
+    /// Follows what was told of a tenant's rows, and rests. What cannot be followed now is left for later.
+    async fn look_at_tenant(&self, way: &Way<'_>, scope: Scope) -> Scope {
+        let Some((readable, words)) = self.take(&scope, LOOK_MAX) else { return scope };
         let mut looks = Vec::new();
-        for (scope, words) in self.take(LOOK_MAX) {
-            for part in words.chunks(ROWS_MAX) {
-                looks.push(self.look_at(store, metrics, scope.clone(), part.to_vec()));
-            }
+        for part in words.chunks(ROWS_MAX) {
+            looks.push(self.look_at(way, readable.clone(), part.to_vec()));
         }
-        let answered: Vec<bool> = stream::iter(looks).buffer_unordered(STATEMENTS_MAX).collect().await;
-        if answered.contains(&false) {
-            sleep(PAUSE_FAILING).await;
-        }
+        let looks = stream::iter(looks).buffer_unordered(TENANT_STATEMENTS_MAX);
+        let answered: Vec<bool> = looks.collect().await;
+        sleep(if answered.contains(&false) { PAUSE_FAILING } else { PAUSE }).await;
+        scope
     }
 
     /// Whether ClickHouse answered.
-    async fn look_at(
-        &self,
-        store: &LogStore,
-        metrics: &QueryMetrics,
-        scope: Readable<Scope>,
-        words: Vec<Word>,
-    ) -> bool {
+    async fn look_at(&self, way: &Way<'_>, scope: Readable<Scope>, words: Vec<Word>) -> bool {
         let events: Vec<_> = words.iter().map(|word| (word.end, word.id)).collect();
-        match store.rows(&scope, &events).await {
+        // It is never closed.
+        let _turn = way.turns.acquire().await;
+        match way.store.rows(&scope, &events).await {
             Ok(rows) => {
                 let passed = self.show(&scope, words, rows);
-                metrics.tailed(passed.shown, passed.dropped);
+                way.metrics.tailed(passed.shown, passed.dropped);
                 true
             }
             Err(error) => {

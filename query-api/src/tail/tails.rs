@@ -1,6 +1,6 @@
 //! Who looks on at what.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -155,9 +155,17 @@ impl Tails {
         self.0.told.notified().await;
     }
 
-    /// Up to `max` rows of each tenant to be looked at.
-    pub(super) fn take(&self, max: usize) -> Vec<(Readable<Scope>, Vec<Word>)> {
-        self.state().feeds.values_mut().filter_map(|feed| feed.take(max)).collect()
+    /// The tenants that have rows to be looked at, apart from those whose rows are.
+    pub(super) fn pending_but(&self, looked_at: &HashSet<Scope>) -> Vec<Scope> {
+        let state = self.state();
+        let pending =
+            state.feeds.iter().filter(|(scope, feed)| feed.is_pending() && !looked_at.contains(scope));
+        pending.map(|(scope, _)| scope.clone()).collect()
+    }
+
+    /// Up to `max` rows of a tenant to be looked at, if there are any.
+    pub(super) fn take(&self, scope: &Scope, max: usize) -> Option<(Readable<Scope>, Vec<Word>)> {
+        self.state().feeds.get_mut(scope)?.take(max)
     }
 
     /// These could not be looked at.

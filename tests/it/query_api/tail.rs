@@ -17,6 +17,7 @@ use super::rows::{ACCOUNT, GATEWAY, STARTED_AT, id_of, id_text, seed_row};
 use super::stream::EventStream;
 use super::tokens::make;
 use super::world::{TOKEN, World};
+use crate::outage::proxy::Proxy;
 
 const LIMIT: Duration = Duration::from_mins(1);
 /// Within this a row is in the tail, where nothing is wrong.
@@ -130,6 +131,24 @@ async fn a_push_is_in_the_tail_within_seconds_each_row_once() {
         assert_eq!((end.name.as_str(), &end.data["reason"]), ("end", &Value::from("stopping")));
         assert_eq!(stream.next().await, None);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_does_not_wait_for_the_rows_of_another_tenant() {
+    let mut proxy = Proxy::new();
+    let world = World::start_behind(Some(&mut proxy), &[("WEIR_QUERY_API_REQUEST_TIMEOUT", "10m")]).await;
+    let announcer = Announcer::new(&world).await;
+    let url = |gateway: &str| format!("{}{}", world.url, tail_path(gateway, ""));
+    let _slow = EventStream::open(&url("slow"), TOKEN).await.unwrap();
+    let mut quick = EventStream::open(&url(GATEWAY), TOKEN).await.unwrap();
+    proxy.hold_next(&["name=\"param_gateway_id\"\r\n\r\nslow\r\n"]);
+    commit(&world, &announcer, &[row(1, "slow", "a")]).await;
+    proxy.wait_until_it_came().await;
+    for n in 2..5 {
+        commit(&world, &announcer, &[row(n, GATEWAY, "a")]).await;
+        assert_eq!(quick.row_ids(1).await.len(), 1);
+    }
+    assert!(!proxy.is_abandoned(), "the rows of the slow one are waited for all the time");
 }
 
 #[tokio::test(flavor = "multi_thread")]

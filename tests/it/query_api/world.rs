@@ -16,6 +16,7 @@ use weir_local::{
 use weir_store::{LogRow, PayloadRow};
 
 use super::rows::{ACCOUNT, GATEWAY};
+use crate::outage::proxy::Proxy;
 
 /// What the tests show as their bearer token.
 pub(crate) const TOKEN: &str = "query-token";
@@ -48,6 +49,11 @@ impl World {
 
     /// The same with more variables for the query API.
     pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
+        Self::start_behind(None, variables).await
+    }
+
+    /// The same with a query API that reaches ClickHouse through a proxy.
+    pub(crate) async fn start_behind(proxy: Option<&mut Proxy>, variables: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let installation = Installation::detect().unwrap();
         let password = random_secret().unwrap();
@@ -73,6 +79,9 @@ impl World {
         .ready_when(Probe::Http(format!("{ops_url}/readyz")));
         for (name, value) in variables {
             program = program.env(name, value);
+        }
+        if let Some(proxy) = proxy {
+            program = program.env("WEIR_CLICKHOUSE_URL", proxy.lead_to(&clickhouse.url));
         }
         let api = Service::start(program, START_LIMIT).await.unwrap();
         Self { api, url: format!("http://{listen}"), ops_url, client, clickhouse, nats, _dir: dir }
