@@ -9,7 +9,7 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pu
 use async_nats::jetstream::{Context, Message};
 use futures_util::StreamExt;
 use serde::Deserialize;
-use weir_event::bus::{DIRTY_SUBJECT, DirtyMessage, USAGE_STREAM};
+use weir_event::bus::{DIRTY_SUBJECT, DirtyMessage, OTHERS_SUBJECT, USAGE_STREAM};
 use weir_event::{Scope, Timestamp};
 
 use super::error::BudgetsError;
@@ -100,6 +100,10 @@ fn touched_by(message: &Message) -> Vec<(Scope, i64)> {
     if message.subject.as_str() == DIRTY_SUBJECT {
         let Ok(dirty) = serde_json::from_slice::<DirtyMessage>(&message.payload) else { return Vec::new() };
         return dirty.minutes.iter().map(|minute| (dirty.scope.clone(), minute.minute().millis())).collect();
+    }
+    if message.subject.as_str() == OTHERS_SUBJECT {
+        // No measure counts it.
+        return Vec::new();
     }
     let Ok(usage) = serde_json::from_slice::<Entries>(&message.payload) else { return Vec::new() };
     usage.entries.into_iter().map(|entry| (entry.scope, entry.created_at.minute().millis())).collect()

@@ -7,12 +7,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use weir_event::bus::{SHARDS, shard_of};
+use weir_event::bus::shard_of;
 use weir_event::{AccountId, EventId, GatewayId, Scope, Source, Timestamp};
 use weir_store::{DeadLetterRow, LogRow, PayloadRow, ROW_HEADER_BYTES, append_row, fill_in_header};
 
 use super::columns::Columns;
-use super::message::entry_json;
+use super::message::{OTHERS, entry_json, other_json};
 use crate::accept::Attributes;
 use crate::pipeline::{Batch, DeadLetter};
 use crate::price::PricedEvent;
@@ -27,7 +27,7 @@ pub struct Encoded {
     logs: Parts,
     /// Empty for an event without bodies.
     payloads: Parts,
-    /// What the bus is told of each event. Empty for one that is no call.
+    /// What the bus is told of each event.
     entries: Parts,
     letters: Parts,
     /// The first of the letters; those after them are sealed.
@@ -44,6 +44,7 @@ struct EncodedEvent {
     id: EventId,
     /// Which of the scopes.
     scope: usize,
+    /// [`OTHERS`] for one that is no call.
     shard: u16,
 }
 
@@ -62,13 +63,13 @@ pub struct EventRef<'e> {
     pub id: EventId,
     /// Whose.
     pub scope: &'e Scope,
-    /// The shard of its usage.
+    /// The shard of its usage, [`OTHERS`] for one that is no call.
     pub shard: u16,
     /// Its row of `logs`, without what the write fills in.
     pub log: &'e [u8],
     /// Its row of `payloads`, empty where there were no bodies.
     pub payload: &'e [u8],
-    /// What the bus is told of it, see [`entry_json`]; empty where that is nothing.
+    /// What the bus is told of it, see [`entry_json`] and [`other_json`]; empty where that is nothing.
     pub entry: &'e [u8],
 }
 
@@ -207,7 +208,7 @@ impl Encoded {
             && [&self.logs, &self.payloads, &self.entries].iter().all(|parts| parts.ends.len() == events)
             && self.logs.is_each_at_least(ROW_HEADER_BYTES)
             && self.letters.is_each_at_least(ROW_HEADER_BYTES)
-            && self.events.iter().all(|event| event.scope < self.scopes.len() && event.shard < SHARDS)
+            && self.events.iter().all(|event| event.scope < self.scopes.len() && event.shard <= OTHERS)
             && self.dead_lettered.checked_add(self.sealed) == Some(letters)
             && !self.is_empty()
     }
@@ -248,7 +249,8 @@ impl Encoded {
             self.scopes.push(event.scope.clone());
             self.scopes.len() - 1
         });
-        let shard = shard_of(&event.scope, event.caller.token());
+        let is_call = event.kind.is_call();
+        let shard = if is_call { shard_of(&event.scope, event.caller.token()) } else { OTHERS };
         self.events.push(EncodedEvent { id: event.id, scope, shard });
         let row = LogRow::from_event(priced, Timestamp::MIN, 0);
         append_row(&row, self.logs.open()).expect("a log row has the types of columns");
@@ -259,8 +261,10 @@ impl Encoded {
         }
         self.payloads.close();
         let entries = self.entries.open();
-        if event.kind.is_call() {
+        if is_call {
             entry_json(priced, entries);
+        } else {
+            other_json(priced, entries);
         }
         self.entries.close();
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
-use weir_event::bus::{self, DirtyMessage, UsageEntry, UsageMessage};
+use weir_event::bus::{self, DirtyMessage, OtherEntry, SHARDS, UsageEntry, UsageMessage};
 use weir_event::{Scope, Timestamp, TokenBucket, Tokens};
 
 use super::EventRef;
@@ -26,6 +27,8 @@ const CLOSING: &[u8] = b"]}";
 const CACHE_READ: &[TokenBucket] =
     &[TokenBucket::CacheRead, TokenBucket::CacheReadAudio, TokenBucket::CacheReadImage];
 const CACHE_WRITE: &[TokenBucket] = &[TokenBucket::CacheWrite5m, TokenBucket::CacheWrite1h];
+/// Stands for the shard of what is no call.
+pub(super) const OTHERS: u16 = SHARDS;
 /// How an entry ends, by whether its row was there before.
 const FRESH: &[u8] = b"false}";
 const DUPLICATE: &[u8] = b"true}";
@@ -38,7 +41,7 @@ pub(super) struct Message {
     /// The same for the same entries: JetStream drops what it has within its duplicate window. Word of changed minutes
     /// has none: what is said again may be of another change.
     pub(super) id: Option<String>,
-    /// A [`bus::UsageMessage`], or a [`bus::DirtyMessage`] under the subject of those.
+    /// A [`bus::UsageMessage`], or a [`bus::OthersMessage`] or [`bus::DirtyMessage`] under the subject of those.
     pub(super) payload: Bytes,
     /// When its rows were committed, or a moment later.
     pub(super) made_at: Instant,
@@ -66,7 +69,7 @@ pub(super) fn messages(fresh: &[EventRef<'_>], duplicates: &[EventRef<'_>]) -> V
 fn messages_of<'e>(events: impl Iterator<Item = (EventRef<'e>, bool)>) -> Vec<Message> {
     let mut messages = Vec::new();
     let mut shards: BTreeMap<u16, Open> = BTreeMap::new();
-    // Of what is no call there is nothing to tell.
+    // What was put away by an earlier release has nothing to tell of what is no call.
     for (event, duplicate) in events.filter(|(event, _)| !event.entry.is_empty()) {
         let open = shards.entry(event.shard).or_insert_with(|| Open::new(event.shard));
         if !open.has_room_for(event.entry) {
@@ -85,12 +88,19 @@ pub(super) fn dirty_messages(minutes: impl Iterator<Item = (Scope, Timestamp)>) 
 
 /// Appends an event's [`UsageEntry`] as JSON that ends before the value of its last member, `duplicate`.
 pub(super) fn entry_json(priced: &PricedEvent, out: &mut Vec<u8>) {
-    append_open(&entry(priced), out);
+    append_open(&entry(priced), false, out);
 }
 
-fn append_open(entry: &UsageEntry, out: &mut Vec<u8>) {
+/// The same of an event that is no call: its [`OtherEntry`].
+pub(super) fn other_json(priced: &PricedEvent, out: &mut Vec<u8>) {
+    let event = priced.event();
+    let (scope, created_at) = (event.scope.clone(), event.created_at);
+    append_open(&OtherEntry { id: event.id, scope, created_at, duplicate: false }, false, out);
+}
+
+fn append_open(entry: &impl Serialize, duplicate: bool, out: &mut Vec<u8>) {
     serde_json::to_writer(&mut *out, entry).expect("plain data always prints as JSON");
-    let end = if entry.duplicate { DUPLICATE } else { FRESH };
+    let end = if duplicate { DUPLICATE } else { FRESH };
     assert!(out.ends_with(end), "`duplicate` is the last member of an entry");
     out.truncate(out.len() - end.len());
 }
@@ -110,7 +120,8 @@ impl Message {
     /// The message as it is to be sent now. One that is late says of its rows that they may have been counted: the
     /// aggregator then counts only those that it can tell it has not.
     pub(super) fn at(mut self, now: Instant) -> Self {
-        if self.subject != bus::DIRTY_SUBJECT && now.duration_since(self.made_at) > LATE_AFTER {
+        let is_counted = ![bus::DIRTY_SUBJECT, bus::OTHERS_SUBJECT].contains(&self.subject.as_str());
+        if is_counted && now.duration_since(self.made_at) > LATE_AFTER {
             self.mark_late();
         }
         self
@@ -151,7 +162,7 @@ impl Open {
     fn close(mut self, shard: u16) -> Message {
         self.payload.extend_from_slice(CLOSING);
         Message {
-            subject: bus::usage_subject(shard),
+            subject: if shard == OTHERS { bus::OTHERS_SUBJECT.to_owned() } else { bus::usage_subject(shard) },
             id: Some(hex::encode(self.name.finalize())),
             payload: self.payload.into(),
             made_at: Instant::now(),
@@ -237,7 +248,7 @@ mod tests {
             .iter()
             .map(|entry| {
                 let mut json = Vec::new();
-                append_open(entry, &mut json);
+                append_open(entry, entry.duplicate, &mut json);
                 json
             })
             .collect();
@@ -262,6 +273,22 @@ mod tests {
         assert_eq!(messages.len(), 4);
         assert!(messages.iter().all(|message| message.payload.len() <= PAYLOAD_BYTES_MAX));
         assert_eq!(entries_of(&messages), entries);
+    }
+
+    #[test]
+    fn what_is_no_call_is_told_apart_from_calls_and_is_never_late() {
+        let UsageEntry { id, scope, created_at, .. } = entry(0, "a");
+        let other = OtherEntry { id, scope: scope.clone(), created_at, duplicate: false };
+        let (mut of_other, mut of_call) = (Vec::new(), Vec::new());
+        append_open(&other, false, &mut of_other);
+        append_open(&entry(1, "a"), false, &mut of_call);
+        let event = |shard, entry| EventRef { id, scope: &scope, shard, log: &[], payload: &[], entry };
+        let messages = messages(&[event(OTHERS, &of_other), event(3, &of_call)], &[event(OTHERS, &of_other)]);
+        let subjects: Vec<_> = messages.iter().map(|message| message.subject.as_str()).collect();
+        assert_eq!(subjects, ["weir.usage.3", bus::OTHERS_SUBJECT]);
+        let late = messages[1].made_at + LATE_AFTER * 2;
+        let sent: bus::OthersMessage = serde_json::from_slice(&messages[1].clone().at(late).payload).unwrap();
+        assert_eq!(sent.entries, [other.clone(), OtherEntry { duplicate: true, ..other }]);
     }
 
     #[test]

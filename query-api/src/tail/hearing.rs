@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often to see whether anybody is left.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 
-/// A [`weir_event::bus::UsageMessage`], as far as it matters here.
+/// A [`weir_event::bus::UsageMessage`] or a [`weir_event::bus::OthersMessage`], as far as it matters here.
 #[derive(Deserialize)]
 struct Message {
     entries: Vec<Entry>,

@@ -2,8 +2,8 @@
 //!
 //! A message tells of rows that are already committed in ClickHouse: the bus is a signal, never a copy of record.
 //! Losing one leaves its rows out of the statistics until their minute is touched, or the past is read, again.
-//! There are two kinds, told apart by their subject: [`UsageMessage`]s of new rows, and [`DirtyMessage`]s of rows that
-//! were changed where they lie.
+//! There are three kinds, told apart by their subject: [`UsageMessage`]s of new calls, [`OthersMessage`]s of new rows that are
+//! no calls, and [`DirtyMessage`]s of rows that were changed where they lie.
 //!
 //! Apart from these, and read by `ingest` alone, is the spool: batches that ClickHouse was not there for, in a stream of
 //! their own. That one is a copy of record: a message is in it until its rows are committed. Who wants to know how many
@@ -27,6 +27,8 @@ pub const USAGE_SUBJECTS: &str = "weir.usage.>";
 /// The subject of [`DirtyMessage`]s. It is one of the stream's: the stream's order is what says whether a warm-up saw
 /// the rows before or after they changed.
 pub const DIRTY_SUBJECT: &str = "weir.usage.dirty";
+/// The subject of [`OthersMessage`]s. It is one of the stream's, so it gets there as surely, and nobody counts what it tells.
+pub const OTHERS_SUBJECT: &str = "weir.usage.others";
 /// How long the stream keeps a message. An aggregator that was away for longer reads the past from ClickHouse.
 ///
 /// These constants describe the stream to both of its creators, whichever comes first: it is stored in files, one
@@ -74,6 +76,26 @@ pub const MINUTES_PER_MESSAGE_MAX: usize = 1_000;
 pub struct UsageMessage {
     /// The entries, all of one shard.
     pub entries: Vec<UsageEntry>,
+}
+
+/// The same of what is no call, such as a login: there is nothing to count, and who looks on is shown it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OthersMessage {
+    /// Of any shard.
+    pub entries: Vec<OtherEntry>,
+}
+
+/// One committed row that is no call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherEntry {
+    /// Which event.
+    pub id: EventId,
+    /// Whose.
+    pub scope: Scope,
+    /// When it ended.
+    pub created_at: Timestamp,
+    /// The row was stored by an earlier delivery.
+    pub duplicate: bool,
 }
 
 /// One committed row.

@@ -152,6 +152,30 @@ async fn a_tail_does_not_wait_for_the_rows_of_another_tenant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_call_is_in_the_tail_too() {
+    let system = System::start().await;
+    let url = format!(
+        "http://{}{}",
+        system.weir.addresses.query_api,
+        tail_path(GATEWAY, "").replace(GATEWAY, "gw")
+    );
+    let mut tail = EventStream::open(&url, &system.weir.secrets.query_token).await.unwrap();
+    let topup = include_str!("../../../schemas/json/examples/new_api_log/topup.json").replace('\n', " ");
+    let push = async || {
+        let url = format!("http://{}/v1/events/acc/gw", system.weir.addresses.ingest);
+        let push = system.http.post(url).bearer_auth(&system.weir.secrets.ingest_token).body(topup.clone());
+        push.send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    let answer = push().await;
+    assert_eq!(answer["stored"], 1, "{answer}");
+    let shown = tail.next().await.unwrap();
+    assert_eq!((shown.name.as_str(), &shown.data["kind"]), ("row", &json!("topup")), "{:?}", shown.data);
+    // Once, also when it is pushed again.
+    assert_eq!(push().await["duplicates"], 1);
+    assert!(tail.is_silent(SOON).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tail_shows_what_its_filter_lets_through_of_its_own_tenant() {
     let world = World::start().await;
     let announcer = Announcer::new(&world).await;
