@@ -127,6 +127,7 @@ impl Stages<'_> {
 
     fn webhooks(&self) -> Webhooks {
         Webhooks {
+            client: self.connection.client.clone(),
             context: self.context(),
             endpoints: self.config.webhooks.clone(),
             clock: self.clock.clone(),

@@ -9,6 +9,7 @@
 //! budgets lead to is said in the configuration alone: who may write a budget cannot have us send to an address of theirs, nor to
 //! one that is not for their account. What anomalies name is configuration too, so it is not asked whose they are.
 
+mod answer;
 mod delivery;
 mod endpoints;
 mod health;

@@ -222,6 +222,11 @@ async fn an_alert_gets_to_its_webhook_although_who_sends_it_is_killed() {
     let body = |name: &str, webhooks: Value| json!({"name": name, "measure": "requests", "limit": 2, "window_s": 3600, "thresholds": [100], "webhooks": webhooks});
     let budget = create(&system, body("told", json!(["ops", "theirs", "nobody-knows-it"]))).await;
     let silent = create(&system, body("silent", json!([]))).await;
+    let read: Value = serde_json::from_str(&system.get(BUDGETS).await.text).unwrap();
+    for read in read["budgets"].as_array().unwrap() {
+        let expected = if read["id"] == silent { Value::Null } else { json!(["theirs", "nobody-knows-it"]) };
+        assert_eq!(read["webhooks_without_way"], expected, "{read}");
+    }
     push(&system, 0..2).await;
     // It hears of it and does not answer; then its sender is gone.
     endpoint.wait_for(1).await;

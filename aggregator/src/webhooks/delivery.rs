@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
+use async_nats::Client as NatsClient;
 use async_nats::jetstream::consumer::pull::BatchError;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::CreateStreamError;
@@ -46,6 +47,8 @@ const ANOMALIES: &str = "anomaly.";
 
 /// Delivers alerts.
 pub struct Webhooks {
+    /// NATS.
+    pub client: NatsClient,
     /// JetStream.
     pub context: Context,
     /// Where to.
@@ -104,7 +107,7 @@ impl Webhooks {
     /// Delivers until the soft stop. What is on its way then comes again.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Infallible> {
         let ways = self.endpoints.iter().map(|(name, endpoint)| self.keep_up(name, endpoint));
-        let work = async { tokio::join!(join_all(ways), self.watch()) };
+        let work = async { tokio::join!(join_all(ways), self.watch(), self.answer()) };
         shutdown.soft_stop().run_until_cancelled(work).await;
         Ok(())
     }

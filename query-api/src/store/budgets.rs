@@ -9,8 +9,10 @@ use bytes::Bytes;
 use clickhouse::Row;
 use serde::Deserialize;
 use tokio::time::timeout;
-use weir_budget::{Amount, BUDGETS_SUBJECT, Budget, BudgetId, Terms};
-use weir_event::{Scope, Timestamp};
+use weir_budget::{
+    Amount, BUDGETS_SUBJECT, Budget, BudgetId, Terms, WEBHOOKS_SUBJECT, WebhooksAnswer, WebhooksRequest,
+};
+use weir_event::{AccountId, Scope, Timestamp};
 use weir_service::clock::SharedClock;
 use weir_service::telemetry::chain;
 use weir_sql::{Sum, spent};
@@ -29,6 +31,8 @@ const ACCOUNT_BUDGETS_MAX: u64 = 2_000;
 const ACCOUNT_FILTER_BYTES_MAX: u64 = 4 << 20;
 /// How long NATS may take to hear of a change. Who does not hear of it looks every other second.
 const TELL_LIMIT: Duration = Duration::from_millis(500);
+/// How long an aggregator may take to say which webhooks there are.
+const WEBHOOKS_LIMIT: Duration = Duration::from_secs(1);
 
 /// The budgets of gateways.
 #[derive(Clone)]
@@ -65,6 +69,10 @@ pub enum BudgetsFull {
     #[error("the filters of an account's budgets have at most {ACCOUNT_FILTER_BYTES_MAX} bytes together")]
     Filters,
 }
+
+/// The webhooks that the budgets of an account lead to; `None` if no aggregator says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ways(pub Option<Vec<String>>);
 
 /// What is used of a budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +155,21 @@ impl Budgets {
         let Some(budget) = self.one(scope, id).await? else { return Ok(false) };
         self.put(&BudgetRow { deleted: true, ..budget.to_row() }).await?;
         Ok(true)
+    }
+
+    /// Which webhooks the budgets of a tenant lead to, if any of `budgets` names one.
+    pub async fn ways(&self, scope: &Readable<Scope>, budgets: &[Budget]) -> Ways {
+        if budgets.iter().all(|budget| budget.terms.webhooks.is_empty()) {
+            return Ways(None);
+        }
+        let answered = timeout(WEBHOOKS_LIMIT, self.ask_for_ways(&scope.account_id)).await;
+        Ways(answered.ok().flatten())
+    }
+
+    async fn ask_for_ways(&self, account_id: &AccountId) -> Option<Vec<String>> {
+        let question = serde_json::to_vec(&WebhooksRequest { account_id: account_id.clone() }).ok()?;
+        let answer = self.bus.request(WEBHOOKS_SUBJECT, question.into()).await.ok()?;
+        Some(serde_json::from_slice::<WebhooksAnswer>(&answer.payload).ok()?.webhooks)
     }
 
     /// What is used of a budget now, summed up from the logs.

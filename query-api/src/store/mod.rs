@@ -20,7 +20,7 @@ mod summaries;
 
 pub use aggregators::{Aggregators, LiveError, LiveQuestion};
 pub use annotations::{Annotations, Change};
-pub use budgets::{BudgetError, Budgets, BudgetsFull, Spent};
+pub use budgets::{BudgetError, Budgets, BudgetsFull, Spent, Ways};
 pub use deletion::{Choice, Deleted, DeletionError, Deletions, Progress, Removal, Removed};
 pub use error::StoreError;
 pub use identities::{Identity, IdentityTable, KeyNews, KeyRow, News, TokenRow, UserRow};

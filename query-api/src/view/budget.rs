@@ -4,7 +4,7 @@ use serde::Serialize;
 use weir_budget::{Amount, Budget, Calendar, Terms, Window};
 use weir_event::Timestamp;
 
-use crate::store::Spent;
+use crate::store::{Spent, Ways};
 
 /// What `GET /v1/budgets` answers.
 #[derive(Debug, Serialize)]
@@ -42,6 +42,9 @@ pub struct BudgetView {
     pub thresholds: Vec<u16>,
     /// The endpoints that are told.
     pub webhooks: Vec<String>,
+    /// Those of them that are not, since they are not configured or not for this account. Where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks_without_way: Option<Vec<String>>,
     /// Whether it is looked at.
     pub enabled: bool,
     /// Where it was asked for.
@@ -65,15 +68,15 @@ pub struct SpentView {
 impl BudgetsView {
     /// Of these.
     #[must_use]
-    pub fn new(budgets: Vec<Budget>) -> Self {
-        Self { budgets: budgets.into_iter().map(|budget| BudgetView::new(budget, None)).collect() }
+    pub fn new(budgets: Vec<Budget>, ways: &Ways) -> Self {
+        Self { budgets: budgets.into_iter().map(|budget| BudgetView::new(budget, None, ways)).collect() }
     }
 }
 
 impl BudgetView {
     /// Of a budget, with what is used of it.
     #[must_use]
-    pub fn new(budget: Budget, spent: Option<Spent>) -> Self {
+    pub fn new(budget: Budget, spent: Option<Spent>, Ways(ways): &Ways) -> Self {
         let Terms { name, filter, measure, limit, window, thresholds, cool_down_s, webhooks, enabled } =
             budget.terms;
         let (window_s, calendar) = match window {
@@ -81,6 +84,10 @@ impl BudgetView {
             Window::Calendar(Calendar { period, zone }) => (None, Some((period.as_str(), zone.to_string()))),
         };
         let (period, timezone) = calendar.unzip();
+        let leads_nowhere = |ways: &Vec<String>| {
+            webhooks.iter().filter(|name| !ways.contains(name)).cloned().collect::<Vec<_>>()
+        };
+        let webhooks_without_way = ways.as_ref().filter(|_| !webhooks.is_empty()).map(leads_nowhere);
         Self {
             id: budget.id.to_string(),
             name,
@@ -93,6 +100,7 @@ impl BudgetView {
             timezone,
             thresholds,
             webhooks,
+            webhooks_without_way,
             enabled,
             spent: spent.map(|Spent { value, from, to, as_of }| SpentView { value, from, to, as_of }),
         }

@@ -22,6 +22,23 @@ pub const ALERTS_BYTES_MAX: i64 = 256 << 20;
 /// Where it is said, without a word, that budgets were changed.
 pub const BUDGETS_SUBJECT: &str = "weir.budgets";
 
+/// Where an aggregator answers [`WebhooksRequest`]s with [`WebhooksAnswer`]s.
+pub const WEBHOOKS_SUBJECT: &str = "weir.webhooks";
+
+/// Asks which webhooks the budgets of an account may name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhooksRequest {
+    /// Whose budgets.
+    pub account_id: AccountId,
+}
+
+/// Says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhooksAnswer {
+    /// Their names.
+    pub webhooks: Vec<String>,
+}
+
 /// A message of the stream, and the body of a webhook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {

@@ -15,7 +15,7 @@ mod window;
 
 pub use alert::{
     ALERTS_AGE_MAX, ALERTS_BYTES_MAX, ALERTS_PER_THRESHOLD_MAX, ALERTS_STREAM, ALERTS_SUBJECTS, Alert,
-    AlertData, BUDGETS_SUBJECT,
+    AlertData, BUDGETS_SUBJECT, WEBHOOKS_SUBJECT, WebhooksAnswer, WebhooksRequest,
 };
 pub use amount::{Amount, AmountError};
 pub use anomaly::{Anomaly, AnomalyData};

@@ -20,7 +20,8 @@ const BYTES_MAX: usize = 300_000;
 pub(super) async fn list(call: &Admitted) -> Result<Response, Error> {
     let scope = call.principal.may_read(tenant(&call.query).map_err(Error::Invalid)?)?;
     let budgets = call.app.budgets.all(&scope).await?;
-    Ok(json(StatusCode::OK, &BudgetsView::new(budgets)))
+    let ways = call.app.budgets.ways(&scope, &budgets).await;
+    Ok(json(StatusCode::OK, &BudgetsView::new(budgets, &ways)))
 }
 
 /// `POST /v1/budgets`. The body is read when its sender is known.
@@ -31,7 +32,8 @@ pub(super) async fn create<B: Buf>(
     let scope = call.principal.may_write(tenant(&call.query).map_err(Error::Invalid)?)?;
     let terms = terms(body).await?;
     let budget = call.app.budgets.create(&scope, terms).await?;
-    Ok(json(StatusCode::CREATED, &BudgetView::new(budget, None)))
+    let ways = call.app.budgets.ways(&scope, std::slice::from_ref(&budget)).await;
+    Ok(json(StatusCode::CREATED, &BudgetView::new(budget, None, &ways)))
 }
 
 /// `GET /v1/budgets/{id}`, with what is used of it.
@@ -39,7 +41,8 @@ pub(super) async fn get(call: &Admitted, id: &str) -> Result<Response, Error> {
     let scope = call.principal.may_read(tenant(&call.query).map_err(Error::Invalid)?)?;
     let budget = call.app.budgets.one(&scope, &budget_id(id)?).await?.ok_or(Error::NotFound)?;
     let spent = call.app.budgets.spent(&scope, &budget.terms).await?;
-    Ok(json(StatusCode::OK, &BudgetView::new(budget, Some(spent))))
+    let ways = call.app.budgets.ways(&scope, std::slice::from_ref(&budget)).await;
+    Ok(json(StatusCode::OK, &BudgetView::new(budget, Some(spent), &ways)))
 }
 
 /// `PUT /v1/budgets/{id}`: other terms, as a whole.
@@ -52,7 +55,8 @@ pub(super) async fn change<B: Buf>(
     let id = budget_id(id)?;
     let terms = terms(body).await?;
     let budget = call.app.budgets.change(&scope, &id, terms).await?.ok_or(Error::NotFound)?;
-    Ok(json(StatusCode::OK, &BudgetView::new(budget, None)))
+    let ways = call.app.budgets.ways(&scope, std::slice::from_ref(&budget)).await;
+    Ok(json(StatusCode::OK, &BudgetView::new(budget, None, &ways)))
 }
 
 /// `DELETE /v1/budgets/{id}`.
