@@ -39,15 +39,31 @@ async fn query_api_answers_as_its_openapi_document_says() {
     };
     let (examples, seed) = (number("WEIR_SCHEMATHESIS_EXAMPLES", 60), number("WEIR_SCHEMATHESIS_SEED", 1));
     let here = json!({"account_id": ACCOUNT, "gateway_id": GATEWAY, "id": id_text(&row)});
-    // Where there is something, anywhere, and by nobody.
-    for (token, parameters, examples) in [
-        (Some(TOKEN), here.clone(), examples),
-        (Some(TOKEN), json!({}), examples / 2),
-        (None, here, examples / 4),
+    let bearer = json!({"Authorization": format!("Bearer {TOKEN}")});
+    let root = ["users", "create", "--json", "--account", ACCOUNT, "--gateway", GATEWAY];
+    let root =
+        world.succeeded(&[&root[..], &["--id", "9", "--name", "root", "--role", "root"]].concat()).await;
+    let made: Value = serde_json::from_str(&root).unwrap();
+    let root = json!({"Authorization": made["token"], "New-Api-User": "9"});
+    let listed: Value = serde_json::from_str(&as_user(&world, &root, "/api/log/").await).unwrap();
+    let schema = &document["components"]["schemas"]["NewApiRow"]["properties"];
+    let names = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let shown = names(&listed["data"]["items"][0]);
+    let expected: Vec<_> = names(schema).into_iter().filter(|name| name != "upstream_request_id").collect();
+    assert_eq!(shown, expected);
+    // Where there is something, anywhere, by a user of new-api's, and by nobody.
+    let (others, of_new_api) = (json!(["--exclude-tag", "new-api"]), json!(["--include-tag", "new-api"]));
+    for (headers, select, parameters, examples) in [
+        (bearer.clone(), others.clone(), here.clone(), examples),
+        (bearer, others, json!({}), examples / 2),
+        // Nothing is asked to go: it would be waited for, and nobody does it here.
+        (root, of_new_api, json!({"target_timestamp": "0"}), examples / 2),
+        (json!({}), json!([]), here, examples / 4),
     ] {
         let task = json!({
             "url": format!("{}/openapi.json", world.url),
-            "token": token,
+            "headers": headers,
+            "select": select,
             "parameters": parameters,
             "examples": examples.max(1),
             "seed": seed,
@@ -57,6 +73,16 @@ async fn query_api_answers_as_its_openapi_document_says() {
         let asked: u32 = asked.trim().parse().unwrap();
         assert!(asked > 5 * examples, "only {asked} requests were made");
     }
+}
+
+/// What a user of new-api is answered.
+async fn as_user(world: &World, headers: &Value, path: &str) -> String {
+    let headers: Vec<_> = headers.as_object().unwrap().iter().collect();
+    let headers: Vec<_> =
+        headers.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+    let answer = world.ask("GET", path, &headers).await;
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
+    answer.text
 }
 
 /// The newest row, with everything that a log can have.

@@ -7,6 +7,8 @@
 mod billing;
 mod caller;
 mod context;
+#[cfg(test)]
+mod described;
 mod dialect;
 mod envelope;
 mod error;
@@ -25,6 +27,8 @@ mod rules;
 mod status;
 
 pub use context::NewApi;
+#[cfg(test)]
+pub(super) use described::{matters, operations};
 pub use dialect::{Dialect, Limit};
 pub use limit::Limits;
 pub(super) use routes::{owns, routes, stray};

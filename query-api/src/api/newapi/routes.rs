@@ -21,7 +21,7 @@ use crate::api::routes::Stray;
 use crate::metrics::Route;
 
 /// All that is offered, as it is written.
-const OPERATIONS: [(Method, &str); 16] = [
+pub(super) const OPERATIONS: [(Method, &str); 16] = [
     (Method::GET, "/api/status"),
     (Method::GET, "/api/user/self"),
     (Method::GET, "/api/log/"),
@@ -41,7 +41,16 @@ const OPERATIONS: [(Method, &str); 16] = [
 ];
 
 /// Removal of logs that are too old, where that is done while the caller waits.
-const DELETE: (Method, &str) = (Method::DELETE, "/api/log/");
+pub(super) const DELETE: (Method, &str) = (Method::DELETE, "/api/log/");
+
+/// The same, where it is a task that is asked after.
+#[cfg(test)]
+pub(super) const TASKS: [(Method, &str); 4] = [
+    (Method::POST, "/api/system-task/log-cleanup"),
+    (Method::GET, "/api/system-task/current"),
+    (Method::GET, "/api/system-task/list"),
+    (Method::GET, "/api/system-task/{task_id}"),
+];
 
 /// The operations.
 pub(in crate::api) fn routes(app: &Arc<App>) -> BoxedFilter<(Response,)> {

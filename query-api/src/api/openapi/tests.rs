@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::cloudflare::list_problems;
+use crate::api::{cloudflare::list_problems, newapi};
 
 const LOGS: &str = "/client/v4/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/logs";
 
@@ -99,4 +99,65 @@ fn every_filter_is_understood_and_no_key_is_left_out() {
     named.sort_unstable();
     keys.sort_unstable();
     assert_eq!(named, keys);
+}
+
+/// An operation of new-api in the document.
+struct Described {
+    method: String,
+    path: String,
+    /// The parameters of its query, with an example of each.
+    parameters: Vec<(String, Value)>,
+}
+
+fn of_new_api(document: &Value) -> Vec<Described> {
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if operation["tags"] != json!(["new-api"]) {
+                continue;
+            }
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let parameters = parameters.map(|one| match one["$ref"].as_str() {
+                Some(name) => document.pointer(name.strip_prefix('#').unwrap()).unwrap(),
+                None => one,
+            });
+            let of_query = parameters.filter(|one| one["in"] == "query");
+            let named =
+                of_query.map(|one| (one["name"].as_str().unwrap().to_owned(), one["example"].clone()));
+            operations.push(Described {
+                method: method.to_uppercase(),
+                path: path.clone(),
+                parameters: named.collect(),
+            });
+        }
+    }
+    operations
+}
+
+#[test]
+fn every_operation_of_new_api_is_described_and_no_other() {
+    let document = document();
+    let mut described: Vec<_> =
+        of_new_api(&document).iter().map(|one| format!("{} {}", one.method, one.path)).collect();
+    let mut offered: Vec<_> = newapi::operations().map(|(method, path)| format!("{method} {path}")).collect();
+    described.sort_unstable();
+    offered.sort_unstable();
+    assert_eq!(described, offered);
+}
+
+#[test]
+fn every_parameter_of_new_api_is_read_where_it_is_described_and_nowhere_else() {
+    let document = document();
+    let operations = of_new_api(&document);
+    let mut all: Vec<_> = operations.iter().flat_map(|one| one.parameters.clone()).collect();
+    all.sort_by_key(|(name, _)| name.clone());
+    all.dedup_by_key(|(name, _)| name.clone());
+    assert_eq!(all.len(), 18);
+    for Described { method, path, parameters } in &operations {
+        for (name, example) in &all {
+            let is_described = parameters.iter().any(|(described, _)| described == name);
+            let matters = newapi::matters(&method.parse().unwrap(), path, &query(name, example));
+            assert_eq!(matters, is_described, "{method} {path} {name}");
+        }
+    }
 }
