@@ -4,6 +4,7 @@ mod disk;
 mod doubt;
 mod form;
 mod messages;
+mod stranded;
 
 use std::time::Duration;
 

@@ -127,7 +127,8 @@ impl Drainer {
     async fn round(&self, consumer: &mut Option<PullConsumer>) -> Result<Round, SpoolError> {
         if consumer.is_none() {
             let Some(stream) = stream::find(&self.context).await? else { return Ok(Round::Absent) };
-            *consumer = Some(stream::consumer(&stream).await?);
+            let server_id = self.client.server_info().server_id;
+            *consumer = Some(stream::consumer(&stream, &server_id).await?);
         }
         let Some(consumer) = consumer else { return Ok(Round::Absent) };
         let pull = consumer.fetch().max_messages(PULL_MESSAGES).expires(PULL_TIMEOUT);

@@ -1,8 +1,12 @@
 //! Why the spool did not take a batch, or does not give one out.
 
 use async_nats::jetstream::consumer::pull::{BatchError, MessagesError};
-use async_nats::jetstream::context::{CreateStreamError, GetStreamError, PublishError, UpdateStreamError};
-use async_nats::jetstream::stream::{ConsumerError, InfoError};
+use async_nats::jetstream::context::{
+    ConsumerInfoError, CreateStreamError, GetStreamError, PublishError, UpdateStreamError,
+};
+use async_nats::jetstream::stream::{
+    ConsumerCreateStrictError, ConsumerError, ConsumerUpdateError, InfoError,
+};
 
 use super::super::SinkError;
 
@@ -35,9 +39,18 @@ pub enum SpoolError {
     /// JetStream did not acknowledge a message: the stream or its disk is full, or it took too long.
     #[error("jetstream did not take a message")]
     Publish(#[source] PublishError),
+    /// The consumer cannot be looked at.
+    #[error("the consumer cannot be looked at")]
+    LookAtConsumer(#[source] ConsumerInfoError),
     /// The consumer could not be created.
     #[error("the consumer cannot be created")]
-    Consumer(#[source] ConsumerError),
+    CreateConsumer(#[source] ConsumerCreateStrictError),
+    /// The consumer does not take its settings.
+    #[error("the settings of the consumer cannot be changed")]
+    UpdateConsumer(#[source] ConsumerUpdateError),
+    /// The consumer could not be deleted.
+    #[error("the consumer cannot be deleted")]
+    DeleteConsumer(#[source] ConsumerError),
     /// Messages could not be asked for.
     #[error("messages cannot be pulled")]
     Pull(#[source] BatchError),

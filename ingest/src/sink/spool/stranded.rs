@@ -4,7 +4,8 @@
 //! it is restarted. Its consumer notes acknowledgements even so, while the messages stay. Once it is restarted it would give
 //! them to nobody, and they would take up room for ever. A consumer that is made anew is given all that is there: what is
 //! committed is found by its ids, and leaves. That is done once per start of NATS, since before the restart it helps
-//! nothing but counts every record once more.
+//! nothing but counts every record once more. So the consumer itself bears the starts that it was made in: whichever
+//! process looks, and however often those are restarted, it knows.
 
 use async_nats::jetstream::consumer;
 use async_nats::jetstream::stream::{State, Stream};
@@ -20,8 +21,8 @@ const LOOKS: u32 = 3;
 pub(super) struct Stranded {
     /// Looks in a row that found some.
     looks: u32,
-    /// The start of NATS that has handed them out once more.
-    handed_out_by: Option<String>,
+    /// Whether it was said that they stay.
+    has_told: bool,
 }
 
 impl Stranded {
@@ -34,13 +35,13 @@ impl Stranded {
         before: &State,
         server_id: &str,
     ) -> Result<bool, SpoolError> {
-        let Ok(consumer) = stream.consumer_info(bus::SPOOL_CONSUMER).await else {
-            stream::consumer(stream).await?;
+        let Some(consumer) = stream::look_at_consumer(stream).await? else {
+            stream::consumer(stream, server_id).await?;
             return Ok(false);
         };
         let after = stream.get_info().await.map_err(SpoolError::Info)?.state;
         match stranded(before, &consumer, &after) {
-            Some(0) => self.looks = 0,
+            Some(0) => *self = Self::default(),
             Some(_) => self.looks += 1,
             // It is busy; nobody knows.
             None => {}
@@ -48,9 +49,10 @@ impl Stranded {
         if self.looks < LOOKS {
             return Ok(false);
         }
-        if self.handed_out_by.as_deref() == Some(server_id) {
-            if self.looks == LOOKS {
-                self.looks += 1;
+        let made_in = stream::made_in(&consumer.config.metadata);
+        if made_in.iter().any(|start| start == server_id) {
+            if !self.has_told {
+                self.has_told = true;
                 tracing::error!(
                     "the spool keeps messages that are committed: after a failed write, for a full disk say, nats changes \
                      nothing of a stream until it is restarted"
@@ -58,14 +60,15 @@ impl Stranded {
             }
             return Ok(true);
         }
-        // What is owed is drained first: as long as the disk is full, a consumer that is gone cannot be made anew.
-        if owed(&consumer) > 0 {
+        // What may be committed is drained first: as long as the disk is full, a consumer that is gone cannot be made anew.
+        if hopeful(&consumer) > 0 {
             return Ok(false);
         }
         tracing::warn!("the spool keeps messages that are committed; they are handed out once more");
-        // Those who drain make it anew.
-        stream.delete_consumer(bus::SPOOL_CONSUMER).await.map_err(SpoolError::Consumer)?;
-        *self = Self { looks: 0, handed_out_by: Some(server_id.to_owned()) };
+        stream.delete_consumer(bus::SPOOL_CONSUMER).await.map_err(SpoolError::DeleteConsumer)?;
+        *self = Self::default();
+        // Should that fail, those who drain make one.
+        stream::consumer_after(stream, &made_in, server_id).await?;
         Ok(false)
     }
 }
@@ -79,4 +82,10 @@ fn stranded(before: &State, consumer: &consumer::Info, after: &State) -> Option<
 /// How many messages the consumer has not been told to be done with.
 const fn owed(consumer: &consumer::Info) -> u64 {
     consumer.num_pending + consumer.num_ack_pending as u64
+}
+
+/// How many of those were not given out, or once only. What was given out again and is still there is in trouble of its
+/// own, and may be for ever.
+const fn hopeful(consumer: &consumer::Info) -> u64 {
+    owed(consumer).saturating_sub(consumer.num_redelivered as u64)
 }
