@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use weir_service::telemetry::chain;
 
 use super::item::Spooled;
@@ -19,7 +20,7 @@ use super::put::ANSWER_TIMEOUT;
 use super::settling::{Known, outcome};
 use super::{SpoolError, stream};
 use crate::metrics::{DrainTrouble, IngestMetrics};
-use crate::sink::{Pending, Receipt, Sink, SinkError, Store};
+use crate::sink::{Pending, Sink, Store};
 
 /// Messages that are pulled together: what they hold waits in memory beside what the writer has.
 const PULL_MESSAGES: usize = 4;
@@ -54,6 +55,8 @@ pub struct Drainer {
 struct Pulled {
     message: Message,
     state: State,
+    /// Says that it is worked on, until it is dropped.
+    progress: AbortOnDropHandle<()>,
 }
 
 enum State {
@@ -133,15 +136,20 @@ impl Drainer {
         let Some(consumer) = consumer else { return Ok(Round::Absent) };
         let pull = consumer.fetch().max_messages(PULL_MESSAGES).expires(PULL_TIMEOUT);
         let mut messages = pull.messages().await.map_err(SpoolError::Pull)?;
-        let mut pulled = Vec::new();
+        let mut waiting = Vec::new();
         let mut interrupted = None;
         while let Some(message) = messages.next().await {
             match message {
-                Ok(message) => pulled.push(self.begin(message).await),
+                // From now on: it may wait long for those before it, and then for room.
+                Ok(message) => waiting.push((progress(&message), message)),
                 Err(error) => interrupted = Some(SpoolError::Interrupted(error)),
             }
         }
-        let count = pulled.len();
+        let count = waiting.len();
+        let mut pulled = Vec::with_capacity(count);
+        for (progress, message) in waiting {
+            pulled.push(self.begin(progress, message).await);
+        }
         let ended = join_all(pulled.into_iter().map(|pulled| self.end(pulled))).await;
         match interrupted {
             Some(error) => Err(error),
@@ -152,7 +160,7 @@ impl Drainer {
     }
 
     /// Hands a message's batch to the writer.
-    async fn begin(&self, message: Message) -> Pulled {
+    async fn begin(&self, progress: AbortOnDropHandle<()>, message: Message) -> Pulled {
         let payload = message.payload.clone();
         let read = tokio::task::spawn_blocking(move || Spooled::read(&payload)).await;
         let state = match read.unwrap_or(Err(SpoolError::Stopped)) {
@@ -163,7 +171,7 @@ impl Drainer {
                 State::Trouble(DrainTrouble::Unreadable)
             }
         };
-        Pulled { message, state }
+        Pulled { message, state, progress }
     }
 
     async fn submit(&self, Spooled { batch, doubt }: Spooled) -> State {
@@ -190,9 +198,9 @@ impl Drainer {
     }
 
     /// Waits for a message's batch, and tells the stream. Gives false if ClickHouse was not there for it.
-    async fn end(&self, Pulled { message, state }: Pulled) -> bool {
+    async fn end(&self, Pulled { message, state, progress }: Pulled) -> bool {
         let state = match state {
-            State::Pending(pending) => match wait(&message, pending).await {
+            State::Pending(pending) => match pending.wait().await {
                 Ok(_) => State::Committed,
                 Err(error) if error.is_outage() => State::Later,
                 Err(error) => {
@@ -203,6 +211,8 @@ impl Drainer {
             },
             other => other,
         };
+        // Nothing is to come behind the answer.
+        drop(progress);
         match state {
             State::Committed => {
                 if let Err(error) = message.double_ack().await {
@@ -225,19 +235,16 @@ impl Drainer {
     }
 }
 
-/// Waits for what becomes of a batch; says meanwhile that it is worked on.
-async fn wait(message: &Message, pending: Pending) -> Result<Receipt, SinkError> {
-    let outcome = pending.wait();
-    let mut outcome = std::pin::pin!(outcome);
-    loop {
-        tokio::select! {
-            outcome = &mut outcome => return outcome,
-            () = sleep(PROGRESS_INTERVAL) => {
-                // If it is lost, another process finds the ids.
-                let _ = message.ack_with(AckKind::Progress).await;
-            }
+/// Tells the stream that a message is being worked on, again and again.
+fn progress(message: &Message) -> AbortOnDropHandle<()> {
+    let message = message.clone();
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            sleep(PROGRESS_INTERVAL).await;
+            // If it is lost, another process finds the ids.
+            let _ = message.ack_with(AckKind::Progress).await;
         }
-    }
+    }))
 }
 
 async fn delay(message: &Message, delay: Duration) {
