@@ -1,5 +1,6 @@
 //! Topics of a real broker: every message is stored once, whatever happens meanwhile.
 
+mod damage;
 mod faults;
 mod messages;
 mod world;

@@ -1,5 +1,6 @@
 //! Clients of librdkafka, and what they tell.
 
+use rdkafka::Message;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, StreamConsumer};
@@ -101,6 +102,17 @@ fn client(config: &KafkaConfig, defaults: &[(&str, &str)]) -> ClientConfig {
 fn set(client: &mut ClientConfig, properties: &[(&str, &str)]) {
     for (name, value) in properties {
         client.set(*name, *value);
+    }
+}
+
+/// What the consumer's own queue has for us: messages come through their partitions' queues, so it is an error.
+pub(super) async fn next_error(consumer: &GroupConsumer) -> ConsumeError {
+    match consumer.recv().await {
+        Ok(message) => {
+            ConsumeError::Astray { topic: message.topic().to_owned(), partition: message.partition() }
+        }
+        Err(error @ KafkaError::MessageConsumptionFatal(_)) => ConsumeError::Fatal(error),
+        Err(error) => ConsumeError::Passing(error),
     }
 }
 

@@ -24,10 +24,11 @@ use weir_service::readiness::ReadinessCheck;
 use super::client::{self, Event, GroupConsumer};
 use super::committer::{ASK_LIMIT, Committer, Committing};
 use super::config::Topic;
+use super::holds::Holds;
 use super::lost::Seen;
 use super::metrics::{Loss, Rebalance};
 use super::partition::{Budget, Draining, Means, Reading, TopicPartition};
-use super::{ConsumeError, Intake, KafkaConfig, KafkaMetrics};
+use super::{ConsumeError, Intake, KafkaConfig, KafkaMetrics, lists};
 
 /// How often offsets are committed.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -51,6 +52,8 @@ pub(crate) struct Group {
     topics: BTreeMap<String, Topic>,
     means: Means,
     held: BTreeMap<TopicPartition, Held>,
+    damaged: mpsc::UnboundedReceiver<TopicPartition>,
+    holds: Holds,
     committing: Option<UnderWay>,
     drain_limit: Duration,
     readiness: ReadinessCheck,
@@ -81,6 +84,8 @@ impl Group {
         let (consumer, events) = client::consumer(config)?;
         let consumer = Arc::new(consumer);
         let (sender, closed) = oneshot::channel();
+        let (damaged_sender, damaged) = mpsc::unbounded_channel();
+        let budget = Budget::new(config.pending_bytes_max);
         let committer = Committer::start(Arc::clone(&consumer), sender).map_err(ConsumeError::Thread)?;
         for topic in config.topics.keys() {
             metrics.lost(topic, Loss::Deleted, 0);
@@ -94,8 +99,10 @@ impl Group {
             closed,
             events,
             topics: config.topics.clone(),
-            means: Means { intake, budget: Budget::new(config.pending_bytes_max), clock, metrics },
+            means: Means { intake, budget, clock, metrics, damaged: damaged_sender },
             held: BTreeMap::new(),
+            damaged,
+            holds: Holds::default(),
             committing: None,
             drain_limit: DRAIN_LIMIT.min(poll_interval_max / 2),
             readiness,
@@ -124,8 +131,12 @@ impl Group {
                 () = shutdown.soft_stop().cancelled() => return Ok(()),
                 Some(event) = self.events.recv() => self.heed(event, shutdown.hard_stop()).await?,
                 outcome = finished(&mut self.committing) => self.note(outcome),
-                _ = ticks.tick() => self.commit_progress()?,
-                error = next_error(&self.consumer) => self.weigh(error)?,
+                Some(partition) = self.damaged.recv() => self.hold(&partition)?,
+                _ = ticks.tick() => {
+                    self.try_held()?;
+                    self.commit_progress()?;
+                }
+                error = client::next_error(&self.consumer) => self.weigh(error)?,
             }
         }
     }
@@ -135,14 +146,14 @@ impl Group {
             Event::Assigned(partitions) => self.take_over(&partitions).await,
             Event::Revoked(partitions) => {
                 let drain_limit = self.drain_limit;
-                let held = self.take(&partitions);
+                let held = self.take(&partitions)?;
                 tracing::info!(partitions = held.len(), "partitions are given back");
                 self.drain(held, Instant::now() + drain_limit, hard_stop).await;
                 self.means.metrics.rebalance(Rebalance::Revoked);
                 self.give_back(&partitions)
             }
             Event::Lost(partitions) => {
-                let held = self.take(&partitions);
+                let held = self.take(&partitions)?;
                 tracing::warn!(
                     partitions = held.len(),
                     "partitions were taken away; nothing more of them is committed"
@@ -202,9 +213,12 @@ impl Group {
         given.map_err(|source| ConsumeError::Assignment { what: "given back", source })
     }
 
-    fn take(&mut self, partitions: &TopicPartitionList) -> Vec<(TopicPartition, Held)> {
-        let elements = partitions.elements();
-        elements.iter().map(TopicPartition::of).filter_map(|key| self.held.remove_entry(&key)).collect()
+    /// What is held of these. One that is paused would be so when it comes back, so none stays paused.
+    fn take(&mut self, partitions: &TopicPartitionList) -> Result<Vec<(TopicPartition, Held)>, ConsumeError> {
+        let names: Vec<_> = partitions.elements().iter().map(TopicPartition::of).collect();
+        let held_up: Vec<_> = names.iter().filter(|partition| self.holds.end(partition)).cloned().collect();
+        self.resume(&held_up)?;
+        Ok(names.iter().filter_map(|partition| self.held.remove_entry(partition)).collect())
     }
 
     /// Waits until what was read is committed, for as long as may be, and commits how far that went.
@@ -230,7 +244,7 @@ impl Group {
             offsets.extend(progress.filter(|_| progress != committed).map(|offset| (partition, offset)));
         }
         if !offsets.is_empty() {
-            let outcome = self.committer.commit(list(&offsets));
+            let outcome = self.committer.commit(lists::offsets(&offsets));
             match timeout(LAST_COMMIT_LIMIT, outcome).await {
                 Ok(Ok(Ok(()))) => {}
                 Ok(Ok(Err(error))) => self.commit_failed(&error),
@@ -253,7 +267,8 @@ impl Group {
         });
         let offsets: Vec<_> = owed.collect();
         if !offsets.is_empty() {
-            self.committing = Some(UnderWay { outcome: self.committer.commit(list(&offsets)), offsets });
+            self.committing =
+                Some(UnderWay { outcome: self.committer.commit(lists::offsets(&offsets)), offsets });
         }
         Ok(())
     }
@@ -270,6 +285,30 @@ impl Group {
                 held.committed = Some(offset);
             }
         }
+    }
+
+    /// Pauses a partition whose next batch cannot be read. What was read of it is committed meanwhile.
+    fn hold(&mut self, partition: &TopicPartition) -> Result<(), ConsumeError> {
+        if !self.held.contains_key(partition) || !self.holds.begin(partition, Instant::now()) {
+            return Ok(());
+        }
+        self.means.metrics.paused(partition, true);
+        let paused = self.consumer.pause(&lists::names(std::slice::from_ref(partition)));
+        paused.map_err(|source| ConsumeError::Assignment { what: "paused", source })
+    }
+
+    /// Looks again at partitions that are held up.
+    fn try_held(&mut self) -> Result<(), ConsumeError> {
+        let due = self.holds.look(Instant::now());
+        for partition in &due.healed {
+            self.means.metrics.paused(partition, false);
+        }
+        self.resume(&due.resumed)
+    }
+
+    fn resume(&self, partitions: &[TopicPartition]) -> Result<(), ConsumeError> {
+        let resumed = self.consumer.resume(&lists::names(partitions));
+        resumed.map_err(|source| ConsumeError::Assignment { what: "resumed", source })
     }
 
     fn commit_failed(&self, error: &KafkaError) {
@@ -348,23 +387,4 @@ async fn finished(committing: &mut Option<UnderWay>) -> KafkaResult<()> {
         Some(under_way) => (&mut under_way.outcome).await.unwrap_or(Err(KafkaError::Canceled)),
         None => std::future::pending().await,
     }
-}
-
-/// What the consumer's own queue has for us: messages come through their partitions' queues, so it is an error.
-async fn next_error(consumer: &GroupConsumer) -> ConsumeError {
-    use rdkafka::Message;
-    match consumer.recv().await {
-        Ok(message) => {
-            ConsumeError::Astray { topic: message.topic().to_owned(), partition: message.partition() }
-        }
-        Err(error @ KafkaError::MessageConsumptionFatal(_)) => ConsumeError::Fatal(error),
-        Err(error) => ConsumeError::Passing(error),
-    }
-}
-
-fn list(offsets: &[(TopicPartition, i64)]) -> TopicPartitionList {
-    let offsets = offsets
-        .iter()
-        .map(|(partition, offset)| (partition.topic.to_string(), partition.number, Offset::Offset(*offset)));
-    offsets.collect()
 }

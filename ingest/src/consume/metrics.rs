@@ -148,7 +148,9 @@ impl MetricName for KafkaMetric {
     fn help(self) -> &'static str {
         match self {
             Self::Lag => "messages of an assigned partition that are not committed yet",
-            Self::Paused => "1 while a partition is held up because its messages cannot be stored",
+            Self::Paused => {
+                "1 while a partition is held up because its messages cannot be stored, or the next batch cannot be read"
+            }
             Self::Rebalances => "changes of the assignment, by what they did",
             Self::CommitFailures => "offset commits that failed; they are repeated",
             Self::Errors => "errors that the Kafka client told of while reading",

@@ -46,6 +46,8 @@ pub(super) struct Means {
     pub(super) budget: Budget,
     pub(super) clock: SharedClock,
     pub(super) metrics: KafkaMetrics,
+    /// Where a partition is told of whose next batch cannot be read.
+    pub(super) damaged: mpsc::UnboundedSender<TopicPartition>,
 }
 
 /// How many bytes may be read and not committed, over all partitions.
@@ -207,13 +209,15 @@ impl Reader {
         }
     }
 
-    /// The client tries again by itself, but for what it cannot make out; what it says is for those who have to help it.
+    /// The client tries again by itself; what it says is for those who have to help it.
     fn tell(&self, error: &KafkaError) {
         self.means.metrics.error();
         let (partition, told) = (&self.partition, error.to_string());
-        if is_loss(error) {
+        if is_damage(error) {
             self.losses.pass_over();
-            tracing::error!(partition = %partition, error = told, "messages of a partition are passed over: their batch is damaged or of a newer format");
+            // Nobody listens once the group is left.
+            let _ = self.means.damaged.send(partition.clone());
+            tracing::error!(partition = %partition, error = told, "a partition is held up: its next batch is damaged or of a newer format, and has to be passed over by hand");
         } else {
             tracing::warn!(partition = %partition, error = told, "a partition cannot be read");
         }
@@ -272,9 +276,9 @@ impl Means {
     }
 }
 
-/// Whether the client goes on behind what it could not read: a batch with a wrong checksum, or of an unknown format. One
-/// that cannot be decompressed it does not get past, which is as good as lost until someone sees to it.
-fn is_loss(error: &KafkaError) -> bool {
+/// Whether a batch cannot be read: its checksum is wrong, or it cannot be decompressed, or its format is not known. The client
+/// does not get past it, so somebody has to see to it, see [`super::holds`].
+fn is_damage(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(
@@ -349,16 +353,16 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_batch_is_a_loss_and_a_broker_that_is_away_is_none() {
-        let is_loss = |code| is_loss(&KafkaError::MessageConsumption(code));
-        let losses = [
+    fn a_batch_that_cannot_be_read_is_damage_and_a_broker_that_is_away_is_none() {
+        let is_damage = |code| is_damage(&KafkaError::MessageConsumption(code));
+        let damages = [
             RDKafkaErrorCode::BadMessage,
             RDKafkaErrorCode::NotImplemented,
             RDKafkaErrorCode::BadCompression,
         ];
-        assert!(losses.into_iter().all(is_loss));
-        assert!(!is_loss(RDKafkaErrorCode::BrokerTransportFailure));
-        assert!(!is_loss(RDKafkaErrorCode::NotLeaderForPartition));
+        assert!(damages.into_iter().all(is_damage));
+        assert!(!is_damage(RDKafkaErrorCode::BrokerTransportFailure));
+        assert!(!is_damage(RDKafkaErrorCode::NotLeaderForPartition));
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! A broker beside a whole Weir that reads from it.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -113,6 +114,12 @@ impl World {
     /// Produces any messages.
     pub(crate) async fn produce_all(&self, messages: Vec<Outgoing>, properties: &[(&str, &str)]) {
         produce_all(&self.kafka, messages, properties).await;
+    }
+
+    /// Where the broker keeps what is in a partition of the topic.
+    pub(super) fn segment(&self, partition: i32) -> PathBuf {
+        let name = format!("kafka/topics/{TOPIC}-{partition}/{:020}.log", 0);
+        self.dir.path().join(name)
     }
 
     /// Waits until `count` records are stored, and checks that they are the first ones, each once.
