@@ -10,7 +10,7 @@ use super::table::Letter;
 use crate::accept::{Attributes, Form, Origin, RawRecord};
 use crate::pipeline::{Batch, Pipeline, UNDECRYPTABLE};
 use crate::redact::WITHHELD;
-use crate::sink::{Encoded, LetterEntry, Reread};
+use crate::sink::{Encoded, LetterEntry, Reread, StatedCost};
 
 /// Reasons of letters of which only the beginning is kept.
 const CUT: &str = "line_too_long";
@@ -96,6 +96,7 @@ impl Reader {
                 subject: subject_of(letter),
             },
             closed: closed_fields(&batch),
+            cost: batch.events.first().map(StatedCost::of).unwrap_or_default(),
             batch: Encoded::of(&batch),
             is_beside_event,
         };

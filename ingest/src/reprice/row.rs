@@ -6,7 +6,7 @@ use weir_event::{
     CostSource, CustomCost, QuotaSource, Timestamp, TokenBucket, Tokens, Units, UnpricedReason, Usd,
 };
 use weir_pricing::{Billable, Cost, Edition, PriceBook, price, quota_of_cost};
-use weir_store::ScaledUsd;
+use weir_store::{CostRevisionRow, ScaledUsd};
 
 /// The columns of `logs` that a cost is made of, and the ones that say what it is. Names are column names.
 #[derive(Clone, Debug, Default, PartialEq, Row, Serialize, Deserialize)]
@@ -50,33 +50,6 @@ pub(super) struct StoredRow<'a> {
     pub(super) quota_source: &'a str,
 }
 
-/// A row of `cost_revisions`: what a row's cost was, and is from now on. Names are column names.
-#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the names are those of columns")]
-pub(super) struct Revision<'a> {
-    pub(super) account_id: &'a str,
-    pub(super) gateway_id: &'a str,
-    pub(super) created_at: i64,
-    pub(super) id: [u8; 26],
-    pub(super) revision: u32,
-    pub(super) run: &'a str,
-    pub(super) batch: u32,
-    pub(super) old_cost: Option<ScaledUsd>,
-    pub(super) old_cost_source: &'a str,
-    pub(super) old_unpriced_reason: &'a str,
-    pub(super) old_price_id: &'a str,
-    pub(super) old_price_book: &'a str,
-    pub(super) old_quota: Option<i64>,
-    pub(super) old_quota_source: &'a str,
-    pub(super) new_cost: Option<ScaledUsd>,
-    pub(super) new_cost_source: &'a str,
-    pub(super) new_unpriced_reason: &'a str,
-    pub(super) new_price_id: &'a str,
-    pub(super) new_price_book: &'a str,
-    pub(super) new_quota: Option<i64>,
-    pub(super) new_quota_source: &'a str,
-}
-
 /// What a row's cost is by the current book.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -118,8 +91,13 @@ impl StoredRow<'_> {
     }
 
     /// The row's change to `verdict`, as `run` applies it in `batch`.
-    pub(super) fn revision<'r>(&'r self, verdict: &'r Verdict, run: &'r str, batch: u32) -> Revision<'r> {
-        Revision {
+    pub(super) fn revision<'r>(
+        &'r self,
+        verdict: &'r Verdict,
+        run: &'r str,
+        batch: u32,
+    ) -> CostRevisionRow<'r> {
+        CostRevisionRow {
             account_id: self.account_id,
             gateway_id: self.gateway_id,
             created_at: self.created_at,

@@ -7,10 +7,11 @@ use clickhouse::query::{Query, RowCursor};
 use clickhouse::{Client, Row};
 use serde::Deserialize;
 use weir_event::Timestamp;
+use weir_store::CostRevisionRow;
 
 use super::error::RepriceError;
 use super::request::{Column, Selection};
-use super::row::{Revision, StoredRow};
+use super::row::StoredRow;
 
 /// Revisions in one insert: what the client holds of them is far less, what the server holds is a block.
 const REVISIONS_PER_INSERT: usize = 50_000;
@@ -30,7 +31,7 @@ pub(super) struct Table {
 pub(super) struct Revisions<'t> {
     table: &'t Table,
     run: String,
-    insert: Option<clickhouse::insert::Insert<Revision<'static>>>,
+    insert: Option<clickhouse::insert::Insert<CostRevisionRow<'static>>>,
     in_insert: usize,
 }
 
@@ -92,7 +93,7 @@ impl Table {
 
 impl Revisions<'_> {
     /// Writes one. It is stored when [`Revisions::flush`] has returned, and may be before.
-    pub(super) async fn write(&mut self, revision: &Revision<'_>) -> Result<(), RepriceError> {
+    pub(super) async fn write(&mut self, revision: &CostRevisionRow<'_>) -> Result<(), RepriceError> {
         let failed = || RepriceError::clickhouse("write cost_revisions");
         let insert = match &mut self.insert {
             Some(insert) => insert,

@@ -74,11 +74,11 @@ pub struct EventRef<'e> {
 }
 
 impl EventRef<'_> {
-    /// Its row of `logs`, stored at `at` by the write `write_id`.
+    /// Its row of `logs` as this program encodes it, stored at `at` by the write `write_id`.
     #[must_use]
-    pub(super) fn row(&self, at: Timestamp, write_id: u64) -> Vec<u8> {
-        let header = fill_in_header(at, write_id);
-        [&header, &self.log[header.len()..]].concat()
+    pub(super) fn row(&self, at: Timestamp, write_id: u64, cost_revision: u32) -> Vec<u8> {
+        let (header, revision) = (fill_in_header(at, write_id), cost_revision.to_le_bytes());
+        [&header, &revision[..], &self.log[header.len() + revision.len()..]].concat()
     }
 }
 

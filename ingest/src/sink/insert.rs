@@ -14,7 +14,7 @@ use bytes::BytesMut;
 use sha2::{Digest, Sha256};
 use weir_event::{AccountId, Source, Timestamp};
 use weir_service::clock::SharedClock;
-use weir_store::{LedgerRow, ROW_HEADER_BYTES, append_row, columns, fill_in_header};
+use weir_store::{CostRevisionRow, LedgerRow, ROW_HEADER_BYTES, append_row, columns, fill_in_header};
 
 use super::columns::Columns;
 use super::group::{Account, Accounts};
@@ -193,13 +193,25 @@ impl Store {
 
     /// Enters rows in the ledger. Entered again, each is there once.
     pub(crate) async fn enter(&self, rows: &[LedgerRow<'_>]) -> Result<(), SinkError> {
-        let rows: Vec<_> = rows.iter().map(encode).collect();
-        let rows: Vec<_> = rows.iter().map(Vec::as_slice).collect();
-        let name = rows.iter().fold(Sha256::new(), Sha256::chain_update);
         let columns = columns::<LedgerRow<'static>>();
-        self.insert_rows(&Target("ledger", &columns), &[], &rows, &Token::new(name))
-            .await
-            .map_err(|error| SinkError::insert("insert into ledger", error))
+        let rows: Vec<_> = rows.iter().map(encode).collect();
+        let entered = self.insert_once(&Target("ledger", &columns), &rows).await;
+        entered.map_err(|error| SinkError::insert("insert into ledger", error))
+    }
+
+    /// Enters changes of costs.
+    pub(super) async fn enter_revisions(&self, rows: &[CostRevisionRow<'_>]) -> Result<(), SinkError> {
+        let columns = columns::<CostRevisionRow<'static>>();
+        let rows: Vec<_> = rows.iter().map(encode).collect();
+        let entered = self.insert_once(&Target("cost_revisions", &columns), &rows).await;
+        entered.map_err(|error| SinkError::insert("insert into cost_revisions", error))
+    }
+
+    /// An insert that is named by its content.
+    async fn insert_once(&self, target: &Target<'_>, rows: &[Vec<u8>]) -> clickhouse::error::Result<()> {
+        let name = rows.iter().fold(Sha256::new(), Sha256::chain_update);
+        let rows: Vec<_> = rows.iter().map(Vec::as_slice).collect();
+        self.insert_rows(target, &[], &rows, &Token::new(name)).await
     }
 
     async fn insert_logs(&self, rows: &Rows<'_>) -> Result<(), SinkError> {
@@ -301,9 +313,9 @@ pub(super) fn hour_of(millis: i64) -> u32 {
     u32::try_from(millis.div_euclid(1_000 * HOUR_S) * HOUR_S).unwrap_or_default()
 }
 
-fn encode(row: &LedgerRow<'_>) -> Vec<u8> {
+fn encode<R: clickhouse::Row + serde::Serialize>(row: &R) -> Vec<u8> {
     let mut encoded = Vec::new();
-    append_row(row, &mut encoded).expect("a ledger row has the types of columns");
+    append_row(row, &mut encoded).expect("a row has the types of columns");
     encoded
 }
 

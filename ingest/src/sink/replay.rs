@@ -11,8 +11,10 @@
 //!
 //! The event of a letter that is beside it, because fields of it stayed closed, has its row already. The row with what is
 //! open now is stored as if it had come a millisecond before that one, so that of the two it is the one that stays, see
-//! [`super::races`]; in sum there is one row as before.
+//! [`super::races`]; in sum there is one row as before. What the row cost is kept in `cost_revisions`, as when it is priced
+//! anew.
 
+mod cost;
 mod plan;
 mod rows;
 
@@ -26,6 +28,7 @@ use super::columns::Columns;
 use super::insert::Names;
 use super::settle::predecessors_are_done;
 use super::{Announcer, Encoded, Races, SinkError, Store};
+pub(crate) use cost::StatedCost;
 use plan::Plan;
 
 /// How long NATS may take for the word of some letters.
@@ -40,6 +43,8 @@ pub(crate) struct Reread {
     pub(crate) batch: Encoded,
     /// How many fields of the event stay closed.
     pub(crate) closed: usize,
+    /// What the event costs.
+    pub(crate) cost: StatedCost,
     /// Whether it is beside an event that was stored without what is closed.
     pub(crate) is_beside_event: bool,
 }
@@ -143,15 +148,18 @@ impl Replayer {
         Ok(plan.outcomes)
     }
 
-    /// Stores bodies, then rows, and gives the name of the write.
+    /// Stores bodies, what opened rows cost before, then rows, and gives the name of the write.
     async fn write(&self, plan: &Plan<'_>, now: Timestamp) -> Result<u64, ReplayError> {
-        let events: Vec<_> = plan.new_rows(now).map(|(_, event, _)| event).collect();
+        let events: Vec<_> = plan.new_rows(now).map(|row| row.event).collect();
         let token = self.names.next(&events).of_replay();
         let write_id = token.write_id();
         let columns = Columns::of_this_program();
         // Of the bodies of an event those that were stored last are read.
         self.store.insert_payloads(&events, columns, &token).await?;
-        let rows: Vec<_> = plan.new_rows(now).map(|(_, event, at)| event.row(at, write_id)).collect();
+        // Before the rows say something else: who comes later still sees what they cost.
+        self.store.enter_opened_costs(&plan.cost_revisions().collect::<Vec<_>>()).await?;
+        let rows = plan.new_rows(now).map(|row| row.event.row(row.at, write_id, row.cost_revision));
+        let rows: Vec<_> = rows.collect();
         self.store.insert_filled_logs(&rows, columns, &token).await?;
         Ok(write_id)
     }

@@ -18,5 +18,6 @@ pub use client::client;
 pub use money::{ScaledUsd, UsdRangeError};
 pub use row_binary::{RowBinaryError, append_row, columns};
 pub use rows::{
-    AnnotationRow, DeadLetterRow, LedgerRow, LogRow, PayloadRow, ROW_HEADER_BYTES, RemovalRow, fill_in_header,
+    AnnotationRow, CostRevisionRow, DeadLetterRow, LedgerRow, LogRow, PayloadRow, ROW_HEADER_BYTES,
+    RemovalRow, fill_in_header,
 };

@@ -1,8 +1,8 @@
 //! The rows of the tables, borrowed from the events that they are made of.
 //!
 //! Field names are column names. Rows of `logs` and `dead_letters` begin with what only the write knows that stores them,
-//! in [`ROW_HEADER_BYTES`] bytes: they are encoded before that is known, and it is filled in when they are sent. Otherwise
-//! the order is only for reading eyes.
+//! in [`ROW_HEADER_BYTES`] bytes: they are encoded before that is known, and it is filled in when they are sent. In `logs` the
+//! revision of the cost follows, for a row that takes the place of another. Otherwise the order is only for reading eyes.
 
 use std::borrow::Cow;
 
@@ -36,6 +36,7 @@ pub fn fill_in_header(at: Timestamp, write_id: u64) -> [u8; ROW_HEADER_BYTES] {
 pub struct LogRow<'a> {
     pub ingested_at: i64,
     pub write_id: u64,
+    pub cost_revision: u32,
     pub account_id: &'a str,
     pub gateway_id: &'a str,
     pub created_at: i64,
@@ -101,7 +102,6 @@ pub struct LogRow<'a> {
     pub unpriced_reason: &'a str,
     pub price_id: &'a str,
     pub price_book: &'a str,
-    pub cost_revision: u32,
     pub per_token_in: Option<ScaledUsd>,
     pub per_token_out: Option<ScaledUsd>,
     pub quota: Option<i64>,
@@ -178,6 +178,34 @@ pub struct LedgerRow<'a> {
     pub gateway_id: &'a str,
     pub minute: u32,
     pub version: u64,
+}
+
+/// A row of `cost_revisions`: what a row's cost was, and is from now on. When it was computed is the server's time, which
+/// the server fills in.
+#[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the columns are described in the migration")]
+pub struct CostRevisionRow<'a> {
+    pub account_id: &'a str,
+    pub gateway_id: &'a str,
+    pub created_at: i64,
+    pub id: [u8; 26],
+    pub revision: u32,
+    pub run: &'a str,
+    pub batch: u32,
+    pub old_cost: Option<ScaledUsd>,
+    pub old_cost_source: &'a str,
+    pub old_unpriced_reason: &'a str,
+    pub old_price_id: &'a str,
+    pub old_price_book: &'a str,
+    pub old_quota: Option<i64>,
+    pub old_quota_source: &'a str,
+    pub new_cost: Option<ScaledUsd>,
+    pub new_cost_source: &'a str,
+    pub new_unpriced_reason: &'a str,
+    pub new_price_id: &'a str,
+    pub new_price_book: &'a str,
+    pub new_quota: Option<i64>,
+    pub new_quota_source: &'a str,
 }
 
 /// A row of `removals`. Its sign of life is the server's time, which the server fills in.

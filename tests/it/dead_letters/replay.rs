@@ -138,6 +138,9 @@ async fn what_was_stored_closed_is_opened_when_the_key_is_there() {
     // A row that came as the clock struck belongs to the hour before, once it is replaced.
     let strikes = "ALTER TABLE logs UPDATE ingested_at = toStartOfHour(ingested_at) WHERE 1 SETTINGS mutations_sync = 2";
     system.sql(strikes).await;
+    let priced = "ALTER TABLE logs UPDATE cost = 0.5, cost_source = 'computed', unpriced_reason = '', cost_revision = 2 \
+        WHERE request_size IS NULL AND response_size IS NULL SETTINGS mutations_sync = 2";
+    system.sql(priced).await;
     expect_balance(&system, [4, 3, 1, 0, 0, 3]).await;
     let closed = run(&system, &["replay", "--yes"]);
     assert!(!closed.success && closed.text().contains("\nundecryptable  3 "), "{}", closed.text());
@@ -149,6 +152,12 @@ async fn what_was_stored_closed_is_opened_when_the_key_is_there() {
         FROM logs ORDER BY cost NULLS LAST, flags";
     let expected = "\t0.0000858\t420\t1\t1\n\t0.0000858\t420\t1\t1\nresponse_undecryptable\t\\N\t\\N\t1\t\\N";
     assert_eq!(system.sql(rows).await, expected);
+    // Two of them were priced anew before, and what that was is kept, as with any other new price.
+    let revisions = "SELECT revision, old_cost, old_cost_source, new_cost, new_cost_source FROM cost_revisions \
+        ORDER BY old_cost NULLS LAST, new_cost NULLS LAST";
+    let kept = "3\t0.5\tcomputed\t0.0000858\tcomputed\n3\t0.5\tcomputed\t\\N\tunpriced\n1\t\\N\tunpriced\t0.0000858\tcomputed";
+    assert_eq!(system.sql(revisions).await, kept);
+    assert_eq!(system.sql("SELECT cost_revision FROM logs ORDER BY cost_revision").await, "1\n3\n3");
     let bodies = "SELECT count(), uniqExact(id), countIf(request LIKE '%Grüße, 世界%'), countIf(response LIKE '%Hallo%') \
         FROM payloads FINAL";
     assert_eq!(system.sql(bodies).await, "3\t3\t3\t2", "the bodies that came last count");
@@ -258,8 +267,9 @@ async fn kill_at(system: &System, parts: &[&'static str]) -> Proxy {
 #[tokio::test]
 async fn a_replay_that_is_killed_anywhere_is_finished_by_the_next() {
     let system = System::start().await;
-    let points: [&[&'static str]; 6] = [
+    let points: [&[&'static str]; 7] = [
         &["INSERT", "payloads"],
+        &["INSERT", "cost_revisions"],
         &["INSERT", "logs"],
         &["INSERT", "ledger"],
         &["splitByChar"],
@@ -294,7 +304,9 @@ async fn a_replay_that_is_killed_anywhere_is_finished_by_the_next() {
     let again = replay_with_key(&system, &INTO);
     assert_eq!((again.success, &*again.text()), (true, "no letters to replay\n"));
     let rollup = "SELECT sum(requests), sum(unpriced) FROM usage_1m FINAL";
-    eventually(LIMIT, format!("{}\t0", events + 6), || system.sql(rollup)).await;
+    eventually(LIMIT, format!("{}\t0", events + 7), || system.sql(rollup)).await;
+    let revisions = "SELECT count(), uniqExact(id), countIf(old_cost IS NULL), toString(sum(new_cost)) FROM cost_revisions";
+    assert_eq!(system.sql(revisions).await, "7\t7\t7\t0.0006006", "what each cost before is kept once");
 }
 
 #[tokio::test]

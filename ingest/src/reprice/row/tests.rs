@@ -42,7 +42,7 @@ fn row() -> StoredRow<'static> {
 }
 
 /// The row as it is after the change to `verdict`.
-fn changed<'r>(row: &StoredRow<'r>, revision: &Revision<'r>) -> StoredRow<'r> {
+fn changed<'r>(row: &StoredRow<'r>, revision: &CostRevisionRow<'r>) -> StoredRow<'r> {
     StoredRow {
         cost: revision.new_cost,
         cost_source: revision.new_cost_source,

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use weir_event::{EventId, Scope, Timestamp};
-use weir_store::LedgerRow;
+use weir_store::{CostRevisionRow, LedgerRow};
 
+use super::cost::OpenedCost;
 use super::rows::KnownRow;
 use super::{LetterEntry, Outcome, Reread, by_scope};
 use crate::sink::EventRef;
@@ -29,10 +30,22 @@ struct Beside<'l> {
     /// The letter that it comes from.
     index: usize,
     event: EventRef<'l>,
+    /// When it ended, in epoch milliseconds.
+    created_at: i64,
     /// The minute that it is of.
     minute: Timestamp,
-    /// When the row that stays has to have come, if there is to be a new one.
-    new_at: Option<Timestamp>,
+    /// When the row that stays has to have come, and what it costs, if there is to be a new one.
+    opened: Option<(Timestamp, OpenedCost<'l>)>,
+}
+
+/// A row that is to be written.
+pub(super) struct NewRow<'l> {
+    /// The letter that it comes from.
+    pub(super) index: usize,
+    pub(super) event: EventRef<'l>,
+    /// When it is to have come.
+    pub(super) at: Timestamp,
+    pub(super) cost_revision: u32,
 }
 
 impl<'l> Plan<'l> {
@@ -52,7 +65,7 @@ impl<'l> Plan<'l> {
                 Some(event) => {
                     let rows = known.get(&event.id).map_or(&[][..], Vec::as_slice);
                     if letter.is_beside_event {
-                        plan.add_beside((index, event), letter.closed, rows)
+                        plan.add_beside((index, event), letter, rows)
                     } else if !rows.is_empty() {
                         plan.before.push(event);
                         settled_by(rows)
@@ -72,7 +85,7 @@ impl<'l> Plan<'l> {
     fn add_beside(
         &mut self,
         (index, event): (usize, EventRef<'l>),
-        closed: usize,
+        letter: &'l Reread,
         rows: &[KnownRow],
     ) -> Outcome {
         let (Some(first), Some(open)) =
@@ -81,10 +94,11 @@ impl<'l> Plan<'l> {
             return Outcome::Gone;
         };
         let Some(minute) = first.minute() else { return Outcome::Gone };
-        let is_better = closed < open;
+        let is_better = letter.closed < open;
         let new_at = if is_better { Timestamp::from_millis(first.ingested_at - 1).ok() } else { None };
-        self.beside.push(Beside { index, event, minute, new_at });
-        match (closed, is_better) {
+        let opened = new_at.map(|at| (at, OpenedCost::of(first, &letter.cost)));
+        self.beside.push(Beside { index, event, created_at: first.created_at, minute, opened });
+        match (letter.closed, is_better) {
             (0, true) => Outcome::Opened,
             // By an earlier replay, or it came once more when the key was there.
             (0, false) if rows.iter().any(KnownRow::is_replayed) => Outcome::Opened,
@@ -94,11 +108,29 @@ impl<'l> Plan<'l> {
         }
     }
 
-    /// The rows that are to be written, with the letters that they come from and when they are to have come.
-    pub(super) fn new_rows(&self, now: Timestamp) -> impl Iterator<Item = (usize, EventRef<'l>, Timestamp)> {
-        let fresh = self.fresh.iter().map(move |(index, event)| (*index, *event, now));
-        fresh
-            .chain(self.beside.iter().filter_map(|beside| Some((beside.index, beside.event, beside.new_at?))))
+    /// The rows that are to be written: new ones at `now`, those that are opened in the place of others.
+    pub(super) fn new_rows(&self, now: Timestamp) -> impl Iterator<Item = NewRow<'l>> {
+        let fresh = self.fresh.iter().map(move |(index, event)| NewRow {
+            index: *index,
+            event: *event,
+            at: now,
+            cost_revision: 0,
+        });
+        fresh.chain(self.beside.iter().filter_map(|beside| {
+            let (at, cost) = beside.opened.as_ref()?;
+            let (index, event) = (beside.index, beside.event);
+            Some(NewRow { index, event, at: *at, cost_revision: cost.revision })
+        }))
+    }
+
+    /// What rows cost before that are opened, where they cost something else now.
+    pub(super) fn cost_revisions(&self) -> impl Iterator<Item = CostRevisionRow<'_>> {
+        self.beside.iter().filter_map(|beside| {
+            let (_, cost) = beside.opened.as_ref()?;
+            let Scope { account_id, gateway_id } = beside.event.scope;
+            let whose = (account_id.as_str(), gateway_id.as_str());
+            cost.entry(whose, (beside.created_at, beside.event.id.bytes()))
+        })
     }
 
     /// What the ledger says of the write and of its letters.
@@ -109,9 +141,9 @@ impl<'l> Plan<'l> {
         write_id: u64,
     ) -> impl Iterator<Item = LedgerRow<'l>> {
         let mut writes: BTreeMap<(u32, &'l str, &'l str), i64> = BTreeMap::new();
-        for (index, _, at) in self.new_rows(now) {
-            let batch = &letters[index].batch;
-            let part = (hour_of(at.millis()), batch.source().as_str(), batch.account_id().as_str());
+        for row in self.new_rows(now) {
+            let batch = &letters[row.index].batch;
+            let part = (hour_of(row.at.millis()), batch.source().as_str(), batch.account_id().as_str());
             *writes.entry(part).or_default() += 1;
         }
         let of_writes = writes.into_iter().map(move |((hour, source, account_id), rows)| LedgerRow {
@@ -193,146 +225,4 @@ impl LetterEntry {
 }
 
 #[cfg(test)]
-mod tests {
-    use weir_event::Source;
-
-    use super::*;
-    use crate::accept::{Form, Origin, RawRecord};
-    use crate::pipeline::Pipeline;
-    use crate::price::PriceBook;
-    use crate::sink::Encoded;
-
-    const HOUR_MS: i64 = 3_600_000;
-    const NOW_MS: i64 = 1_790_000_000_000;
-
-    fn reread(record: &str, beside: Option<usize>) -> Reread {
-        let origin = Origin {
-            account_id: "acc".parse().unwrap(),
-            gateway_id: Some("gw".parse().unwrap()),
-            source: Source::Logpush,
-            form: Form::Logpush,
-            batch: "test".to_owned(),
-            received_at_ms: NOW_MS,
-        };
-        let batch =
-            Pipeline::new(PriceBook::builtin()).prepare_one(&RawRecord::whole(1, record.as_bytes()), &origin);
-        assert!(batch.dead_letters.is_empty(), "{:?}", batch.dead_letters);
-        Reread {
-            entry: LetterEntry {
-                received_at: NOW_MS - HOUR_MS,
-                source: "logpush".to_owned(),
-                account_id: "acc".to_owned(),
-                write_id: 8,
-                subject: "d".to_owned(),
-            },
-            closed: beside.unwrap_or_default(),
-            batch: Encoded::of(&batch),
-            is_beside_event: beside.is_some(),
-        }
-    }
-
-    fn log(number: u32) -> String {
-        format!(r#"{{"Datetime":1789990000,"Gateway":"gw","Model":"m-{number}"}}"#)
-    }
-
-    /// A row of a letter's event, with so many closed fields.
-    fn row(of: &Reread, ingested_at: i64, write_id: u64, closed: usize) -> KnownRow {
-        let flags = weir_event::Flag::OF_CLOSED_FIELDS.iter().take(closed);
-        KnownRow {
-            id: of.batch.events().next().unwrap().id.bytes(),
-            account_id: "acc".to_owned(),
-            ingested_at,
-            write_id,
-            created_at: 1_789_990_000_000,
-            source: "logpush".to_owned(),
-            flags: flags.map(|flag| flag.as_str().to_owned()).collect(),
-            request_size: None,
-            response_size: None,
-        }
-    }
-
-    fn known(rows: Vec<KnownRow>) -> HashMap<EventId, Vec<KnownRow>> {
-        let mut known = HashMap::<_, Vec<_>>::new();
-        for row in rows {
-            known.entry(EventId::try_from(row.id).unwrap()).or_default().push(row);
-        }
-        known
-    }
-
-    fn now() -> Timestamp {
-        Timestamp::from_millis(NOW_MS).unwrap()
-    }
-
-    #[test]
-    fn an_event_is_stored_once_and_known_by_its_row() {
-        let letters = [
-            reread(&log(1), None),
-            reread(&log(2), None),
-            reread(&log(1), None),
-            reread(&log(3), None),
-            reread("{}", None),
-        ];
-        let known = known(vec![row(&letters[1], 5, 10, 0), row(&letters[3], 5, 11, 0)]);
-        let letters: Vec<_> = letters.iter().collect();
-        let mut plan = Plan::of(&letters, &known);
-        let expected =
-            [Outcome::Stored, Outcome::Duplicate, Outcome::Duplicate, Outcome::Stored, Outcome::Ignored];
-        assert_eq!(plan.outcomes, expected);
-        assert_eq!(plan.new_rows(now()).map(|(index, _, at)| (index, at)).collect::<Vec<_>>(), [(0, now())]);
-        let (fresh, before) = plan.to_announce();
-        assert_eq!((fresh.len(), before.len()), (1, 2));
-        let ids: HashSet<_> = [fresh[0].id].into();
-        plan.share(&Raced { lost: ids.clone(), ids });
-        assert_eq!(plan.outcomes[0], Outcome::Duplicate, "somebody else was faster");
-        assert_eq!((plan.to_announce().0.len(), plan.to_announce().1.len()), (0, 3));
-    }
-
-    #[test]
-    fn every_entry_sums_to_nothing_and_stored_is_the_number_of_new_rows() {
-        let letters = [reread(&log(1), None), reread("{}", None), reread(&log(2), Some(0))];
-        let strikes = NOW_MS / HOUR_MS * HOUR_MS;
-        let known = known(vec![row(&letters[2], strikes, 10, 1)]);
-        let letters: Vec<_> = letters.iter().collect();
-        let plan = Plan::of(&letters, &known);
-        let entries: Vec<_> = plan.entries(&letters, now(), 13).collect();
-        for entry in &entries {
-            let LedgerRow { received, stored, duplicates, dead_lettered, ignored, deleted, .. } = entry;
-            assert_eq!(*received, stored + duplicates + dead_lettered + ignored + deleted, "{entry:?}");
-        }
-        let of_writes: Vec<_> = entries.iter().filter(|entry| entry.subject.is_empty()).collect();
-        let found: Vec<_> =
-            of_writes.iter().map(|entry| (entry.hour, entry.write_id, entry.stored)).collect();
-        let hour = |millis: i64| u32::try_from(millis / 1_000).unwrap();
-        // Replaced as the clock struck: the new row is of the hour before.
-        assert_eq!(found, [(hour(strikes - HOUR_MS), 13, 1), (hour(strikes), 13, 1)]);
-        let of_letters: Vec<_> = entries.iter().filter(|entry| entry.subject == "d").collect();
-        let found: Vec<_> = of_letters
-            .iter()
-            .map(|entry| (entry.write_id, entry.dead_lettered, entry.duplicates, entry.ignored))
-            .collect();
-        assert_eq!(found, [(8, -1, 1, 0), (8, -1, 0, 1)], "one beside its event was never counted");
-    }
-
-    #[test]
-    fn a_row_is_replaced_if_more_of_it_is_open_now() {
-        let check = |closed: usize, rows: &[(i64, u64, usize)], expected: Outcome, new_at: Option<i64>| {
-            let letter = reread(&log(1), Some(closed));
-            let rows =
-                rows.iter().map(|(at, write_id, closed)| row(&letter, *at, *write_id, *closed)).collect();
-            let letters = [&letter];
-            let plan = Plan::of(&letters, &known(rows));
-            assert_eq!(plan.outcomes, [expected], "{closed}");
-            let found: Vec<_> = plan.new_rows(now()).map(|(_, _, at)| at.millis()).collect();
-            assert_eq!(found, new_at.into_iter().collect::<Vec<_>>());
-        };
-        let at = NOW_MS - 10;
-        check(0, &[(at, 10, 3)], Outcome::Opened, Some(at - 1));
-        check(1, &[(at, 10, 3)], Outcome::OpenedInPart, Some(at - 1));
-        check(0, &[(at - 1, 11, 1), (at, 10, 3)], Outcome::Opened, Some(at - 2));
-        check(3, &[(at, 10, 3)], Outcome::Closed, None);
-        check(1, &[(at - 1, 11, 1)], Outcome::Closed, None);
-        check(0, &[(at - 1, 11, 0), (at, 10, 3)], Outcome::Opened, None);
-        check(0, &[(at, 10, 0)], Outcome::Duplicate, None);
-        check(0, &[], Outcome::Gone, None);
-    }
-}
+mod tests;

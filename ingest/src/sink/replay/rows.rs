@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use clickhouse::Row;
 use serde::Deserialize;
 use weir_event::{EventId, Flag, Timestamp};
-use weir_store::LedgerRow;
+use weir_store::{LedgerRow, ScaledUsd};
 
+use super::cost::StatedCost;
 use crate::sink::insert::{REPLAYED, hour_of};
 use crate::sink::store::IDS_PER_QUERY_MAX;
 use crate::sink::{EventRef, SinkError, Store};
@@ -24,8 +25,14 @@ pub(super) struct KnownRow {
     pub(super) created_at: i64,
     pub(super) source: String,
     pub(super) flags: Vec<String>,
-    pub(super) request_size: Option<u64>,
-    pub(super) response_size: Option<u64>,
+    pub(super) cost: Option<ScaledUsd>,
+    pub(super) cost_source: String,
+    pub(super) unpriced_reason: String,
+    pub(super) price_id: String,
+    pub(super) price_book: String,
+    pub(super) cost_revision: u32,
+    pub(super) quota: Option<i64>,
+    pub(super) quota_source: String,
 }
 
 /// What the ledger has of a write.
@@ -57,6 +64,18 @@ impl KnownRow {
 
     pub(super) fn minute(&self) -> Option<Timestamp> {
         Timestamp::from_millis(self.created_at - self.created_at.rem_euclid(MINUTE_MS)).ok()
+    }
+
+    pub(super) fn stated_cost(&self) -> StatedCost {
+        StatedCost {
+            cost: self.cost,
+            cost_source: self.cost_source.clone(),
+            unpriced_reason: self.unpriced_reason.clone(),
+            price_id: self.price_id.clone(),
+            price_book: self.price_book.clone(),
+            quota: self.quota,
+            quota_source: self.quota_source.clone(),
+        }
     }
 
     fn part(&self) -> Part<'_> {
