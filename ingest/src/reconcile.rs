@@ -73,6 +73,7 @@ impl Reconciler {
     /// Takes every step, also where one before it fails: none waits for another's work.
     async fn look(&mut self) -> Result<(), SinkError> {
         let now_ms = self.clock.now_ms();
+        let replayed = self.repair_late_replays().await;
         let doubles = self.repair_doubles(now_ms).await;
         let told = self.tell_again().await;
         let finished = self.finish_deletions().await;
@@ -80,6 +81,6 @@ impl Reconciler {
         self.has_looked_back_for_writes |= entered.is_ok();
         let weighed = self.weigh(now_ms).await;
         let compared = self.compare_rollups(now_ms).await;
-        [doubles, told, finished, entered, weighed, compared].into_iter().collect()
+        [replayed, doubles, told, finished, entered, weighed, compared].into_iter().collect()
     }
 }

@@ -1,6 +1,7 @@
 //! `ingest dead-letters`: what could not be taken in is found, shown as it came, taken in when it can be read, and deleted
 //! when it is asked for.
 
+mod late;
 mod replay;
 
 use std::process::{Command, Output};

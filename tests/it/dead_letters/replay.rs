@@ -16,12 +16,12 @@ use super::{BROKEN, Ended, command, run, succeeded};
 use crate::ledger::sums;
 use crate::outage::proxy::Proxy;
 
-const LIMIT: Duration = Duration::from_mins(2);
+pub(super) const LIMIT: Duration = Duration::from_mins(2);
 const KEYS: &str = "WEIR_INGEST_LOGPUSH_PRIVATE_KEYS_FILES";
-const INTO: [&str; 4] = ["replay", "--into-gateway", "gw", "--yes"];
+pub(super) const INTO: [&str; 4] = ["replay", "--into-gateway", "gw", "--yes"];
 
 /// A replay with the private key of the examples.
-fn replay_with_key(system: &System, args: &[&str]) -> Ended {
+pub(super) fn replay_with_key(system: &System, args: &[&str]) -> Ended {
     command(system, args).env(KEYS, ai_gateway_key("current")).output().unwrap().into()
 }
 
@@ -30,7 +30,7 @@ fn first_line(ended: &Ended) -> String {
 }
 
 /// Records of which nobody says whose gateway they are of.
-async fn orphans(system: &System, numbers: std::ops::Range<u64>) {
+pub(super) async fn orphans(system: &System, numbers: std::ops::Range<u64>) {
     let count = numbers.end - numbers.start;
     let lines: Vec<_> = numbers.map(|number| record(number, now_ms())).collect();
     let answer = system.push_to("acc", &lines.join("\n")).await.json();
@@ -43,7 +43,7 @@ fn listed(system: &System) -> Vec<Value> {
 }
 
 /// Holds the rows against the number of events, the ledger, the rollups and the live windows.
-async fn expect_events(system: &System, count: u64) {
+pub(super) async fn expect_events(system: &System, count: u64) {
     let expected = format!("{count}\t{count}\t{}", cost_units(count));
     let logs = "SELECT count(), uniqExact(id), toUInt128(sum(cost) * 1000000000000000000) FROM logs";
     assert_eq!(system.sql(logs).await, expected);
@@ -57,7 +57,7 @@ async fn expect_events(system: &System, count: u64) {
     eventually(LIMIT, Some(count), live).await;
 }
 
-async fn expect_balance(system: &System, expected: [i64; 6]) {
+pub(super) async fn expect_balance(system: &System, expected: [i64; 6]) {
     let told = told(system).await;
     assert_eq!((sums(&told), &told["balanced"]), (expected, &json!(true)), "{told}");
 }
@@ -249,19 +249,39 @@ async fn a_letter_that_nats_was_not_told_of_is_not_settled() {
 
 /// A replay that is killed when it sends a statement with these parts. ClickHouse gets it when the proxy is dropped.
 async fn kill_at(system: &System, parts: &[&'static str]) -> Proxy {
+    let (proxy, replay) = hold_at(system, parts).await;
+    kill(replay);
+    proxy
+}
+
+/// The same when it has sent all of an insert.
+pub(super) async fn kill_behind(system: &System, parts: &[&'static str]) -> Proxy {
+    let (proxy, replay) = hold_at(system, parts).await;
+    tokio::select! {
+        () = proxy.wait_until_it_is_whole() => {}
+        () = sleep(LIMIT) => panic!("the insert does not end"),
+    }
+    kill(replay);
+    proxy
+}
+
+async fn hold_at(system: &System, parts: &[&'static str]) -> (Proxy, Child) {
     let mut proxy = Proxy::new();
     let url = proxy.lead_to(&system.weir.clickhouse.url);
     proxy.hold_next(parts);
     let mut command = command(system, &INTO);
     command.env("WEIR_CLICKHOUSE_URL", url).env(KEYS, ai_gateway_key("current"));
-    let mut replay: Child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let replay = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     tokio::select! {
         () = proxy.wait_until_it_came() => {}
         () = sleep(LIMIT) => panic!("no statement had {parts:?}"),
     }
+    (proxy, replay)
+}
+
+fn kill(mut replay: Child) {
     replay.kill().unwrap();
     replay.wait().unwrap();
-    proxy
 }
 
 #[tokio::test]

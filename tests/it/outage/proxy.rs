@@ -14,6 +14,9 @@ use tokio::time::sleep;
 /// How long the server may take to begin with what was held.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How a request ends that is sent in pieces.
+const LAST_PIECE: &[u8] = b"\r\n0\r\n\r\n";
+
 /// Passes bytes on.
 pub(crate) struct Proxy {
     listener: Option<std::net::TcpListener>,
@@ -29,6 +32,8 @@ struct Rules {
     counts: Mutex<BTreeMap<&'static str, usize>>,
     /// It has come.
     came: watch::Sender<bool>,
+    /// It has come to its end, where it is an insert: those are sent in pieces.
+    whole: watch::Sender<bool>,
     /// Its client has gone.
     held: watch::Sender<bool>,
     released: watch::Receiver<bool>,
@@ -41,8 +46,8 @@ impl Proxy {
         listener.set_nonblocking(true).unwrap();
         let (release, released) = watch::channel(false);
         let flag = || watch::Sender::new(false);
-        let rules =
-            Rules { hold: Mutex::default(), counts: Mutex::default(), came: flag(), held: flag(), released };
+        let (came, whole, held) = (flag(), flag(), flag());
+        let rules = Rules { hold: Mutex::default(), counts: Mutex::default(), came, whole, held, released };
         let address = listener.local_addr().unwrap();
         Self { listener: Some(listener), address, rules: Arc::new(rules), release }
     }
@@ -80,6 +85,11 @@ impl Proxy {
         self.rules.came.subscribe().wait_for(|came| *came).await.unwrap();
     }
 
+    /// Waits until an insert is held, and all of it has come.
+    pub(crate) async fn wait_until_it_is_whole(&self) {
+        self.rules.whole.subscribe().wait_for(|whole| *whole).await.unwrap();
+    }
+
     /// Whether the request is held.
     pub(crate) fn has_come(&self) -> bool {
         *self.rules.came.borrow()
@@ -112,28 +122,43 @@ impl Rules {
 }
 
 async fn carry(client: TcpStream, server: String, rules: Arc<Rules>) {
-    let Ok(server) = TcpStream::connect(server).await else { return };
+    let Ok(connection) = TcpStream::connect(&server).await else { return };
     let (from_client, mut to_client) = client.into_split();
-    let (mut from_server, to_server) = server.into_split();
-    let requests = tokio::spawn(carry_requests(from_client, to_server, rules));
+    let (mut from_server, to_server) = connection.into_split();
+    let requests = tokio::spawn(carry_requests(from_client, to_server, (server, rules)));
     // Either side may leave; the other one then notices by itself.
     let _ = copy(&mut from_server, &mut to_client).await;
     drop(to_client);
     let _ = requests.await;
 }
 
-async fn carry_requests(mut client: OwnedReadHalf, mut server: OwnedWriteHalf, rules: Arc<Rules>) {
+async fn carry_requests(
+    mut client: OwnedReadHalf,
+    mut server: OwnedWriteHalf,
+    (address, rules): (String, Arc<Rules>),
+) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(count @ 1..) = client.read(&mut buffer).await {
         if rules.holds(&buffer[..count]) {
             rules.came.send_replace(true);
             let mut held = buffer[..count].to_vec();
-            let _ = client.read_to_end(&mut held).await;
+            rules.whole.send_replace(held.ends_with(LAST_PIECE));
+            while let Ok(count @ 1..) = client.read(&mut buffer).await {
+                held.extend_from_slice(&buffer[..count]);
+                rules.whole.send_replace(held.ends_with(LAST_PIECE));
+            }
             rules.held.send_replace(true);
             let _ = rules.released.clone().wait_for(|released| *released).await;
-            let _ = server.write_all(&held).await;
+            // The server hangs up on a connection that was idle for as long as this may have taken.
+            let fresh =
+                if held.starts_with(b"POST ") { TcpStream::connect(&address).await.ok() } else { None };
+            let fresh = match fresh {
+                Some(mut fresh) => fresh.write_all(&held).await.map(|()| Some(fresh)),
+                None => server.write_all(&held).await.map(|()| None),
+            };
             // A server that sees its client leave at once may not begin at all.
             sleep(PATIENCE).await;
+            drop(fresh);
         } else if server.write_all(&buffer[..count]).await.is_err() {
             return;
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use clickhouse::Row;
 use serde::Deserialize;
-use weir_event::{EventId, Flag, Timestamp};
+use weir_event::{EventId, Flag, Scope, Timestamp};
 use weir_store::{LedgerRow, ScaledUsd};
 
 use super::cost::StatedCost;
@@ -136,6 +136,17 @@ impl Store {
         }
         tracing::warn!(entries = entries.len(), "writes of a replay that died are entered in the ledger");
         self.enter(&entries).await
+    }
+
+    /// The same for the rows of `ids`, which are in any order.
+    pub(crate) async fn enter_replays_of(&self, scope: &Scope, ids: &[EventId]) -> Result<(), SinkError> {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        for ids in ids.chunks(IDS_PER_QUERY_MAX) {
+            let rows: Vec<KnownRow> = self.fetch_of("read the rows of replays", scope, ids, "").await?;
+            self.enter_replays(rows.iter()).await?;
+        }
+        Ok(())
     }
 
     async fn entered(&self, parts: &BTreeSet<Part<'_>>) -> Result<Vec<EnteredRow>, SinkError> {
