@@ -4,6 +4,8 @@
 //! - **ClickHouse alone**: the raw lines inserted into ClickHouse, which takes them apart itself with JSON functions in a
 //!   materialized view;
 //! - **parsing alone**: gunzip and one `serde_json` parse of the outer and inner JSON, against gunzip to price;
+//! - **the bound**: the CPU of the limit, against that and gunzip and one parse: which share of the limit's speed anything could
+//!   reach that reads the pushes, on as many cores;
 //! - **gzip -6** of the lines, against the bytes that the tables take on disk.
 //!
 //! - **a topic**: the same records as messages of Kafka, and an ingest that is started on them.
@@ -56,7 +58,7 @@ async fn main() {
 async fn pushes(system: &System, rivals: &Rivals<'_>) {
     let (mut limit, mut weir, mut alone) =
         (Side::new("the limit"), Side::new("weir"), Side::new("ClickHouse alone"));
-    let mut parsing = Ratios::default();
+    let (mut parsing, mut bound) = (Ratios::default(), Ratios::default());
     let (mut gzip_bytes, mut plain_bytes) = (0, 0);
     merged(system).await;
     for number in 0..=ROUNDS {
@@ -69,6 +71,8 @@ async fn pushes(system: &System, rivals: &Rivals<'_>) {
         gzip_bytes += round.batches.iter().map(|batch| gzip_best(batch)).sum::<usize>();
         if number > 0 {
             parsing.0.push(ours.as_secs_f64() / parse.as_secs_f64());
+            let ready = limit.last_cpu().as_secs_f64();
+            bound.0.push(ready / (ready + parse.as_secs_f64()));
         }
     }
     let events = (ROUNDS + 1) * RECORDS;
@@ -83,6 +87,7 @@ async fn pushes(system: &System, rivals: &Rivals<'_>) {
     weir.report_all_over(&limit);
     weir.report_all_over(&alone);
     parsing.report("CPU of gunzip to price / gunzip and parse");
+    bound.report("CPU of the limit / the same with gunzip and one parse");
     let stored: f64 = stored_bytes(system).await.parse().unwrap();
     #[expect(clippy::cast_precision_loss, reason = "a ratio of sizes")]
     let share = stored / gzip_bytes as f64;

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use std::io::{BufReader, Read};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
@@ -12,10 +12,11 @@ use weir_ingest::pipeline::Pipeline;
 use weir_ingest::price::PriceBook;
 
 use super::sample::Round;
+use super::usage::cpu_of_thread;
 
 const LIMITS: ChunkLimits = ChunkLimits { lines_max: 2_000, bytes_max: 4 << 20, line_bytes_max: 16 << 20 };
 
-/// Times gunzip to price, and gunzip and parse, over a round; both on this one thread.
+/// The CPU of gunzip to price, and of gunzip and parse, over a round; both on this one thread.
 pub(crate) fn measure(round: &Round) -> (Duration, Duration) {
     let pipeline = Pipeline::new(PriceBook::builtin());
     let origin = Origin {
@@ -26,21 +27,21 @@ pub(crate) fn measure(round: &Round) -> (Duration, Duration) {
         batch: "bench".to_owned(),
         received_at_ms: i64::MAX,
     };
-    let begun = Instant::now();
+    let begun = cpu_of_thread();
     for gzip in &round.gzip {
         let mut lines = LineReader::new(BufReader::new(MultiGzDecoder::new(gzip.as_slice())), LIMITS);
         while let Some(chunk) = lines.next_chunk().unwrap() {
             black_box(pipeline.prepare(&chunk, &origin));
         }
     }
-    let ours = begun.elapsed();
-    let begun = Instant::now();
+    let ours = cpu_of_thread().saturating_sub(begun);
+    let begun = cpu_of_thread();
     for gzip in &round.gzip {
         let mut text = String::new();
         MultiGzDecoder::new(gzip.as_slice()).read_to_string(&mut text).unwrap();
         text.lines().for_each(parse);
     }
-    (ours, begun.elapsed())
+    (ours, cpu_of_thread().saturating_sub(begun))
 }
 
 /// The record, the text of each of its log lines, and the answer's body.

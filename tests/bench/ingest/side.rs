@@ -61,6 +61,11 @@ impl Side {
         ratios.report(&self.what("CPU of all processes", other));
     }
 
+    /// The CPU of ClickHouse in the last round, with its merges.
+    pub(crate) fn last_cpu(&self) -> Duration {
+        self.rounds.last().map(|round| round.whole.cpu.time_of("clickhouse")).unwrap_or_default()
+    }
+
     fn ratios(&self, other: &Self, ratio: impl Fn(&Measured, &Measured) -> f64) -> Ratios {
         let pairs = self.rounds.iter().zip(&other.rounds);
         Ratios(pairs.map(|(ours, theirs)| ratio(ours, theirs)).collect())

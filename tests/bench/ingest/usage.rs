@@ -1,6 +1,7 @@
 //! What the processes of a run used: CPU, and the most memory of ingest.
 
 use std::fs;
+use std::time::Duration;
 
 use harness::System;
 use weir_local::Service;
@@ -40,6 +41,12 @@ impl Cpu {
         self.0.iter().find(|(service, _)| service == name).unwrap().1 as f64
     }
 
+    /// The same as a time.
+    pub(crate) fn time_of(&self, name: &str) -> Duration {
+        let (_, ticks) = self.0.iter().find(|(service, _)| service == name).unwrap();
+        Duration::from_millis(ticks * TICK_MS)
+    }
+
     /// What all of them used.
     #[expect(clippy::cast_precision_loss, reason = "it becomes a ratio")]
     pub(crate) fn all(&self) -> f64 {
@@ -59,6 +66,12 @@ fn ticks(service: &Service) -> u64 {
     // The name is in parentheses and may hold anything; user and system time are the 14th and 15th field.
     let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// CPU that this thread has used since it began.
+pub(crate) fn cpu_of_thread() -> Duration {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 /// The most memory that a process had resident, in MiB.
