@@ -27,7 +27,7 @@ pub(crate) async fn fill(system: &System, volume: &Volume) {
     let count = || async { system.sql("SELECT count() FROM logs").await.parse::<u64>().unwrap() };
     let begun = Instant::now();
     if count().await < volume.rows {
-        for table in ["logs", "payloads"] {
+        for table in ["logs", "bodies"] {
             system.sql(&format!("TRUNCATE TABLE {table}")).await;
         }
         volume.fill(&system.tables()).await;

@@ -7,7 +7,7 @@ use clickhouse::Client;
 use weir_event::Scope;
 
 const LOGS: &str = include_str!("volume/logs.sql");
-const PAYLOADS: &str = include_str!("volume/payloads.sql");
+const BODIES: &str = include_str!("volume/bodies.sql");
 /// Rows of one insert: ClickHouse cuts longer ones itself.
 const SLICE: u64 = 500_000;
 /// Where the rows' time ends if nothing else is said: fixed, so that a day's rows are the same whenever a benchmark runs.
@@ -57,7 +57,7 @@ impl Volume {
         for (first, count) in slices(self.rows) {
             self.insert(client, first, count).await;
         }
-        let insert = client.query_raw(PAYLOADS).param("every", self.bodies_every);
+        let insert = client.query_raw(BODIES).param("every", self.bodies_every);
         insert.execute().await.unwrap();
     }
 

@@ -47,7 +47,7 @@ async fn a_job_of_all_gateways_is_decrypted_priced_and_stored_once() {
             "gpt-4o-mini-2024-07-18\t0\tcached_zero\t0\t{\"user\":\"u-7\"}\t\tother_gateway",
         ]
     );
-    let bodies = "SELECT request LIKE '%Grüße, 世界%', response LIKE '%Hallo%' FROM payloads \
+    let bodies = "SELECT request LIKE '%Grüße, 世界%', response LIKE '%Hallo%' FROM bodies \
                   ORDER BY started_at LIMIT 1";
     assert_eq!(system.sql(bodies).await, "1\t1");
     push(with_sealed(tally(4, 0, 4, 0), 2)).await;
@@ -69,7 +69,7 @@ async fn a_key_that_is_retired_is_still_tried() {
     let system = system().await;
     let answer = system.push(&ai_gateway_example("encrypted_text_stream_retired_key")).await;
     assert_eq!(answer.json(), tally(1, 1, 0, 0), "{}", answer.text);
-    let body = system.sql("SELECT response LIKE 'event: message_start%' FROM payloads").await;
+    let body = system.sql("SELECT response LIKE 'event: message_start%' FROM bodies").await;
     assert_eq!(body, "1");
 }
 

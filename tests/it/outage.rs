@@ -162,7 +162,7 @@ async fn a_batch_whose_rows_clickhouse_rejects_fails_alone() {
 
 #[tokio::test]
 async fn a_batch_whose_bodies_clickhouse_rejects_fails_alone() {
-    let poison = "ALTER TABLE payloads ADD CONSTRAINT poison CHECK NOT endsWith(JSONExtractString(assumeNotNull(response), 'id'), '-3')";
+    let poison = "ALTER TABLE bodies ADD CONSTRAINT poison CHECK NOT endsWith(JSONExtractString(assumeNotNull(texts[2]), 'id'), '-3')";
     one_fails_alone(poison).await;
 }
 

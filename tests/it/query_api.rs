@@ -19,12 +19,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use harness::eventually;
-use serde_json::Value;
+use serde_json::{Value, json};
 use weir_event::bus::{LIVE_SUBJECT, LiveRequest, SHARDS};
 use weir_local::ClickHouse;
 use weir_store::LogRow;
 
-use rows::{ACCOUNT, GATEWAY, STARTED_AT, id_of, id_text, many_rows, payload_of, seed_row};
+use rows::{ACCOUNT, GATEWAY, STARTED_AT, body_of, id_of, id_text, many_rows, seed_row};
 use world::World;
 
 const NOT_FOUND: &str = r#"{"success":false,"errors":[{"code":7002,"message":"Not Found"}]}"#;
@@ -37,7 +37,7 @@ async fn query_api_serves_a_log_as_cloudflare_does_and_its_cost_to_the_last_digi
     let row = seed_row();
     let id = id_text(&row);
     // Bodies are written before their row, and are not to be seen before it is there.
-    world.insert_payloads(&[payload_of(&row, Some(request), Some(response))]).await;
+    world.insert_bodies(&[body_of(&row, Some(request), Some(response))]).await;
     for tail in [String::new(), "/request".to_owned(), "/response".to_owned()] {
         let answer = world.logs(&format!("/{id}{tail}")).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (404, NOT_FOUND), "{tail}");
@@ -97,6 +97,37 @@ async fn query_api_serves_a_log_as_cloudflare_does_and_its_cost_to_the_last_digi
 }
 
 #[tokio::test]
+async fn of_bodies_that_were_stored_again_the_last_count_in_whichever_order_and_table_they_are() {
+    let world = World::start().await;
+    let rows: [LogRow<'static>; 3] = [0, 1, 2].map(|n| {
+        let started_at = STARTED_AT + n;
+        LogRow { id: id_of(started_at, "again").bytes(), started_at, created_at: started_at, ..seed_row() }
+    });
+    world.insert_logs(&rows).await;
+    let before = "INSERT INTO payloads (account_id, gateway_id, started_at, id, request, response) \
+        SELECT account_id, gateway_id, started_at, id, '{\"m\":\"before\"}', '{}' FROM logs";
+    world.client.query(before).execute().await.unwrap();
+    // Of the second none was readable at first, of the third it is the one in front that came last.
+    for texts in [[None, Some(r#"{"m":"z"}"#)], [Some(r#"{"m":"x"}"#), Some(r#"{"m":"b"}"#)]] {
+        let bodies = [(&rows[1], texts[0]), (&rows[2], texts[1])];
+        let bodies = bodies.map(|(row, request)| body_of(row, request, Some(r#"{"id":"r"}"#)));
+        world.insert_bodies(&bodies).await;
+    }
+    for is_merged in [false, true] {
+        if is_merged {
+            world.client.query("OPTIMIZE TABLE bodies FINAL").execute().await.unwrap();
+        }
+        for (row, last) in rows.iter().zip(["before", "x", "b"]) {
+            let text = json!({ "m": last }).to_string();
+            let id = id_text(row);
+            assert_eq!(world.logs(&format!("/{id}/request")).await.text, text, "merged: {is_merged}");
+            let entry: Value = serde_json::from_str(&world.logs(&format!("/{id}")).await.text).unwrap();
+            assert_eq!(entry["result"]["request_head"], text, "merged: {is_merged}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn query_api_tells_missing_and_cut_bodies_from_whole_ones() {
     let world = World::start_with(&[("WEIR_QUERY_API_METADATA_FORM", "object")]).await;
     let long: &'static str = Box::leak("é".repeat(1_500).into_boxed_str());
@@ -107,11 +138,11 @@ async fn query_api_tells_missing_and_cut_bodies_from_whole_ones() {
     };
     let (none, half, cut, large) = (at(0), at(1), LogRow { truncated: true, ..at(2) }, at(3));
     world.insert_logs(&[none.clone(), half.clone(), cut.clone(), large.clone()]).await;
-    world.insert_payloads(&[payload_of(&large, Some(huge), Some("{}"))]).await;
+    world.insert_bodies(&[body_of(&large, Some(huge), Some("{}"))]).await;
     // The same bodies twice, as a retried insert may leave them until a merge.
     for _ in 0..2 {
-        let rows = [payload_of(&half, Some(long), None), payload_of(&cut, Some(r#"{"cut"#), Some(""))];
-        world.insert_payloads(&rows).await;
+        let rows = [body_of(&half, Some(long), None), body_of(&cut, Some(r#"{"cut"#), Some(""))];
+        world.insert_bodies(&rows).await;
     }
     let get = async |row: &LogRow<'static>, tail: &str| world.logs(&format!("/{}{tail}", id_text(row))).await;
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const POLICIES: &str = "acc/gw=redact,acc/h*=heads,*/private=none,acc/raw=store";
 const SECRET: &str = "ask alice@example.com\nsk-abcdEFGH1234abcdEFGH1234 of EMP-4711";
 const KEPT: &str = "ask [redacted:email]\n[redacted:api_key] of [redacted:employee]";
-const TEXTS: &str = "SELECT request, response FROM payloads WHERE gateway_id = ";
+const TEXTS: &str = "SELECT request, response FROM bodies WHERE gateway_id = ";
 
 /// A record in which the request and the answer say `text`.
 fn saying(text: &str, number: u64) -> String {
@@ -73,7 +73,7 @@ async fn each_gateway_keeps_of_texts_what_its_policy_has() {
         assert_eq!(*redacted, raw.replace(&said, &kept));
         assert_eq!(head, redacted[..70]);
     }
-    assert_eq!(system.sql("SELECT count() FROM payloads WHERE gateway_id = 'private'").await, "0");
+    assert_eq!(system.sql("SELECT count() FROM bodies WHERE gateway_id = 'private'").await, "0");
 
     let letters =
         system.sql("SELECT gateway_id, raw FROM dead_letters FINAL ORDER BY gateway_id FORMAT TSVRaw").await;

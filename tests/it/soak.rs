@@ -95,7 +95,10 @@ async fn rows_are(world: &World, obligations: &Obligations) {
     let rows = system
         .sql(
             "SELECT ray_id, lower(hex(SHA256(assumeNotNull(request)))), lower(hex(SHA256(assumeNotNull(response)))) \
-             FROM logs LEFT JOIN (SELECT * FROM payloads FINAL) AS bodies USING (account_id, gateway_id, id)",
+             FROM logs LEFT JOIN ( \
+                SELECT account_id, gateway_id, id, request, response FROM bodies \
+                ORDER BY version DESC LIMIT 1 BY account_id, gateway_id, id \
+             ) AS bodies USING (account_id, gateway_id, id)",
         )
         .await;
     let found: BTreeMap<&str, &str> = rows.lines().map(|row| row.split_once('\t').unwrap()).collect();

@@ -102,7 +102,7 @@ async fn what_is_pushed_without_clickhouse_is_stored_as_if_it_had_been_there() {
                metadata, request_size, response_size, flags";
     for (what, table) in [
         (log, "logs"),
-        ("started_at, hex(request), hex(response)", "payloads"),
+        ("DISTINCT started_at, hex(request), hex(response)", "bodies"),
         ("digest, source, reason, position, hex(raw)", "dead_letters FINAL"),
     ] {
         let direct = of(what, table, "direct").await;

@@ -7,7 +7,7 @@ use std::io::BufReader;
 
 use serde_json::{Map, Value};
 use weir_event::{Source, Timestamp};
-use weir_store::{LogRow, PayloadRow};
+use weir_store::{BodyRow, LogRow};
 
 use super::*;
 use crate::accept::{ChunkLimits, Form, LineReader};
@@ -207,10 +207,10 @@ fn a_line_that_is_too_long_is_a_letter_with_its_beginning() {
 #[test]
 fn bodies_are_kept_as_they_were_logged() {
     let batch = prepare(example("malacca_tagged_refused_tail"));
-    let payload = PayloadRow::from_event(&batch.events[0]).unwrap();
-    assert_eq!(payload.response, Some("Unauthorized"));
+    let bodies = BodyRow::from_event(&batch.events[0]).unwrap();
+    assert_eq!(bodies.texts, [Some(r#"{"model":"gpt-4o","messages":[]}"#), Some("Unauthorized")]);
     let bare = prepare(example("bare_trace_workers_ai_logpush"));
-    assert_eq!(PayloadRow::from_event(&bare.events[0]), None);
+    assert_eq!(BodyRow::from_event(&bare.events[0]), None);
 }
 
 proptest::proptest! {

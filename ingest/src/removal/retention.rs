@@ -11,6 +11,7 @@ use clickhouse::Row;
 use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 use weir_service::config::{Key, Reader, Reported};
+use weir_store::BODY_TABLES;
 use weir_store::deletion::{self, ROWS_PER_STATEMENT_MAX};
 use weir_store::removal::{self, Reach, Stage, day_of};
 
@@ -216,14 +217,16 @@ impl Remover {
     }
 
     async fn retire_bodies(&self, before: Timestamp) -> Result<(), SinkError> {
-        for month in self.months("payloads", before).await? {
-            if removal::month_after(month) <= before {
-                // The row of what was written just now may be about to come.
-                let settled = "AND modification_time < now() - INTERVAL 15 MINUTE";
-                let parts = self.parts("payloads", month, settled).await?;
-                self.drop_parts("payloads", &parts).await?;
+        for table in BODY_TABLES {
+            for month in self.months(table, before).await? {
+                if removal::month_after(month) <= before {
+                    // The row of what was written just now may be about to come.
+                    let settled = "AND modification_time < now() - INTERVAL 15 MINUTE";
+                    let parts = self.parts(table, month, settled).await?;
+                    self.drop_parts(table, &parts).await?;
+                }
+                self.store.remove(Reach::All, &[removal::bodies_before(table, month, before)]).await?;
             }
-            self.store.remove(Reach::All, &[removal::bodies_before(month, before)]).await?;
         }
         Ok(())
     }

@@ -4,10 +4,12 @@
 use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
-use weir_store::{DeadLetterRow, LogRow, PayloadRow, columns};
+use weir_store::{BODY_TABLES, BodyRow, DeadLetterRow, LogRow, columns};
 
 /// What the rows with a header begin with; the write fills these in, see [`weir_store::fill_in_header`].
 const LOG_HEADER: &str = "`ingested_at`, `write_id`, ";
+/// What only rows of `bodies` have.
+const TEXTS: &str = "`texts`";
 const LETTER_HEADER: &str = "`received_at`, `write_id`, ";
 
 /// The columns of a batch's rows, as an insert names them.
@@ -29,11 +31,18 @@ impl Columns {
         static CURRENT: LazyLock<Arc<Columns>> = LazyLock::new(|| {
             Arc::new(Columns {
                 logs: columns::<LogRow<'static>>(),
-                payloads: columns::<PayloadRow<'static>>(),
+                payloads: columns::<BodyRow<'static>>(),
                 dead_letters: columns::<DeadLetterRow<'static>>(),
             })
         });
         &CURRENT
+    }
+
+    /// The table that rows of bodies are for. Those that an older program put away have its columns, and go where it would have
+    /// stored them.
+    pub(super) fn body_table(&self) -> &'static str {
+        let [today, before] = BODY_TABLES;
+        if self.payloads.split(", ").any(|name| name == TEXTS) { today } else { before }
     }
 
     /// Whether they are names of columns and nothing else, and those come first that a write fills in.
@@ -53,6 +62,14 @@ impl Columns {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bodies_go_to_the_table_that_they_were_encoded_for() {
+        let current = Columns::clone(&Columns::current());
+        assert_eq!(current.body_table(), "bodies");
+        let payloads = "`account_id`, `gateway_id`, `started_at`, `id`, `request`, `response`".to_owned();
+        assert_eq!(Columns { payloads, ..current }.body_table(), "payloads");
+    }
 
     #[test]
     fn only_names_of_columns_are_columns() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use weir_event::bus::shard_of;
 use weir_event::{AccountId, EventId, GatewayId, Scope, Source, Timestamp};
-use weir_store::{DeadLetterRow, LogRow, PayloadRow, ROW_HEADER_BYTES, append_row, fill_in_header};
+use weir_store::{BodyRow, DeadLetterRow, LogRow, ROW_HEADER_BYTES, append_row, fill_in_header};
 
 use super::columns::Columns;
 use super::message::{OTHERS, entry_json, other_json};
@@ -67,7 +67,7 @@ pub struct EventRef<'e> {
     pub shard: u16,
     /// Its row of `logs`, without what the write fills in.
     pub log: &'e [u8],
-    /// Its row of `payloads`, empty where there were no bodies.
+    /// Its row of `bodies`, empty where there were no bodies.
     pub payload: &'e [u8],
     /// What the bus is told of it, see [`entry_json`] and [`other_json`]; empty where that is nothing.
     pub entry: &'e [u8],
@@ -256,8 +256,8 @@ impl Encoded {
         append_row(&row, self.logs.open()).expect("a log row has the types of columns");
         self.logs.close();
         let payloads = self.payloads.open();
-        if let Some(row) = PayloadRow::from_event(priced) {
-            append_row(&row, payloads).expect("a payload row has the types of columns");
+        if let Some(row) = BodyRow::from_event(priced) {
+            append_row(&row, payloads).expect("a row of bodies has the types of columns");
         }
         self.payloads.close();
         let entries = self.entries.open();

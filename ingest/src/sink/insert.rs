@@ -117,18 +117,18 @@ impl Token {
 impl Store {
     /// Writes the bodies of new events. Who writes their rows comes later, so that a row that can be seen has its
     /// bodies; bodies without a row are invisible, and those that are written twice are one after a merge.
-    pub(super) async fn insert_payloads(
+    pub(super) async fn insert_bodies(
         &self,
         events: &[EventRef<'_>],
         columns: &Columns,
         token: &Token,
     ) -> Result<(), SinkError> {
-        const OPERATION: &str = "insert into payloads";
+        const OPERATION: &str = "insert into bodies";
         if events.iter().all(|event| event.payload.is_empty()) {
             return Ok(());
         }
         let work = async {
-            let mut insert = self.begin(&Target("payloads", &columns.payloads), token);
+            let mut insert = self.begin(&Target(columns.body_table(), &columns.payloads), token);
             for event in events {
                 insert.add(&[event.payload]).await?;
             }

@@ -8,7 +8,7 @@
 //! What cannot be written because ClickHouse is away is put away in the spool, if it came in through a door that asks for
 //! that, see [`spool`]; the receipt then says so, and the rows are committed when ClickHouse is back.
 //!
-//! Order, and why: payloads, then logs, so that a row that can be seen has its bodies; then letters, then the ledger, which
+//! Order, and why: bodies, then logs, so that a row that can be seen has its bodies; then letters, then the ledger, which
 //! tells of both; then the bus, then the receipt,
 //! so that a process that dies in between is asked again by the sender, and announces then what it stored before.
 

@@ -95,7 +95,7 @@ impl Preparer {
             .filter(|event| !group.known.contains(&event.id))
             .collect();
         let columns = group.batches.first().map_or(Columns::of_this_program(), |batch| batch.columns());
-        self.store.insert_payloads(&fresh, columns, &self.names.next(&fresh)).await
+        self.store.insert_bodies(&fresh, columns, &self.names.next(&fresh)).await
     }
 
     async fn failed(&self, group: Prepared, error: &SinkError) {

@@ -155,7 +155,7 @@ impl Replayer {
         let write_id = token.write_id();
         let columns = Columns::of_this_program();
         // Of the bodies of an event those that were stored last are read.
-        self.store.insert_payloads(&events, columns, &token).await?;
+        self.store.insert_bodies(&events, columns, &token).await?;
         // Before the rows say something else: who comes later still sees what they cost.
         self.store.enter_opened_costs(&plan.cost_revisions().collect::<Vec<_>>()).await?;
         let rows = plan.new_rows(now).map(|row| row.event.row(row.at, write_id, row.cost_revision));

@@ -22,7 +22,7 @@ mod summary;
 mod tests;
 
 pub use annotations::{annotated, annotations, exists};
-pub use body::{BodyPart, HEAD_CHARS_MAX, body, heads};
+pub use body::{BodyPart, BodyTable, HEAD_CHARS_MAX, body, heads};
 pub use budgets::{budget, budgets, budgets_held};
 pub use chosen::{OrderBy, chosen};
 pub use column::Column;

@@ -138,7 +138,7 @@ fn a_filter_is_binds_and_never_text() {
 fn a_statement_knows_whether_it_reads_other_tables() {
     let filter = r#"model = " FROM annotations" and id contains "FROM " and metadata["FROM "] exists"#;
     assert!(summary(&scope(), &filter.parse().unwrap(), NOTHING).reads_one_table());
-    assert!(!body(&scope(), &id(), BodyPart::Request).reads_one_table());
+    assert!(!body(&scope(), &id(), BodyPart::Request, BodyTable::Bodies).reads_one_table());
 }
 
 #[test]
@@ -167,21 +167,30 @@ fn an_entry_is_found_by_the_time_in_its_id() {
 
 #[test]
 fn bodies_are_read_by_key_and_only_with_their_row() {
-    let rest = format!(
-        "FROM payloads FINAL WHERE {TENANT} AND started_at = fromUnixTimestamp64Milli({{started_at:Int64}}, 'UTC') \
-         AND id = {{id:String}} AND id IN (SELECT id FROM logs WHERE {TENANT} AND {LOG_OF_ID}) LIMIT 1"
+    let key = format!(
+        "{TENANT} AND started_at = fromUnixTimestamp64Milli({{started_at:Int64}}, 'UTC') AND id = {{id:String}}"
     );
+    let with_log = format!("{key} AND id IN (SELECT id FROM logs WHERE {TENANT} AND {LOG_OF_ID})");
     let binds = [("started_at", Bind::Millis(1_727_689_534_741)), ("id", text("01J9154B8N555TAWY8E5RWHFRS"))];
-    check(&body(&scope(), &id(), BodyPart::Request), &format!("SELECT request AS body {rest}"), &binds);
-    check(&body(&scope(), &id(), BodyPart::Response), &format!("SELECT response AS body {rest}"), &binds);
-    check(
-        &heads(&scope(), &id()),
-        &format!(
-            "SELECT substringUTF8(request, 1, 1000) AS request_head, length(request) AS request_bytes, \
-             substringUTF8(response, 1, 1000) AS response_head, length(response) AS response_bytes {rest}"
-        ),
-        &binds,
-    );
+    let tables = [
+        (BodyTable::Bodies, "bodies", "ORDER BY version DESC LIMIT 1"),
+        (BodyTable::Payloads, "payloads FINAL", "LIMIT 1"),
+    ];
+    for (table, name, last) in tables {
+        let rest = format!("FROM {name} WHERE {with_log} {last}");
+        let body = |part| body(&scope(), &id(), part, table);
+        check(&body(BodyPart::Request), &format!("SELECT request AS body {rest}"), &binds);
+        check(&body(BodyPart::Response), &format!("SELECT response AS body {rest}"), &binds);
+        check(
+            &heads(&scope(), &id(), table),
+            &format!(
+                "SELECT substringUTF8(request, 1, 1000) AS request_head, length(request) AS request_bytes, \
+                 substringUTF8(response, 1, 1000) AS response_head, length(response) AS response_bytes \
+                 FROM {name} WHERE {key} {last}"
+            ),
+            &binds,
+        );
+    }
 }
 
 #[test]

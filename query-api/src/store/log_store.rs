@@ -20,7 +20,7 @@ use super::record::{BodyHeads, LedgerHour, LogEntry, LogSummary, Part, PartSumma
 use super::summaries::{Answers, OfPart, Parts, Summaries, Summary};
 use crate::auth::Readable;
 use crate::metrics::{QueryMetrics, SummaryFrom};
-use crate::sql::{self, Annotated, BodyPart, Column, Order, Page, Run, Statement};
+use crate::sql::{self, Annotated, BodyPart, BodyTable, Column, Order, Page, Run, Statement};
 
 /// The logs in ClickHouse, and what is said of them. Clones share connections.
 #[derive(Clone)]
@@ -200,7 +200,7 @@ impl LogStore {
         id: &EventId,
     ) -> Result<Option<(LogEntry, BodyHeads)>, StoreError> {
         let entry = async { Ok(self.query(&sql::entry(scope, id)).fetch_optional::<LogEntry>().await?) };
-        let heads = async { Ok(self.query(&sql::heads(scope, id)).fetch_optional::<BodyHeads>().await?) };
+        let heads = self.of_bodies::<BodyHeads>(|table| sql::heads(scope, id, table));
         let ids = [*id];
         let (entry, heads, said) = tokio::try_join!(entry, heads, self.said_of(scope, &ids))?;
         Ok(entry.map(|mut entry| {
@@ -216,8 +216,21 @@ impl LogStore {
         id: &EventId,
         part: BodyPart,
     ) -> Result<Option<String>, StoreError> {
-        let stored = self.query(&sql::body(scope, id, part)).fetch_optional::<StoredBody>().await?;
+        let stored = self.of_bodies::<StoredBody>(|table| sql::body(scope, id, part, table)).await?;
         Ok(stored.and_then(|stored| stored.body))
+    }
+
+    /// What the first table says that knows something.
+    async fn of_bodies<R: RowOwned + RowRead>(
+        &self,
+        statement: impl Fn(BodyTable) -> Statement,
+    ) -> Result<Option<R>, StoreError> {
+        for table in BodyTable::ALL {
+            if let Some(found) = self.query(&statement(table)).fetch_optional::<R>().await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// What the ledger says of an account by hour and source, with the rows that there are.

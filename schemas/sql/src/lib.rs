@@ -14,4 +14,4 @@ pub use annotated::{ANNOTATIONS, Annotated, AnnotatedField, asks_for_annotated};
 pub use condition::{Side, attribute, column};
 pub use number::{TOTAL_TOKENS, expression};
 pub use spent::{Steps, Sum, spent, spent_by_step};
-pub use statement::{Bind, LOGS, OF_TENANT, PAYLOADS_FINAL, Select, Statement};
+pub use statement::{BODIES, Bind, LOGS, OF_TENANT, PAYLOADS_FINAL, Select, Statement};

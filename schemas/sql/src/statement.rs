@@ -41,8 +41,11 @@ pub struct Select {
 
 /// The table of events, ordered by `account_id, gateway_id, created_at, id`.
 pub const LOGS: &str = "logs";
-/// The table of bodies, ordered by `account_id, gateway_id, started_at, id`, with what was stored last of each. Read by the
-/// whole key, `FINAL` looks at one granule of each part.
+/// The table of bodies, ordered by `account_id, gateway_id`, hour and request, with a skip index on `id`. Of an event that was
+/// stored again it may have several rows: the one with the highest `version` counts.
+pub const BODIES: &str = "bodies";
+/// The table of bodies of before, ordered by `account_id, gateway_id, started_at, id`, with what was stored last of each. Read by
+/// the whole key, `FINAL` looks at one granule of each part.
 pub const PAYLOADS_FINAL: &str = "payloads FINAL";
 
 /// The condition of every statement.
@@ -132,12 +135,17 @@ impl Select {
         self.bind_id(id).push(format_args!(" AND {}", of_log()))
     }
 
-    /// Keeps the bodies of an event in `payloads`, provided that its log row is there: bodies are written first, and
-    /// must not be seen before the row.
+    /// Keeps the bodies of an event in a table of bodies. They are written before its log row, and must not be seen before it:
+    /// see [`Self::with_log`].
     #[must_use]
     pub fn bodies_of(self, id: &EventId) -> Self {
-        let log = format!("SELECT id FROM {LOGS} WHERE {OF_TENANT} AND {}", of_log());
-        self.bind_id(id).push(format_args!(" AND started_at = {STARTED_AT} AND {OF_ID} AND id IN ({log})"))
+        self.bind_id(id).push(format_args!(" AND started_at = {STARTED_AT} AND {OF_ID}"))
+    }
+
+    /// Keeps, of what [`Self::bodies_of`] keeps, that of which the log row is there.
+    #[must_use]
+    pub fn with_log(self) -> Self {
+        self.push(format_args!(" AND id IN (SELECT id FROM {LOGS} WHERE {OF_TENANT} AND {})", of_log()))
     }
 
     /// Adds a text of ours.

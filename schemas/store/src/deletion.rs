@@ -18,8 +18,8 @@ use clickhouse::Row;
 use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 
-use crate::LedgerRow;
 use crate::removal::month;
+use crate::{BODY_TABLES, LedgerRow};
 
 /// The version of a correction of which everything is done and whose minute was told of; before that it is 1.
 pub const TOLD: u64 = 2;
@@ -126,10 +126,10 @@ impl DoomedRow {
 /// Takes out what hangs on the events `ids`: their bodies, then what was said of them since.
 #[must_use]
 pub fn attachments(ids: &[EventId]) -> Vec<Removal> {
-    let bodies = by_month(ids, EventId::started_at).into_iter().map(|(month, ids)| {
+    let bodies = by_month(ids, EventId::started_at).into_iter().flat_map(|(month, ids)| {
         let times = ids.iter().map(|id| id.started_at().millis());
         let condition = format!("{} AND {}", between("started_at", times, 0), of_events(&ids));
-        Removal::new("payloads", Some(&month), &condition)
+        BODY_TABLES.map(|table| Removal::new(table, Some(&month), &condition))
     });
     let all: Vec<_> = ids.iter().collect();
     let annotations = (!all.is_empty()).then(|| Removal::new("annotations", None, &of_events(&all)));
@@ -323,14 +323,18 @@ mod tests {
         assert!(found[0].delete.contains(&format!("created_at BETWEEN fromUnixTimestamp64Milli({}, 'UTC') AND fromUnixTimestamp64Milli({JUNE}, 'UTC')", JUNE - 59_999)));
         let ids: Vec<_> = rows_of_both.iter().map(|row| row.id).collect();
         let found = attachments(&ids);
-        let annotations = &found[2].delete;
+        let (bodies, annotations) = (&found[..4], &found[4].delete);
         assert!(
             annotations.starts_with("DELETE FROM annotations WHERE account_id = {account_id:String} AND ")
         );
         assert!(rows_of_both.iter().all(|row| annotations.contains(row.id.as_str())));
-        let partitions: Vec<_> =
-            found[..2].iter().map(|removal| removal.delete.split(' ').nth(5).unwrap()).collect();
-        assert_eq!(partitions, ["202606", "202607"]);
+        let places = bodies.iter().map(|removal| {
+            let words: Vec<_> = removal.delete.split(' ').collect();
+            (words[2], words[5])
+        });
+        let expected =
+            [("bodies", "202606"), ("payloads", "202606"), ("bodies", "202607"), ("payloads", "202607")];
+        assert_eq!(places.collect::<Vec<_>>(), expected);
         assert!(found[0].delete.contains(&format!("{},{}", rows_of_both[0].id, rows_of_both[1].id)));
     }
 

@@ -18,6 +18,10 @@ pub use client::client;
 pub use money::{ScaledUsd, UsdRangeError};
 pub use row_binary::{RowBinaryError, append_row, columns};
 pub use rows::{
-    AnnotationRow, CostRevisionRow, DeadLetterRow, LedgerRow, LogRow, PayloadRow, ROW_HEADER_BYTES,
-    RemovalRow, fill_in_header,
+    AnnotationRow, BodyRow, CostRevisionRow, DeadLetterRow, LedgerRow, LogRow, ROW_HEADER_BYTES, RemovalRow,
+    fill_in_header,
 };
+
+/// The tables that bodies may be in: that of today, and that of before, which nothing is added to but by programs of before
+/// and what they had put away.
+pub const BODY_TABLES: [&str; 2] = ["bodies", "payloads"];

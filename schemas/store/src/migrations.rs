@@ -28,6 +28,7 @@ pub const ALL: &[Migration] = &[
     Migration { version: 12, name: "removal", source: include_str!("../migrations/0012_removal.sql") },
     Migration { version: 13, name: "used_quota", source: include_str!("../migrations/0013_used_quota.sql") },
     Migration { version: 14, name: "budgets", source: include_str!("../migrations/0014_budgets.sql") },
+    Migration { version: 15, name: "bodies", source: include_str!("../migrations/0015_bodies.sql") },
 ];
 
 /// The table that records what was applied. Created before anything else.

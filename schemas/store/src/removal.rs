@@ -27,6 +27,7 @@ use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 
 pub use self::entry::{BegunRow, Entry, Found, SUBJECT, absorbed};
+use crate::BODY_TABLES;
 use crate::deletion::{IS_CORRECTION, Removal, seconds};
 
 /// An hour is over when it ended this long ago, in minutes: no write of it is under way any more.
@@ -146,12 +147,15 @@ impl Stage {
         let ids = format!("id IN (SELECT id FROM logs WHERE {})", self.rows(reach));
         let tenant = reach.condition();
         let (first, last) = extent.started;
+        let of_table = |table| {
+            format!(
+                "SELECT id FROM {table} WHERE {tenant}started_at BETWEEN fromUnixTimestamp64Milli({first}, 'UTC') \
+                    AND fromUnixTimestamp64Milli({last}, 'UTC') AND {ids} UNION ALL "
+            )
+        };
+        let bodies = BODY_TABLES.map(of_table).concat();
         format!(
-            "SELECT DISTINCT id FROM ( \
-                SELECT id FROM payloads WHERE {tenant}started_at BETWEEN fromUnixTimestamp64Milli({first}, 'UTC') \
-                    AND fromUnixTimestamp64Milli({last}, 'UTC') AND {ids} \
-                UNION ALL SELECT id FROM annotations WHERE {tenant}{ids} \
-             ) ORDER BY id"
+            "SELECT DISTINCT id FROM ({bodies}SELECT id FROM annotations WHERE {tenant}{ids}) ORDER BY id"
         )
     }
 
@@ -201,15 +205,15 @@ impl Stage {
 /// The day of an entry, in epoch seconds.
 const DAY_OF_ENTRY: &str = "toUInt32OrZero(splitByChar(':', subject)[-1])";
 
-/// Takes out the bodies of all calls of a month that began before `before`.
+/// Takes out the bodies of all calls of a month that began before `before`, from one of [`BODY_TABLES`].
 #[must_use]
-pub fn bodies_before(month: Timestamp, before: Timestamp) -> Removal {
+pub fn bodies_before(table: &str, month: Timestamp, before: Timestamp) -> Removal {
     let until = before.min(month_after(month)).millis();
     let condition = format!(
         "started_at >= fromUnixTimestamp64Milli({}, 'UTC') AND started_at < fromUnixTimestamp64Milli({until}, 'UTC')",
         month.millis()
     );
-    Removal::of("payloads", Some(&self::month(month).to_string()), &condition)
+    Removal::of(table, Some(&self::month(month).to_string()), &condition)
 }
 
 /// Gives the tenants and ids of up to `limit` calls that began before `before`, of which something was said and whose rows are gone.

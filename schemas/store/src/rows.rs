@@ -116,16 +116,15 @@ pub struct LogRow<'a> {
     pub flags: Vec<&'a str>,
 }
 
-/// A row of `payloads`.
+/// A row of `bodies`. Its version is the server's time, which the server fills in.
 #[derive(Clone, Debug, PartialEq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
-pub struct PayloadRow<'a> {
+pub struct BodyRow<'a> {
     pub account_id: &'a str,
     pub gateway_id: &'a str,
     pub started_at: i64,
     pub id: [u8; 26],
-    pub request: Option<&'a str>,
-    pub response: Option<&'a str>,
+    pub texts: Vec<Option<&'a str>>,
 }
 
 /// A row of `annotations`. Its version is the server's time, which the server fills in.
@@ -326,7 +325,7 @@ impl<'a> LogRow<'a> {
     }
 }
 
-impl<'a> PayloadRow<'a> {
+impl<'a> BodyRow<'a> {
     /// The bodies of an event; `None` where neither was logged.
     #[must_use]
     pub fn from_event(priced: &'a PricedEvent) -> Option<Self> {
@@ -341,8 +340,7 @@ impl<'a> PayloadRow<'a> {
             gateway_id: gateway_id.as_str(),
             started_at: event.started_at.millis(),
             id: event.id.bytes(),
-            request,
-            response,
+            texts: vec![request, response],
         })
     }
 }

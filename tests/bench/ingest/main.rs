@@ -132,13 +132,13 @@ async fn push_all(system: &System, round: &Round) -> Duration {
 }
 
 async fn stored_bytes(system: &System) -> String {
-    for table in ["logs", "payloads"] {
+    for table in ["logs", "bodies"] {
         system.sql(&format!("OPTIMIZE TABLE {table} FINAL")).await;
     }
     system
         .sql(
             "SELECT sum(bytes_on_disk) FROM system.parts \
-             WHERE active AND database = currentDatabase() AND table IN ('logs', 'payloads')",
+             WHERE active AND database = currentDatabase() AND table IN ('logs', 'bodies')",
         )
         .await
 }

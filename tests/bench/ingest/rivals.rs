@@ -11,7 +11,7 @@ use weir_ingest::accept::{ChunkLimits, Form, LineReader, Origin};
 use weir_ingest::pipeline::Pipeline;
 use weir_ingest::price::{PriceBook, PricedEvent};
 use weir_local::Weir;
-use weir_store::{LogRow, PayloadRow};
+use weir_store::{BodyRow, LogRow};
 
 use super::CONNECTIONS;
 use super::sample::Round;
@@ -46,7 +46,7 @@ pub(crate) struct Rivals<'s> {
 
 impl<'s> Rivals<'s> {
     pub(crate) async fn create(system: &'s System) -> Self {
-        for table in ["logs", "payloads"] {
+        for table in ["logs", "bodies"] {
             system.sql(&format!("CREATE TABLE {table}_prepared AS {table}")).await;
         }
         for statement in RAW {
@@ -104,12 +104,12 @@ impl<'s> Rivals<'s> {
     }
 
     async fn insert(&self, events: &[PricedEvent]) -> clickhouse::error::Result<()> {
-        let mut payloads = self.client.insert::<PayloadRow<'static>>("payloads_prepared").await?;
+        let mut bodies = self.client.insert::<BodyRow<'static>>("bodies_prepared").await?;
         for event in events {
-            let written = payloads.write(&PayloadRow::from_event(event).unwrap());
+            let written = bodies.write(&BodyRow::from_event(event).unwrap());
             written.await?;
         }
-        payloads.end().await?;
+        bodies.end().await?;
         let mut logs = self.client.insert::<LogRow<'static>>("logs_prepared").await?;
         for event in events {
             let written = logs.write(&LogRow::from_event(event, Timestamp::MIN, 0));

@@ -138,7 +138,7 @@ fn at(ids: &[EventId], turn: u64) -> &EventId {
 async fn some_ids(system: &System) -> Vec<EventId> {
     const IDS: &str = "SELECT id FROM logs WHERE account_id = 'acme' AND gateway_id = 'main'
         ORDER BY sipHash64(id) LIMIT 500 UNION ALL
-        SELECT id FROM payloads WHERE account_id = 'acme' AND gateway_id = 'main' ORDER BY sipHash64(id) LIMIT 500";
+        SELECT id FROM bodies WHERE account_id = 'acme' AND gateway_id = 'main' ORDER BY sipHash64(id) LIMIT 500";
     let ids = system.sql(&format!("SELECT id FROM ({IDS}) ORDER BY sipHash64(id, 1)")).await;
     ids.lines().map(|id| id.parse().unwrap()).collect()
 }

@@ -63,7 +63,7 @@ async fn with_statements(sides: &Sides<'_>) {
     let chosen = sql::chosen(&scope, &filter, Annotated::NONE, order, ENTRIES);
     let ids: Vec<_> = ids(&sides.rows(&chosen).await).map(|id| format!("'{id}'")).collect();
     let Scope { account_id, gateway_id } = &scope;
-    for table in ["payloads", "logs"] {
+    for table in ["bodies", "logs"] {
         let tenant = format!("account_id = '{account_id}' AND gateway_id = '{gateway_id}'");
         sides.execute(format!("DELETE FROM {table} WHERE {tenant} AND id IN ({})", ids.join(","))).await;
     }

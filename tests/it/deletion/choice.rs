@@ -14,7 +14,7 @@ use weir_event::{EventId, Feedback, Timestamp, UsageEvent};
 use weir_filter::Filter;
 use weir_local::{ClickHouse, Installation, Nats, Service, random_secret};
 use weir_pricing::PricedEvent;
-use weir_store::{AnnotationRow, LogRow, PayloadRow};
+use weir_store::{AnnotationRow, BodyRow, LogRow};
 
 use super::{DONE, api};
 use crate::filter::{event, priced, sample};
@@ -178,7 +178,7 @@ async fn the_first_of_what_the_filter_lets_through_go_and_nothing_else_does() {
             left.into_iter().partition(|event| chosen.contains(&event.event().id));
         left = stay;
         gone.extend(go);
-        for table in ["logs", "payloads FINAL", "annotations FINAL"] {
+        for table in ["logs", "bodies", "payloads", "annotations FINAL"] {
             let ids = format!(
                 "SELECT DISTINCT toString(id) AS id FROM {table} WHERE account_id = 'acc' AND gateway_id = 'gw' ORDER BY id"
             );
@@ -188,7 +188,7 @@ async fn the_first_of_what_the_filter_lets_through_go_and_nothing_else_does() {
     }
     assert!(filtered > 3, "only {filtered} filters let anything through");
     let of_others = "account_id = 'acd' OR gateway_id = 'gx'";
-    for table in ["logs", "payloads FINAL", "annotations FINAL"] {
+    for table in ["logs", "bodies", "payloads", "annotations FINAL"] {
         let others = world
             .count(&format!("SELECT uniqExact(account_id, gateway_id, id) FROM {table} WHERE {of_others}"))
             .await;
@@ -218,15 +218,14 @@ impl World {
     async fn fill(&self, events: &[PricedEvent], thumbs: &Said) {
         let stored_at = Timestamp::from_millis(1_790_000_000_000).unwrap();
         let mut logs = self.client.insert::<LogRow<'_>>("logs").await.unwrap();
-        let mut bodies = self.client.insert::<PayloadRow<'_>>("payloads").await.unwrap();
+        let mut bodies = self.client.insert::<BodyRow<'_>>("bodies").await.unwrap();
         let mut said = self.client.insert::<AnnotationRow<'_>>("annotations").await.unwrap();
         for (n, event) in (0..).zip(events) {
             let row = LogRow::from_event(event, stored_at, 2 + n % WRITES * 2);
             for (account_id, gateway_id) in [("acc", "gw"), ("acc", "gx"), ("acd", "gw")] {
                 logs.write(&LogRow { account_id, gateway_id, ..row.clone() }).await.unwrap();
                 let (started_at, id) = (row.started_at, row.id);
-                let (request, response) = (Some("{}"), None);
-                let body = PayloadRow { account_id, gateway_id, started_at, id, request, response };
+                let body = BodyRow { account_id, gateway_id, started_at, id, texts: vec![Some("{}"), None] };
                 bodies.write(&body).await.unwrap();
                 let (value, metadata_text) = (Some("1"), Vec::new());
                 let score =
@@ -241,6 +240,10 @@ impl World {
             }
         }
         bodies.end().await.unwrap();
+        // A program of before had put them there.
+        let before = "INSERT INTO payloads (account_id, gateway_id, started_at, id, request, response) \
+            SELECT account_id, gateway_id, started_at, id, request, response FROM bodies";
+        self.client.query(before).execute().await.unwrap();
         said.end().await.unwrap();
         logs.end().await.unwrap();
     }

@@ -19,7 +19,7 @@ const DELETED: u64 = 12;
 /// Statements that a deletion is cut off at: all before it are done, and this one is never heard of.
 const CUTS: [(&str, &[&str]); 4] = [
     ("enter", &["deletion-enter"]),
-    ("bodies", &["DELETE FROM payloads"]),
+    ("bodies", &["DELETE FROM bodies"]),
     ("rows", &["DELETE FROM logs"]),
     ("settle", &["deletion-settle"]),
 ];

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use weir_query_api::metrics::Route;
 use weir_store::LogRow;
 
-use super::rows::{ACCOUNT, GATEWAY, STARTED_AT, id_of, id_text, payload_of, seed_row};
+use super::rows::{ACCOUNT, GATEWAY, STARTED_AT, body_of, id_of, id_text, seed_row};
 use super::tokens::make;
 use super::world::{TOKEN, World};
 
@@ -272,8 +272,8 @@ fn matrix() -> BTreeMap<&'static str, BTreeMap<&'static str, &'static str>> {
 async fn every_route_answers_every_caller_as_the_matrix_says() {
     let world = World::start_with(&[("WEIR_QUERY_API_STREAM_TIME_MAX", "100ms")]).await;
     let rows: Vec<_> = TENANTS.into_iter().map(row_of).collect();
-    let bodies = rows.iter().map(|row| payload_of(row, Some(row.model), Some(row.model)));
-    world.insert_payloads(&bodies.collect::<Vec<_>>()).await;
+    let bodies = rows.iter().map(|row| body_of(row, Some(row.model), Some(row.model)));
+    world.insert_bodies(&bodies.collect::<Vec<_>>()).await;
     world.insert_logs(&rows).await;
     let callers = Callers::new(&world).await;
     let matrix = matrix();

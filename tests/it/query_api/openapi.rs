@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use weir_event::bus::{LIVE_SUBJECT, LiveRow, LiveSnapshot, LiveWindow, SHARDS};
 use weir_store::LogRow;
 
-use super::rows::{ACCOUNT, GATEWAY, id_text, many_rows, payload_of, seed_row};
+use super::rows::{ACCOUNT, GATEWAY, body_of, id_text, many_rows, seed_row};
 use super::world::{TOKEN, World};
 
 const SCHEMATHESIS: Client = Client::Python { folder: "schemathesis", script: "schemathesis/ask.py" };
@@ -20,7 +20,7 @@ async fn query_api_answers_as_its_openapi_document_says() {
     let row = full_row();
     let mut rows = many_rows();
     rows.push(row.clone());
-    world.insert_payloads(&[payload_of(&row, Some(r#"{"model":"x"}"#), Some("data: {}\n\n"))]).await;
+    world.insert_bodies(&[body_of(&row, Some(r#"{"model":"x"}"#), Some("data: {}\n\n"))]).await;
     world.insert_logs(&rows).await;
     answer_live_questions(&world).await;
 

@@ -1,7 +1,7 @@
 //! Rows as ingest writes them, by hand.
 
 use weir_event::{EventId, Timestamp};
-use weir_store::{LogRow, PayloadRow, ScaledUsd};
+use weir_store::{BodyRow, LogRow, ScaledUsd};
 
 pub(crate) const ACCOUNT: &str = "acc";
 pub(crate) const GATEWAY: &str = "my-gateway";
@@ -53,18 +53,17 @@ fn cost(text: &str) -> ScaledUsd {
     text.parse::<weir_event::Usd>().unwrap().into()
 }
 
-pub(crate) fn payload_of(
+pub(crate) fn body_of(
     row: &LogRow<'static>,
     request: Option<&'static str>,
     response: Option<&'static str>,
-) -> PayloadRow<'static> {
-    PayloadRow {
+) -> BodyRow<'static> {
+    BodyRow {
         account_id: row.account_id,
         gateway_id: row.gateway_id,
         started_at: row.started_at,
         id: row.id,
-        request,
-        response,
+        texts: vec![request, response],
     }
 }
 

@@ -18,7 +18,7 @@ use std::thread;
 use harness::{Client, run_client};
 use serde_json::{Value, json};
 
-use super::rows::{ACCOUNT, payload_of};
+use super::rows::{ACCOUNT, body_of};
 use super::tokens::make;
 use super::world::{TOKEN, World};
 use callers::Callers;
@@ -73,9 +73,8 @@ async fn query_api_is_understood_by_cloudflares_sdks_and_by_curl() {
     let rows = rows::rows();
     for sdk in &SDKS {
         let rows: Vec<_> = rows.iter().map(|row| row.in_gateway(sdk.gateway)).collect();
-        let payloads =
-            entries::BODIES.map(|(row, request, response)| payload_of(&rows[row], request, response));
-        world.insert_payloads(&payloads).await;
+        let payloads = entries::BODIES.map(|(row, request, response)| body_of(&rows[row], request, response));
+        world.insert_bodies(&payloads).await;
         world.insert_logs(&rows).await;
     }
     let cases = cases(&rows, &callers(&world).await);

@@ -13,7 +13,7 @@ use weir_local::{
     ClickHouse, Installation, Nats, Probe, Program, Service, Weir, free_address, random_secret,
     service_variables,
 };
-use weir_store::{LogRow, PayloadRow};
+use weir_store::{BodyRow, LogRow};
 
 use super::rows::{ACCOUNT, GATEWAY};
 use crate::outage::proxy::Proxy;
@@ -27,7 +27,7 @@ pub(crate) struct World {
     pub(crate) api: Service,
     pub(crate) url: String,
     pub(crate) ops_url: String,
-    client: Client,
+    pub(crate) client: Client,
     pub(crate) clickhouse: ClickHouse,
     pub(crate) nats: Nats,
     // Last, so that the processes are gone before their files.
@@ -95,8 +95,8 @@ impl World {
         insert.end().await.unwrap();
     }
 
-    pub(crate) async fn insert_payloads(&self, rows: &[PayloadRow<'static>]) {
-        let mut insert = self.client.insert::<PayloadRow<'_>>("payloads").await.unwrap();
+    pub(crate) async fn insert_bodies(&self, rows: &[BodyRow<'static>]) {
+        let mut insert = self.client.insert::<BodyRow<'_>>("bodies").await.unwrap();
         for row in rows {
             insert.write(row).await.unwrap();
         }

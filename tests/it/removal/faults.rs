@@ -18,7 +18,7 @@ const REMOVED: u64 = 12;
 /// Statements that a process is killed at: all before them are done, and this one is never heard of.
 const CUTS: [(&str, &[&str]); 4] = [
     ("enter", &["INTO+ledger"]),
-    ("bodies", &["DELETE FROM payloads"]),
+    ("bodies", &["DELETE FROM bodies"]),
     ("rows", &["DELETE FROM logs"]),
     ("young", &["DELETE FROM logs"]),
 ];

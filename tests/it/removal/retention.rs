@@ -5,7 +5,9 @@ use harness::traffic::now_ms;
 use serde_json::json;
 use weir_local::Weir;
 
-use super::{DAY_MS, LIMIT, count, expect_rollups, expect_told, grow_old, ledger, lines, start_with};
+use super::{
+    AS_BEFORE, BODIES, DAY_MS, LIMIT, count, expect_rollups, expect_told, grow_old, ledger, lines, start_with,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logs_and_bodies_go_when_their_time_is_over_and_every_figure_follows() {
@@ -21,6 +23,7 @@ async fn logs_and_bodies_go_when_their_time_is_over_and_every_figure_follows() {
     let annotate = "INSERT INTO annotations (account_id, gateway_id, field, id, value) \
         SELECT account_id, gateway_id, 'score', id, '1' FROM logs";
     system.sql(annotate).await;
+    system.sql(AS_BEFORE).await;
     for gateway in ["gw", "other"] {
         expect_rollups(&system, gateway).await;
     }
@@ -37,8 +40,10 @@ async fn logs_and_bodies_go_when_their_time_is_over_and_every_figure_follows() {
     );
     eventually(LIMIT, "14\t1".to_owned(), || system.sql(&kept)).await;
     eventually(LIMIT, 14, || count(&system, "logs", "other")).await;
-    let bodies = "SELECT count(), countIf(started_at < toStartOfDay(now('UTC') - INTERVAL 10 DAY)) FROM payloads FINAL";
-    eventually(LIMIT, "8\t0".to_owned(), || system.sql(bodies)).await;
+    let bodies = format!(
+        "SELECT uniqExact(_table, id), countIf(started_at < toStartOfDay(now('UTC') - INTERVAL 10 DAY)) FROM {BODIES}"
+    );
+    eventually(LIMIT, "16\t0".to_owned(), || system.sql(&bodies)).await;
     eventually(LIMIT, 14, || count(&system, "annotations FINAL", "other")).await;
     for gateway in ["gw", "other"] {
         expect_rollups(&system, gateway).await;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Message {
-    /// Names of columns, each in backticks: of `logs`, `payloads` and `dead_letters`.
+    /// Names of columns, each in backticks: of `logs`, `bodies` (or `payloads`, which was before) and `dead_letters`.
     pub(super) columns: [String; 3],
     pub(super) doubt: Option<(String, u64, i64)>,
     pub(super) batch: Batch,
@@ -48,14 +48,16 @@ impl Message {
 }
 
 impl Parts {
-    /// Every piece without its last byte, which is `last`.
-    pub(super) fn without_last(&self, last: u8) -> Self {
+    /// Every piece without its byte at this place, which is `byte`.
+    pub(super) fn without(&self, byte: u8, place: impl Fn(&[u8]) -> usize) -> Self {
         let mut cut = Self { bytes: Vec::new(), ends: Vec::new() };
         let mut begin = 0;
         for end in &self.ends {
             let piece = &self.bytes[begin..*end];
-            assert_eq!(piece.last(), Some(&last));
-            cut.bytes.extend_from_slice(&piece[..piece.len() - 1]);
+            let place = place(piece);
+            assert_eq!(piece[place], byte);
+            cut.bytes.extend_from_slice(&piece[..place]);
+            cut.bytes.extend_from_slice(&piece[place + 1..]);
             cut.ends.push(cut.bytes.len());
             begin = *end;
         }

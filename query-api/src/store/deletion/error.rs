@@ -16,7 +16,7 @@ pub enum DeletionError {
     Store(#[from] StoreError),
     /// Nothing was deleted, and nothing ever will be.
     #[error(
-        "the clickhouse user may not delete: it needs SELECT and INSERT on ledger and removals, and ALTER DELETE on logs, payloads and annotations"
+        "the clickhouse user may not delete: it needs SELECT and INSERT on ledger and removals, and ALTER DELETE on logs, bodies, payloads and annotations"
     )]
     NoRights(#[source] Option<StoreError>),
     /// The ledger may have it, and then it will be deleted.

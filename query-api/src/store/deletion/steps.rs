@@ -81,9 +81,9 @@ impl Steps {
     /// not by us.
     pub(super) async fn check_rights(&self) -> Result<(), DeletionError> {
         let database = clickhouse::sql::Identifier(&self.database);
-        let check = "CHECK GRANT INSERT ON ?.ledger, ALTER DELETE ON ?.logs, ALTER DELETE ON ?.payloads, \
-            ALTER DELETE ON ?.annotations";
-        let query = self.client.query(check).bind(database).bind(database).bind(database).bind(database);
+        let check = "CHECK GRANT INSERT ON ?.ledger, ALTER DELETE ON ?.logs, ALTER DELETE ON ?.bodies, \
+            ALTER DELETE ON ?.payloads, ALTER DELETE ON ?.annotations";
+        let query = (0..5).fold(self.client.query(check), |query, _| query.bind(database));
         match within(query.fetch_one::<u8>()).await? {
             0 => Err(DeletionError::NoRights(None)),
             _ => Ok(()),
