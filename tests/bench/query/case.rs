@@ -4,7 +4,7 @@ use harness::{System, Volume};
 use serde_json::Value;
 use weir_event::{EventId, Scope};
 use weir_filter::Filter;
-use weir_query_api::sql::{self, Annotated, Column, Direction, Order, Page, Statement};
+use weir_query_api::sql::{self, Annotated, BodyTable, Column, Direction, Order, Page, Statement};
 
 use super::sides::Sides;
 
@@ -96,7 +96,7 @@ impl Case {
             What::NewFilter => list(&format!("cost >= {}", amount(turn)), newest(), 1),
             What::Entry(ids) => {
                 let id = at(ids, turn);
-                [sql::entry(&self.scope, id), sql::heads(&self.scope, id)]
+                [sql::entry(&self.scope, id), sql::heads(&self.scope, id, BodyTable::Bodies)]
             }
         }
     }

@@ -73,8 +73,8 @@ async fn query_api_is_understood_by_cloudflares_sdks_and_by_curl() {
     let rows = rows::rows();
     for sdk in &SDKS {
         let rows: Vec<_> = rows.iter().map(|row| row.in_gateway(sdk.gateway)).collect();
-        let payloads = entries::BODIES.map(|(row, request, response)| body_of(&rows[row], request, response));
-        world.insert_bodies(&payloads).await;
+        let bodies = entries::BODIES.map(|(row, request, response)| body_of(&rows[row], request, response));
+        world.insert_bodies(&bodies).await;
         world.insert_logs(&rows).await;
     }
     let cases = cases(&rows, &callers(&world).await);
