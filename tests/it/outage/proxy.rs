@@ -25,9 +25,17 @@ pub(crate) struct Proxy {
     release: watch::Sender<bool>,
 }
 
+/// Which requests are held: what has all of these in it, unless there are none.
+#[derive(Default)]
+struct Hold {
+    parts: Vec<&'static str>,
+    /// Not only the next one.
+    every: bool,
+}
+
 struct Rules {
-    /// The next request that has all of these in it is held.
-    hold: Mutex<Vec<&'static str>>,
+    /// The requests that are held.
+    hold: Mutex<Hold>,
     /// How many requests had this in them.
     counts: Mutex<BTreeMap<&'static str, usize>>,
     /// It has come.
@@ -67,7 +75,12 @@ impl Proxy {
 
     /// Holds the next request that has all of `parts` in it.
     pub(crate) fn hold_next(&self, parts: &[&'static str]) {
-        *self.rules.hold.lock().unwrap() = parts.to_vec();
+        *self.rules.hold.lock().unwrap() = Hold { parts: parts.to_vec(), every: false };
+    }
+
+    /// Holds every request that has all of `parts` in it, until another call of this kind.
+    pub(crate) fn hold_every(&self, parts: &[&'static str]) {
+        *self.rules.hold.lock().unwrap() = Hold { parts: parts.to_vec(), every: true };
     }
 
     /// Counts requests that have `part` in them, from the first such call on. Gives how many there were so far.
@@ -113,9 +126,9 @@ impl Rules {
             *count += text.matches(part).count();
         }
         let mut hold = self.hold.lock().unwrap();
-        let holds = !hold.is_empty() && hold.iter().all(|part| text.contains(part));
-        if holds {
-            hold.clear();
+        let holds = !hold.parts.is_empty() && hold.parts.iter().all(|part| text.contains(part));
+        if holds && !hold.every {
+            hold.parts.clear();
         }
         holds
     }

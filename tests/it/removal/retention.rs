@@ -50,12 +50,11 @@ async fn logs_and_bodies_go_when_their_time_is_over_and_every_figure_follows() {
     }
     expect_told(&system).await;
     assert_eq!(ledger(&system).await, json!([81, 29, 0, 52, 0, 29]));
-    // The months are gone, but for that of the log that came late.
-    let months = "SELECT countIf(month < limit), count() FROM ( \
-        SELECT DISTINCT table, toUInt32(partition_id) AS month, toYYYYMM(now('UTC') - INTERVAL 41 DAY) AS limit \
-        FROM system.parts WHERE database = currentDatabase() AND active AND table IN ('logs', 'usage_1m', 'usage_15m'))";
-    let whole: Vec<u64> = system.sql(months).await.split('\t').map(|text| text.parse().unwrap()).collect();
-    assert!(whole[0] <= 3, "{whole:?}");
+    // The months are gone, but for that of the log that came late. (One of rollups may have got rows of nothing again.)
+    let months = "SELECT countIf(month < limit) FROM ( \
+        SELECT DISTINCT toUInt32(partition_id) AS month, toYYYYMM(now('UTC') - INTERVAL 41 DAY) AS limit \
+        FROM system.parts WHERE database = currentDatabase() AND active AND table = 'logs')";
+    assert_eq!(system.sql(months).await, "1");
 
     // When its hour is over, it goes too.
     grow_old(&system, 6).await;
