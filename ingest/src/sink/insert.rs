@@ -116,7 +116,7 @@ impl Token {
 
 impl Store {
     /// Writes the bodies of new events. Who writes their rows comes later, so that a row that can be seen has its
-    /// bodies; bodies without a row are invisible, and those that are written twice are one after a merge.
+    /// bodies; bodies without a row are invisible, and of those that are written twice the later ones are read.
     pub(super) async fn insert_bodies(
         &self,
         events: &[EventRef<'_>],

@@ -36,10 +36,11 @@ pub(super) struct Parts {
 impl Message {
     pub(super) fn read(payload: &[u8]) -> Self {
         let (form, compressed) = payload.split_first().unwrap();
-        assert_eq!(*form, 1);
+        assert_eq!(*form, 2);
         postcard::from_bytes(&zstd::decode_all(compressed).unwrap()).unwrap()
     }
 
+    /// As a program of before `bodies` wrote it.
     pub(super) fn write(&self) -> Vec<u8> {
         let mut payload = vec![1];
         payload.extend(zstd::encode_all(postcard::to_allocvec(self).unwrap().as_slice(), 1).unwrap());

@@ -19,8 +19,10 @@ use super::super::columns::Columns;
 use super::super::insert::Rows;
 use super::SpoolError;
 
-/// The form that is written.
-const FORM: u8 = 1;
+/// The form that is written. Its rows of bodies are of the table `bodies`: who does not know that table leaves it to others.
+const FORM: u8 = 2;
+/// The same, with rows of `payloads`.
+const FORM_OF_PAYLOADS: u8 = 1;
 /// The fastest that is worth it: bodies repeat themselves.
 const COMPRESSION_LEVEL: i32 = 1;
 /// What a message may become when it is decompressed: far more than a batch is cut to.
@@ -65,7 +67,7 @@ struct Written<'w> {
 }
 
 #[derive(Deserialize)]
-struct Read1 {
+struct ReadForms {
     columns: Columns,
     doubt: Option<Doubt>,
     batch: Encoded,
@@ -133,19 +135,19 @@ impl Spooled {
     /// Reads a message.
     pub(super) fn read(payload: &[u8]) -> Result<Self, SpoolError> {
         match payload.split_first() {
-            Some((&FORM, compressed)) => Self::read_first_form(compressed),
+            Some((&(FORM | FORM_OF_PAYLOADS), compressed)) => Self::read_forms(compressed),
             // A later program's.
             Some(_) => Err(SpoolError::Unreadable("its form is not known")),
             None => Err(SpoolError::Unreadable("it is empty")),
         }
     }
 
-    fn read_first_form(compressed: &[u8]) -> Result<Self, SpoolError> {
+    fn read_forms(compressed: &[u8]) -> Result<Self, SpoolError> {
         let mut plain = Vec::new();
         zstd::stream::read::Decoder::new(compressed)
             .and_then(|decoder| decoder.take(DECOMPRESSED_BYTES_MAX).read_to_end(&mut plain))
             .map_err(|_| SpoolError::Unreadable("it cannot be decompressed"))?;
-        let Read1 { columns, doubt, batch } =
+        let ReadForms { columns, doubt, batch } =
             postcard::from_bytes(&plain).map_err(|_| SpoolError::Unreadable("it is not a batch"))?;
         if !columns.are_sound() {
             return Err(SpoolError::Unreadable("its columns are none"));

@@ -104,8 +104,11 @@ fn rows_of_an_older_program_keep_their_columns() {
     columns.logs = columns.logs.replace(", `flags`", "");
     assert_ne!(columns, **batch.columns());
     let old = batch.with_columns(Arc::new(columns.clone()));
-    let spooled = read(&parts(&old, None, LARGE).unwrap()[0]);
+    let mut part = parts(&old, None, LARGE).unwrap().remove(0);
+    let spooled = read(&part);
     assert_eq!(**spooled.batch.columns(), columns);
+    part.payload = [&[FORM_OF_PAYLOADS], &part.payload[1..]].concat().into();
+    assert_eq!(**read(&part).batch.columns(), columns);
 }
 
 #[test]
