@@ -16,6 +16,7 @@ pub struct QueryMetrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
+    failures: Counter,
     summaries: Family<SummaryLabels, Counter>,
     streams: Family<StreamLabels, Gauge>,
     stream_ends: Family<StreamEndLabels, Counter>,
@@ -150,6 +151,7 @@ enum QueryMetric {
     Requests,
     RequestSeconds,
     RequestsInFlight,
+    Failures,
     Summaries,
     Streams,
     StreamEnds,
@@ -207,11 +209,17 @@ impl QueryMetrics {
             requests: metrics.register(QueryMetric::Requests, Family::default()),
             durations: metrics.register(QueryMetric::RequestSeconds, durations),
             in_flight: metrics.register(QueryMetric::RequestsInFlight, Gauge::default()),
+            failures: metrics.register(QueryMetric::Failures, Counter::default()),
             summaries: metrics.register(QueryMetric::Summaries, Family::default()),
             streams: metrics.register(QueryMetric::Streams, Family::default()),
             stream_ends: metrics.register(QueryMetric::StreamEnds, Family::default()),
             tailed: metrics.register(QueryMetric::TailedRows, Family::default()),
         }
+    }
+
+    /// Counts a request that cannot be answered for no fault of its own.
+    pub fn failed(&self) {
+        self.failures.inc();
     }
 
     /// Counts the summary of a list.
@@ -282,6 +290,7 @@ impl MetricName for QueryMetric {
             Self::Requests => "query_requests",
             Self::RequestSeconds => "query_request_seconds",
             Self::RequestsInFlight => "query_requests_in_flight",
+            Self::Failures => "query_failures",
             Self::Summaries => "query_summaries",
             Self::Streams => "query_streams",
             Self::StreamEnds => "query_stream_ends",
@@ -294,6 +303,9 @@ impl MetricName for QueryMetric {
             Self::Requests => "answered requests, by route and status",
             Self::RequestSeconds => "time from the head of a request to its answer, by route",
             Self::RequestsInFlight => "requests that are being answered",
+            Self::Failures => {
+                "requests that could not be answered for no fault of their own, whatever status says so"
+            }
             Self::Summaries => {
                 "totals of lists, by what had to be read for them: nothing, new parts, the table"
             }

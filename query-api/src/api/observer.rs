@@ -38,9 +38,12 @@ impl Observer {
         }
     }
 
-    /// Logs an error, in the span of its request, if that is worth a line.
+    /// Counts an error that is not the client's, and logs it, in the span of its request, if that is worth a line.
     pub(super) fn failed(&self, error: &impl Failure) {
         let now = Instant::now();
+        if error.blame() != Blame::Client {
+            self.metrics.failed();
+        }
         match error.blame() {
             Blame::Client => tracing::debug!(error = chain(error), "request refused"),
             Blame::Surroundings => {
