@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use weir_event::Scope;
 use weir_service::telemetry::chain;
 
@@ -20,6 +20,8 @@ use crate::store::LogStore;
 const PAUSE: Duration = Duration::from_millis(250);
 /// The same when ClickHouse does not answer.
 const PAUSE_FAILING: Duration = Duration::from_secs(1);
+/// How long rows are waited for: ClickHouse gives up sooner, but it may be cut off, and nobody says so.
+const READ_LIMIT: Duration = Duration::from_secs(30);
 /// The most rows of a tenant at a look.
 const LOOK_MAX: usize = 2_000;
 /// The most rows of a statement, whose values are part of a URL.
@@ -73,17 +75,16 @@ impl Tails {
         let events: Vec<_> = words.iter().map(|word| (word.end, word.id)).collect();
         // It is never closed.
         let _turn = way.turns.acquire().await;
-        match way.store.rows(&scope, &events).await {
-            Ok(rows) => {
+        match timeout(READ_LIMIT, way.store.rows(&scope, &events)).await {
+            Ok(Ok(rows)) => {
                 let passed = self.show(&scope, words, rows);
                 way.metrics.tailed(passed.shown, passed.dropped);
-                true
+                return true;
             }
-            Err(error) => {
-                tracing::debug!(error = chain(&error), "rows that were told of cannot be read");
-                self.give_back(&scope, words);
-                false
-            }
+            Ok(Err(error)) => tracing::debug!(error = chain(&error), "rows that were told of cannot be read"),
+            Err(_) => tracing::debug!("rows that were told of are not read in time"),
         }
+        self.give_back(&scope, words);
+        false
     }
 }
