@@ -122,19 +122,22 @@ impl Lease {
 
     /// Lets somebody else have it at once. It is not held from here on, whatever NATS says.
     pub async fn give_back(mut self) {
-        let until = self.until.send_replace(None);
-        self.loss.tell_if_over(until);
+        self.end();
         self.giving_back.cancel();
         // It ends by itself within the time of one answer, and does not panic.
         let _ = (&mut self.keeper).await;
+    }
+
+    /// It is not held from here on. Whoever held it may have seen that it ran out before its keeper did.
+    fn end(&self) {
+        let until = self.until.send_replace(None);
+        self.loss.tell_if_over(until);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Whoever held it may have seen that it ran out before its keeper did.
-        let until = self.until.send_replace(None);
-        self.loss.tell_if_over(until);
+        self.end();
         self.keeper.abort();
     }
 }

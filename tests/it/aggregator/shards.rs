@@ -49,6 +49,17 @@ fn whole(answers: Vec<LiveSnapshot>) -> Option<LiveSnapshot> {
     LiveSnapshot::merge(answers).filter(|_| is_whole)
 }
 
+/// Delivers 20 times 10 events, each ten in messages of their own, and gives them all.
+async fn deliver_in_parts(world: &World) -> Vec<UsageEntry> {
+    let mut all = Vec::new();
+    for part in 0..20 {
+        let entries = entries(part * 10, 10, world.now_ms().await);
+        world.deliver(&entries).await;
+        all.extend(entries);
+    }
+    all
+}
+
 #[tokio::test]
 async fn aggregators_share_the_shards_and_have_every_window_between_them() {
     let world = World::start(&[]).await;
@@ -212,12 +223,7 @@ async fn shards_are_given_back_although_clickhouse_is_away() {
 #[tokio::test]
 async fn a_shard_begins_where_the_furthest_of_those_before_was_acknowledged() {
     let world = World::start(&[]).await;
-    let mut all = Vec::new();
-    for part in 0..20 {
-        let entries = entries(part * 10, 10, world.now_ms().await);
-        world.deliver(&entries).await;
-        all.extend(entries);
-    }
+    let mut all = deliver_in_parts(&world).await;
     check_rollups(&world, &all).await;
     assert_eq!(world.first.service.stop(LIMIT).await.unwrap().code(), Some(0));
     let mut stream = world.jetstream.get_stream(bus::USAGE_STREAM).await.unwrap();
@@ -254,12 +260,7 @@ async fn what_is_acknowledged_does_not_come_again_when_the_leases_are_lost() {
     let world = World::start(&[]).await;
     // So that the epochs of its consumers are beyond those that leases begin with.
     world.restart().await;
-    let mut all = Vec::new();
-    for part in 0..20 {
-        let entries = entries(part * 10, 10, world.now_ms().await);
-        world.deliver(&entries).await;
-        all.extend(entries);
-    }
+    let mut all = deliver_in_parts(&world).await;
     check_rollups(&world, &all).await;
     assert_eq!(world.first.service.stop(LIMIT).await.unwrap().code(), Some(0));
     world.jetstream.delete_key_value("weir_leases").await.unwrap();
