@@ -16,7 +16,7 @@ const LETTER_HEADER: &str = "`received_at`, `write_id`, ";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Columns {
     pub(super) logs: String,
-    pub(super) payloads: String,
+    pub(super) bodies: String,
     pub(super) dead_letters: String,
 }
 
@@ -31,7 +31,7 @@ impl Columns {
         static CURRENT: LazyLock<Arc<Columns>> = LazyLock::new(|| {
             Arc::new(Columns {
                 logs: columns::<LogRow<'static>>(),
-                payloads: columns::<BodyRow<'static>>(),
+                bodies: columns::<BodyRow<'static>>(),
                 dead_letters: columns::<DeadLetterRow<'static>>(),
             })
         });
@@ -42,7 +42,7 @@ impl Columns {
     /// stored them.
     pub(super) fn body_table(&self) -> &'static str {
         let [today, before] = BODY_TABLES;
-        if self.payloads.split(", ").any(|name| name == TEXTS) { today } else { before }
+        if self.bodies.split(", ").any(|name| name == TEXTS) { today } else { before }
     }
 
     /// Whether they are names of columns and nothing else, and those come first that a write fills in.
@@ -53,7 +53,7 @@ impl Columns {
                 !name.is_empty() && name.bytes().all(is_plain)
             })
         };
-        [&self.logs, &self.payloads, &self.dead_letters].iter().all(|list| list.split(", ").all(is_name))
+        [&self.logs, &self.bodies, &self.dead_letters].iter().all(|list| list.split(", ").all(is_name))
             && self.logs.starts_with(LOG_HEADER)
             && self.dead_letters.starts_with(LETTER_HEADER)
     }
@@ -67,8 +67,8 @@ mod tests {
     fn bodies_go_to_the_table_that_they_were_encoded_for() {
         let current = Columns::clone(&Columns::current());
         assert_eq!(current.body_table(), "bodies");
-        let payloads = "`account_id`, `gateway_id`, `started_at`, `id`, `request`, `response`".to_owned();
-        assert_eq!(Columns { payloads, ..current }.body_table(), "payloads");
+        let bodies = "`account_id`, `gateway_id`, `started_at`, `id`, `request`, `response`".to_owned();
+        assert_eq!(Columns { bodies, ..current }.body_table(), "payloads");
     }
 
     #[test]
@@ -81,8 +81,8 @@ mod tests {
             assert!(!columns.are_sound(), "{columns:?}");
         };
         check(|columns| columns.logs.push_str(") SELECT 1 --"));
-        check(|columns| columns.payloads = "`id`, `a` `b`".to_owned());
-        check(|columns| columns.payloads = "``".to_owned());
+        check(|columns| columns.bodies = "`id`, `a` `b`".to_owned());
+        check(|columns| columns.bodies = "``".to_owned());
         check(|columns| columns.dead_letters = "`raw`, `received_at`, `write_id`".to_owned());
         check(|columns| columns.logs = columns.logs.replace("`write_id`, ", ""));
     }

@@ -26,7 +26,7 @@ pub struct Encoded {
     events: Vec<EncodedEvent>,
     logs: Parts,
     /// Empty for an event without bodies.
-    payloads: Parts,
+    bodies: Parts,
     /// What the bus is told of each event.
     entries: Parts,
     letters: Parts,
@@ -68,7 +68,7 @@ pub struct EventRef<'e> {
     /// Its row of `logs`, without what the write fills in.
     pub log: &'e [u8],
     /// Its row of `bodies`, empty where there were no bodies.
-    pub payload: &'e [u8],
+    pub body: &'e [u8],
     /// What the bus is told of it, see [`entry_json`] and [`other_json`]; empty where that is nothing.
     pub entry: &'e [u8],
 }
@@ -92,7 +92,7 @@ impl Encoded {
             scopes: Vec::new(),
             events: Vec::with_capacity(batch.events.len()),
             logs: Parts::default(),
-            payloads: Parts::default(),
+            bodies: Parts::default(),
             entries: Parts::default(),
             letters: Parts::default(),
             dead_lettered: batch.dead_letters.len() as u64,
@@ -129,7 +129,7 @@ impl Encoded {
             scope: &self.scopes[event.scope],
             shard: event.shard,
             log: self.logs.get(index),
-            payload: self.payloads.get(index),
+            body: self.bodies.get(index),
             entry: self.entries.get(index),
         })
     }
@@ -204,8 +204,8 @@ impl Encoded {
     pub(super) fn is_sound(&self) -> bool {
         let events = self.events.len();
         let letters = self.letters.ends.len() as u64;
-        [&self.logs, &self.payloads, &self.entries, &self.letters].iter().all(|parts| parts.is_sound())
-            && [&self.logs, &self.payloads, &self.entries].iter().all(|parts| parts.ends.len() == events)
+        [&self.logs, &self.bodies, &self.entries, &self.letters].iter().all(|parts| parts.is_sound())
+            && [&self.logs, &self.bodies, &self.entries].iter().all(|parts| parts.ends.len() == events)
             && self.logs.is_each_at_least(ROW_HEADER_BYTES)
             && self.letters.is_each_at_least(ROW_HEADER_BYTES)
             && self.events.iter().all(|event| event.scope < self.scopes.len() && event.shard <= OTHERS)
@@ -225,7 +225,7 @@ impl Encoded {
             scopes: self.scopes.clone(),
             events: self.events[of_events.clone()].to_vec(),
             logs: self.logs.part(of_events.clone()),
-            payloads: self.payloads.part(of_events.clone()),
+            bodies: self.bodies.part(of_events.clone()),
             entries: self.entries.part(of_events),
             dead_lettered: dead_lettered as u64,
             sealed: (of_letters.len() - dead_lettered) as u64,
@@ -238,7 +238,7 @@ impl Encoded {
     /// The memory of its rows, in bytes.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
-        [&self.logs, &self.payloads, &self.entries, &self.letters].iter().map(|parts| parts.bytes.len()).sum()
+        [&self.logs, &self.bodies, &self.entries, &self.letters].iter().map(|parts| parts.bytes.len()).sum()
     }
 
     fn push(&mut self, priced: &PricedEvent) {
@@ -255,11 +255,11 @@ impl Encoded {
         let row = LogRow::from_event(priced, Timestamp::MIN, 0);
         append_row(&row, self.logs.open()).expect("a log row has the types of columns");
         self.logs.close();
-        let payloads = self.payloads.open();
+        let bodies = self.bodies.open();
         if let Some(row) = BodyRow::from_event(priced) {
-            append_row(&row, payloads).expect("a row of bodies has the types of columns");
+            append_row(&row, bodies).expect("a row of bodies has the types of columns");
         }
-        self.payloads.close();
+        self.bodies.close();
         let entries = self.entries.open();
         if is_call {
             entry_json(priced, entries);

@@ -124,13 +124,13 @@ impl Store {
         token: &Token,
     ) -> Result<(), SinkError> {
         const OPERATION: &str = "insert into bodies";
-        if events.iter().all(|event| event.payload.is_empty()) {
+        if events.iter().all(|event| event.body.is_empty()) {
             return Ok(());
         }
         let work = async {
-            let mut insert = self.begin(&Target(columns.body_table(), &columns.payloads), token);
+            let mut insert = self.begin(&Target(columns.body_table(), &columns.bodies), token);
             for event in events {
-                insert.add(&[event.payload]).await?;
+                insert.add(&[event.body]).await?;
             }
             insert.end().await
         };
@@ -334,7 +334,7 @@ mod tests {
             scope: &scope,
             shard: 0,
             log: &[],
-            payload: &[],
+            body: &[],
             entry: &[],
         };
         let names = Names::new(SystemClock::shared());

@@ -255,7 +255,7 @@ mod tests {
         let events =
             entries.iter().zip(&json).map(|(UsageEntry { id, scope, duplicate, token, .. }, entry)| {
                 let shard = bus::shard_of(scope, token);
-                (EventRef { id: *id, scope, shard, log: &[], payload: &[], entry }, *duplicate)
+                (EventRef { id: *id, scope, shard, log: &[], body: &[], entry }, *duplicate)
             });
         super::messages_of(events)
     }
@@ -282,7 +282,7 @@ mod tests {
         let (mut of_other, mut of_call) = (Vec::new(), Vec::new());
         append_open(&other, false, &mut of_other);
         append_open(&entry(1, "a"), false, &mut of_call);
-        let event = |shard, entry| EventRef { id, scope: &scope, shard, log: &[], payload: &[], entry };
+        let event = |shard, entry| EventRef { id, scope: &scope, shard, log: &[], body: &[], entry };
         let messages = messages(&[event(OTHERS, &of_other), event(3, &of_call)], &[event(OTHERS, &of_other)]);
         let subjects: Vec<_> = messages.iter().map(|message| message.subject.as_str()).collect();
         assert_eq!(subjects, ["weir.usage.3", bus::OTHERS_SUBJECT]);
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn of_an_event_without_an_entry_nothing_is_told() {
         let UsageEntry { id, scope, .. } = entry(0, "a");
-        let silent = EventRef { id, scope: &scope, shard: 0, log: &[], payload: &[], entry: &[] };
+        let silent = EventRef { id, scope: &scope, shard: 0, log: &[], body: &[], entry: &[] };
         assert!(messages(&[silent], &[silent]).is_empty());
     }
 

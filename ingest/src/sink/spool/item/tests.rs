@@ -44,7 +44,7 @@ fn doubt() -> Doubt {
 
 /// The rows of a batch, one by one.
 fn rows(batch: &Encoded) -> Vec<Vec<u8>> {
-    let events = batch.events().map(|event| [event.log, event.payload, event.entry].concat());
+    let events = batch.events().map(|event| [event.log, event.body, event.entry].concat());
     events.chain(batch.letters().map(<[u8]>::to_vec)).collect()
 }
 
