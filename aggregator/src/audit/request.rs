@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(selection.range, at("2026-08-01T00:00:00Z")..at("2026-08-01T04:45:00Z"));
         assert_eq!(
             selection.rollups().map(|rollup| rollup.table).collect::<Vec<_>>(),
-            ["usage_1m", "usage_15m"]
+            ["usage_1m", "usage_15m", "usage_15m_by_model"]
         );
         assert_eq!((settle, form), (Duration::from_mins(2), Form { as_json: false, limit: 20 }));
         let whole = ["--from", "2026-08-01T10:15:00Z", "--to", "2026-08-01T10:30:00Z"];

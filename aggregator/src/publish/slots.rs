@@ -1,4 +1,4 @@
-//! The task that keeps the rollup of quarters of an hour, at a slower pace than that of minutes.
+//! The task that keeps the rollups of quarters of an hour, at a slower pace than that of minutes.
 //!
 //! A quarter is touched for fifteen minutes, and to compute it anew takes as long as fifteen minutes do; so it is done
 //! once in a while, and no message waits for it. What is to be computed is asked of the tables: a quarter is stale as
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use weir_event::{Scope, Timestamp};
 use weir_service::lifecycle::Shutdown;
 use weir_service::telemetry::chain;
-use weir_store::rollup::USAGE_15M;
+use weir_store::rollup::{QUARTERS, Rollup};
 
 use super::error::{PublishError, Verdict};
 use super::rollups::{Rollups, bound_to, limited};
@@ -47,8 +47,8 @@ const TOUCHED_DAYS: &str = "\
 SELECT DISTINCT toInt64(toUnixTimestamp(toStartOfDay(minute))) * 1000 AS day_ms FROM usage_1m \
 WHERE version > {after:UInt64} AND version <= {up_to:UInt64} ORDER BY day_ms";
 
-/// The quarters of a range of time of which a minute was computed after them, by the versions in a range. One that has neither rows nor
-/// minutes with requests is not: there is nothing to write.
+/// The quarters of a range of time of which a minute was computed after them, by the versions in a range; `{rollup}` is the table of
+/// the quarters. One that has neither rows nor minutes with requests is not: there is nothing to write.
 const STALE: &str = "\
 SELECT account_id, gateway_id, toInt64(toUnixTimestamp(slot)) * 1000 AS start_ms, \
     sumIf(requests, is_minute) AS requests_about \
@@ -59,7 +59,7 @@ FROM ( \
         AND minute >= toDateTime(intDiv({since:Int64}, 1000), 'UTC') \
         AND minute < toDateTime(intDiv({until:Int64}, 1000), 'UTC') \
     UNION ALL \
-    SELECT account_id, gateway_id, slot, version, requests, false FROM usage_15m \
+    SELECT account_id, gateway_id, slot, version, requests, false FROM {rollup} \
     WHERE slot >= toDateTime(intDiv({since:Int64}, 1000), 'UTC') \
         AND slot < toDateTime(intDiv({until:Int64}, 1000), 'UTC') \
 ) \
@@ -71,10 +71,10 @@ ORDER BY start_ms, account_id, gateway_id";
 /// The lease of whoever computes quarters.
 const LEASE: &str = "quarters";
 
-/// Owns the rollup of quarters, in one process at a time: two would compute the same.
+/// Owns the rollups of quarters, in one process at a time: two would compute the same.
 #[derive(Clone, Debug)]
 pub struct SlotsTask {
-    /// Where it is written.
+    /// Where they are written.
     pub rollups: Rollups,
     /// How often, at most.
     pub interval: Duration,
@@ -93,9 +93,17 @@ struct SlotRow {
     requests_about: u64,
 }
 
-/// A quarter that is to be computed anew.
+/// A day of a rollup.
+#[derive(Clone, Copy, Debug)]
+struct Day {
+    rollup: &'static Rollup,
+    start_ms: i64,
+}
+
+/// A quarter that is to be computed anew. Those of one list are of one day.
 #[derive(Debug)]
 struct Stale {
+    day: Day,
     slot: ScopeWindow,
     requests_about: u64,
 }
@@ -107,7 +115,7 @@ struct Running {
     looked_at: u64,
     next_look: Instant,
     /// The days that were not looked at yet, the latest at the end: what was there when the process started.
-    past: Vec<i64>,
+    past: Vec<Day>,
     /// What is stale of the past, of one day.
     stale: Vec<Stale>,
 }
@@ -194,8 +202,8 @@ impl Running {
         }
         let versions = self.looked_at.saturating_sub(VERSIONS_LATE_MAX_MS)..versions_end;
         let mut refused = None;
-        for day_ms in rollups.touched_days(&versions).await?.into_iter().rev() {
-            let mut stale = rollups.stale_slots(&versions, day_ms..day_ms + DAY_MS).await?;
+        for day in rollups.touched_days(&versions).await?.into_iter().rev() {
+            let mut stale = rollups.stale_slots(&versions, day).await?;
             while !stale.is_empty() {
                 if let Err(error) = self.compute_some(&mut stale).await {
                     match error.verdict() {
@@ -214,20 +222,18 @@ impl Running {
     /// Computes some of what was stale when the process started.
     async fn catch_up(&mut self) -> Result<(), PublishError> {
         if self.stale.is_empty() {
-            let Some(day_ms) = self.past.last().copied() else { return Ok(()) };
-            let span = day_ms..day_ms + DAY_MS;
-            self.stale = self.task.rollups.stale_slots(&(0..self.looked_at), span).await?;
+            let Some(day) = self.past.last().copied() else { return Ok(()) };
+            self.stale = self.task.rollups.stale_slots(&(0..self.looked_at), day).await?;
             self.past.pop();
         }
         let mut stale = std::mem::take(&mut self.stale);
-        let start_ms = stale.last().map(|stale| stale.slot.start.millis());
+        let day = stale.last().map(|stale| stale.day);
         let computed = self.compute_some(&mut stale).await;
         self.stale = stale;
-        if let (Err(_), Some(start_ms)) = (&computed, start_ms) {
+        if let (Err(_), Some(day)) = (&computed, day) {
             // What was refused is looked at once more, when everything else is done.
-            let day_ms = start_ms - start_ms.rem_euclid(DAY_MS);
-            if !self.past.contains(&day_ms) {
-                self.past.insert(0, day_ms);
+            if !self.past.iter().any(|waiting| waiting.is(day)) {
+                self.past.insert(0, day);
             }
         }
         computed
@@ -239,8 +245,9 @@ impl Running {
         let show = |left: usize| metrics.slots_stale.set(i64::try_from(left).unwrap_or(i64::MAX));
         show(stale.len());
         let first = stale.len() - last_of(stale);
+        let Some(Stale { day: Day { rollup, .. }, .. }) = stale.last() else { return Ok(()) };
         let slots: Vec<_> = stale[first..].iter().map(|stale| stale.slot.clone()).collect();
-        let computed = self.task.rollups.compute(&USAGE_15M, &slots).await;
+        let computed = self.task.rollups.compute(rollup, &slots).await;
         match &computed {
             Ok(()) => _ = metrics.slots_written.inc_by(slots.len() as u64),
             Err(error) if error.verdict() == Verdict::RetryAll => return computed,
@@ -263,16 +270,19 @@ fn last_of(stale: &[Stale]) -> usize {
 }
 
 impl Rollups {
-    /// The days that have minutes of these `versions`, the latest at the end.
-    async fn touched_days(&self, versions: &Range<u64>) -> Result<Vec<i64>, PublishError> {
-        limited(self.of_versions(TOUCHED_DAYS, versions).fetch_all()).await
+    /// The days that have minutes of these `versions`, of each rollup, the latest at the end.
+    async fn touched_days(&self, versions: &Range<u64>) -> Result<Vec<Day>, PublishError> {
+        let days: Vec<i64> = limited(self.of_versions(TOUCHED_DAYS, versions).fetch_all()).await?;
+        let of_day = |start_ms: i64| QUARTERS.into_iter().map(move |rollup| Day { rollup, start_ms });
+        Ok(days.into_iter().flat_map(of_day).collect())
     }
 
-    /// The quarters in `span` that are to be computed anew, as far as the minutes of these `versions` say.
-    async fn stale_slots(&self, versions: &Range<u64>, span: Range<i64>) -> Result<Vec<Stale>, PublishError> {
-        let query = bound_to(self.of_versions(STALE, versions), &span);
+    /// The quarters of `day` that are to be computed anew, as far as the minutes of these `versions` say.
+    async fn stale_slots(&self, versions: &Range<u64>, day: Day) -> Result<Vec<Stale>, PublishError> {
+        let statement = STALE.replace("{rollup}", day.rollup.table);
+        let query = bound_to(self.of_versions(&statement, versions), &(day.start_ms..day.start_ms + DAY_MS));
         let rows: Vec<SlotRow> = limited(query.fetch_all()).await?;
-        Ok(rows.iter().filter_map(SlotRow::stale).collect())
+        Ok(rows.iter().filter_map(|row| row.stale(day)).collect())
     }
 
     fn of_versions(&self, statement: &str, versions: &Range<u64>) -> Query {
@@ -282,10 +292,16 @@ impl Rollups {
 
 impl SlotRow {
     /// `None` where it is of a tenant that nobody can ask for, because its name is none.
-    fn stale(&self) -> Option<Stale> {
+    fn stale(&self, day: Day) -> Option<Stale> {
         let scope = Scope::parse(&self.account_id, &self.gateway_id).ok()?;
         let slot = ScopeWindow { scope, start: Timestamp::from_millis(self.start_ms).ok()? };
-        Some(Stale { slot, requests_about: self.requests_about })
+        Some(Stale { day, slot, requests_about: self.requests_about })
+    }
+}
+
+impl Day {
+    fn is(self, other: Self) -> bool {
+        self.rollup.table == other.rollup.table && self.start_ms == other.start_ms
     }
 }
 
@@ -297,7 +313,8 @@ mod tests {
     fn a_statement_has_as_many_quarters_as_their_requests_allow() {
         let stale = |requests: &[u64]| -> Vec<_> {
             let slot = ScopeWindow { scope: Scope::parse("acc", "gw").unwrap(), start: Timestamp::MIN };
-            requests.iter().map(|&requests_about| Stale { slot: slot.clone(), requests_about }).collect()
+            let day = Day { rollup: QUARTERS[0], start_ms: 0 };
+            requests.iter().map(|&requests_about| Stale { day, slot: slot.clone(), requests_about }).collect()
         };
         let half = REQUESTS_PER_STATEMENT / 2;
         assert_eq!(last_of(&stale(&[1, half, half])), 2);

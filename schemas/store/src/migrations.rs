@@ -29,6 +29,11 @@ pub const ALL: &[Migration] = &[
     Migration { version: 13, name: "used_quota", source: include_str!("../migrations/0013_used_quota.sql") },
     Migration { version: 14, name: "budgets", source: include_str!("../migrations/0014_budgets.sql") },
     Migration { version: 15, name: "bodies", source: include_str!("../migrations/0015_bodies.sql") },
+    Migration {
+        version: 16,
+        name: "usage_15m_by_model",
+        source: include_str!("../migrations/0016_usage_15m_by_model.sql"),
+    },
 ];
 
 /// The table that records what was applied. Created before anything else.

@@ -74,30 +74,18 @@ pub const USAGE_15M: Rollup = Rollup {
     settled_after_ms: 5 * 60_000,
     start_of: "toStartOfFifteenMinutes",
     keys: &["token", "token_name", "user_id", "user_name", "model", "channel_id", "group"],
-    figures: &[
-        REQUESTS,
-        ERRORS,
-        CACHED,
-        UNPRICED,
-        TOKENS_IN,
-        TOKENS_OUT,
-        (
-            "tokens_cache_read",
-            "sum(ifNull(logs.tokens_cache_read, 0) + ifNull(logs.tokens_cache_read_audio, 0) \
-                + ifNull(logs.tokens_cache_read_image, 0))",
-        ),
-        (
-            "tokens_cache_write",
-            "sum(ifNull(logs.tokens_cache_write_5m, 0) + ifNull(logs.tokens_cache_write_1h, 0))",
-        ),
-        ("tokens_reasoning", "sum(ifNull(logs.tokens_reasoning, 0))"),
-        COST,
-        ("quota", "sum(ifNull(logs.quota, 0))"),
-    ],
+    figures: &OF_QUARTERS,
 };
 
+/// By UTC quarter of an hour, provider and model: few rows, however many API tokens and users there are.
+pub const USAGE_15M_BY_MODEL: Rollup =
+    Rollup { table: "usage_15m_by_model", keys: &["provider", "model"], ..USAGE_15M };
+
+/// Those of quarters of an hour, which follow the minutes.
+pub const QUARTERS: [&Rollup; 2] = [&USAGE_15M, &USAGE_15M_BY_MODEL];
+
 /// Every rollup.
-pub const ROLLUPS: [&Rollup; 2] = [&USAGE_1M, &USAGE_15M];
+pub const ROLLUPS: [&Rollup; 3] = [&USAGE_1M, &USAGE_15M, &USAGE_15M_BY_MODEL];
 
 const REQUESTS: (&str, &str) = ("requests", "count()");
 const ERRORS: (&str, &str) = ("errors", "countIf(NOT logs.success)");
@@ -106,6 +94,26 @@ const UNPRICED: (&str, &str) = ("unpriced", "countIf(logs.cost IS NULL)");
 const TOKENS_IN: (&str, &str) = ("tokens_in", "sum(ifNull(logs.tokens_in, 0))");
 const TOKENS_OUT: (&str, &str) = ("tokens_out", "sum(ifNull(logs.tokens_out, 0))");
 const COST: (&str, &str) = ("cost", "sum(ifNull(logs.cost, toDecimal128(0, 18)))");
+const OF_QUARTERS: [(&str, &str); 11] = [
+    REQUESTS,
+    ERRORS,
+    CACHED,
+    UNPRICED,
+    TOKENS_IN,
+    TOKENS_OUT,
+    (
+        "tokens_cache_read",
+        "sum(ifNull(logs.tokens_cache_read, 0) + ifNull(logs.tokens_cache_read_audio, 0) \
+            + ifNull(logs.tokens_cache_read_image, 0))",
+    ),
+    (
+        "tokens_cache_write",
+        "sum(ifNull(logs.tokens_cache_write_5m, 0) + ifNull(logs.tokens_cache_write_1h, 0))",
+    ),
+    ("tokens_reasoning", "sum(ifNull(logs.tokens_reasoning, 0))"),
+    COST,
+    ("quota", "sum(ifNull(logs.quota, 0))"),
+];
 
 impl Rollup {
     /// The whole windows that `range`, in milliseconds, reaches into.

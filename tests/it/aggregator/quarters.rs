@@ -1,5 +1,5 @@
-//! The rollup of quarters of an hour: it follows that of minutes whatever is killed, it is there for what was stored before
-//! it, and the days of any time zone can be summed up from it.
+//! The rollups of quarters of an hour: they follow that of minutes whatever is killed, they are there for what was stored before
+//! them, and the days of any time zone can be summed up from it.
 
 use std::time::Duration;
 
@@ -8,8 +8,9 @@ use harness::eventually;
 use super::world::World;
 
 const LIMIT: Duration = Duration::from_mins(2);
+const QUARTERS: [&str; 2] = ["usage_15m", "usage_15m_by_model"];
 
-/// What the calls in `logs` come to, by everything that either rollup is by.
+/// What the calls in `logs` come to, by everything that a rollup is by.
 const OF_MINUTES: (&str, &str) = (
     "SELECT account_id, gateway_id, toStartOfMinute(created_at) AS start, provider, model, token, count(), \
         countIf(NOT success), countIf(cached), countIf(cost IS NULL), sum(ifNull(tokens_in, 0)), \
@@ -31,6 +32,19 @@ const OF_QUARTERS: (&str, &str) = (
         quota FROM usage_15m FINAL WHERE requests > 0",
 );
 
+const OF_MODELS: (&str, &str) = (
+    "SELECT account_id, gateway_id, toStartOfInterval(created_at, INTERVAL 15 MINUTE) AS start, provider, model, count(), \
+        countIf(NOT success), countIf(cached), countIf(cost IS NULL), sum(ifNull(tokens_in, 0)), \
+        sum(ifNull(tokens_out, 0)), sum(ifNull(tokens_cache_read, 0)) + sum(ifNull(tokens_cache_read_audio, 0)) \
+            + sum(ifNull(tokens_cache_read_image, 0)), \
+        sum(ifNull(tokens_cache_write_5m, 0)) + sum(ifNull(tokens_cache_write_1h, 0)), \
+        sum(ifNull(tokens_reasoning, 0)), sum(ifNull(cost, 0)), sum(ifNull(quota, 0)) \
+        FROM logs WHERE kind IN ('consume', 'error') GROUP BY ALL",
+    "SELECT account_id, gateway_id, slot, provider, model, requests, errors, cached, unpriced, tokens_in, tokens_out, \
+        tokens_cache_read, tokens_cache_write, tokens_reasoning, cost, quota FROM usage_15m_by_model FINAL \
+        WHERE requests > 0",
+);
+
 /// Rows, as one number of them and one of their content.
 async fn digest(world: &World, statement: &str) -> String {
     let digest = format!(
@@ -39,12 +53,24 @@ async fn digest(world: &World, statement: &str) -> String {
     world.text(&digest).await
 }
 
-/// Waits until both rollups are what their rows come to.
+/// Waits until every rollup is what its rows come to.
 pub(super) async fn rollups_come_to_equal_the_logs(world: &World) {
-    for (rows, rollup) in [OF_MINUTES, OF_QUARTERS] {
+    for (rows, rollup) in [OF_MINUTES, OF_QUARTERS, OF_MODELS] {
         let expected = digest(world, rows).await;
         eventually(LIMIT, expected, || digest(world, rollup)).await;
     }
+}
+
+/// Waits until nothing is written into a table. Gives what it has by then.
+async fn at_rest(world: &World, table: &str) -> String {
+    let versions = format!("SELECT (count(), max(version)) FROM {table} FINAL");
+    let settled = async || {
+        let before = world.text(&versions).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        world.text(&versions).await == before
+    };
+    eventually(LIMIT, true, settled).await;
+    world.text(&versions).await
 }
 
 /// `count` rows of all sorts, of which no two are the same, from a time on and so far apart; `salt` makes others of them.
@@ -81,7 +107,9 @@ async fn quarters_that_a_killed_aggregator_did_not_write_are_written_by_the_next
     tell_of_all(&world).await;
     world.wait_until_acknowledged().await;
     // The minutes are written, and nobody would tell of them again.
-    assert_eq!(world.text("SELECT count() FROM usage_15m").await, "0");
+    for table in QUARTERS {
+        assert_eq!(world.text(&format!("SELECT count() FROM {table}")).await, "0");
+    }
     world.first.service.kill_hard().unwrap();
     world.restart().await;
     rollups_come_to_equal_the_logs(&world).await;
@@ -93,22 +121,24 @@ async fn quarters_of_what_was_there_before_their_table_are_written_by_themselves
     insert_rows(&world, ("2026-10-30 10:00:00", 400_000), 500, 1).await;
     tell_of_all(&world).await;
     rollups_come_to_equal_the_logs(&world).await;
-    assert_eq!(world.first.service.stop(LIMIT).await.unwrap().code(), Some(0));
-    world.execute("TRUNCATE TABLE usage_15m").await;
-    world.restart().await;
-    rollups_come_to_equal_the_logs(&world).await;
+    // One table is newer than the other: the older one has nothing to be written anew for.
+    for (new, old) in [(QUARTERS[0], QUARTERS[1]), (QUARTERS[1], QUARTERS[0])] {
+        let before = at_rest(&world, old).await;
+        assert_eq!(world.first.service.stop(LIMIT).await.unwrap().code(), Some(0));
+        world.execute(&format!("TRUNCATE TABLE {new}")).await;
+        world.restart().await;
+        rollups_come_to_equal_the_logs(&world).await;
+        at_rest(&world, new).await;
+        assert_eq!(at_rest(&world, old).await, before, "{old}");
+    }
 
     // What is written is left alone from then on, also what there is nothing of any more.
     world.execute("DELETE FROM logs WHERE model = 'model-1'").await;
     world.tell_of("SELECT DISTINCT gateway_id, toInt64(toUnixTimestamp(minute)) FROM usage_1m").await;
     rollups_come_to_equal_the_logs(&world).await;
-    let quarters = "SELECT (count(), max(version)) FROM usage_15m FINAL";
-    let settled = async || {
-        let before = world.text(quarters).await;
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        world.text(quarters).await == before
-    };
-    eventually(LIMIT, true, settled).await;
+    for table in QUARTERS {
+        at_rest(&world, table).await;
+    }
 }
 
 /// Sums by day in a time zone, of the rows and of the quarters, with how many quarters there are of the shortest and of the
