@@ -14,6 +14,7 @@ use weir_service::config::{Key, Reader, Reported};
 use weir_store::BODY_TABLES;
 use weir_store::deletion::{self, ROWS_PER_STATEMENT_MAX};
 use weir_store::removal::{self, Reach, Stage, day_of};
+use weir_store::rollup::{QUARTERS, ROLLUPS, USAGE_1M};
 
 use super::Remover;
 use super::stages::Counted;
@@ -22,9 +23,8 @@ use crate::sink::SinkError;
 const DAY: Duration = Duration::from_hours(24);
 /// From one look to the next while nothing has become too old since.
 const LOOK_INTERVAL_MS: i64 = 3_600_000;
-/// What is summed up by time, a month in a partition.
-/// What is computed from the other first: whatever is told of later, minutes lead to their quarters.
-const ROLLUPS: [&str; 2] = ["usage_15m", "usage_1m"];
+/// The same after rollups were dropped: what was being computed of them meanwhile is there by then.
+const SETTLING_MS: i64 = 2 * 60_000;
 /// Events of which annotations are taken out at a look.
 const ANNOTATED_PER_LOOK_MAX: u32 = 100_000;
 const LOGS: &str = "ingest.retention_logs";
@@ -51,6 +51,7 @@ pub(crate) struct Retention {
 pub(super) struct Look {
     limits: Limits,
     at_ms: i64,
+    has_dropped_rollups: bool,
 }
 
 /// Before when what is too old.
@@ -108,27 +109,42 @@ impl Remover {
     pub(super) async fn look_for_what_is_kept_too_long(&mut self) -> Result<(), SinkError> {
         let at_ms = self.clock.now_ms();
         let limits = self.retention.limits(at_ms);
-        let is_done = |look: &Look| look.limits == limits && at_ms - look.at_ms < LOOK_INTERVAL_MS;
+        let is_done = |look: &Look| {
+            let interval_ms = if look.has_dropped_rollups { SETTLING_MS } else { LOOK_INTERVAL_MS };
+            look.limits == limits && at_ms - look.at_ms < interval_ms
+        };
         if self.looked.as_ref().is_some_and(is_done) {
             return Ok(());
         }
+        let mut has_dropped_rollups = false;
         if let Some(before) = limits.logs {
-            self.retire_logs(before).await?;
+            has_dropped_rollups = self.retire_logs(before).await?;
         }
         if let Some(before) = limits.bodies {
             self.retire_bodies(before).await?;
         }
-        self.looked = Some(Look { limits, at_ms });
+        self.looked = Some(Look { limits, at_ms, has_dropped_rollups });
         Ok(())
     }
 
-    async fn retire_logs(&self, before: Timestamp) -> Result<(), SinkError> {
+    /// Tells whether rollups were dropped.
+    async fn retire_logs(&self, before: Timestamp) -> Result<bool, SinkError> {
         let stored_before = self.stored_before(Reach::All, before).await?;
+        let mut has_dropped = false;
         for month in self.months("logs", before).await? {
-            self.retire_month(month, before, stored_before).await?;
+            has_dropped |= self.retire_month(month, before, stored_before).await?;
+        }
+        // What was being computed when the others were dropped was not told of, and nobody would look at it again.
+        for rollup in ROLLUPS {
+            for month in self.months(rollup.table, before).await? {
+                if removal::month_after(month) <= before {
+                    has_dropped |= self.drop_rollups(month).await?;
+                }
+            }
         }
         self.retire_strays(before, stored_before).await?;
-        self.retire_annotations(before).await
+        self.retire_annotations(before).await?;
+        Ok(has_dropped)
     }
 
     /// What was said of calls whose rows are gone, with bodies of theirs that are left. More than a look takes is for the next.
@@ -150,18 +166,15 @@ impl Remover {
         Ok(())
     }
 
+    /// Tells whether rollups were dropped.
     async fn retire_month(
         &self,
         month: Timestamp,
         before: Timestamp,
         stored_before: Timestamp,
-    ) -> Result<(), SinkError> {
+    ) -> Result<bool, SinkError> {
         let is_whole = removal::month_after(month) <= before;
         let parts = if is_whole { self.parts("logs", month, "").await? } else { Vec::new() };
-        let mut rollups = Vec::new();
-        for table in ROLLUPS.into_iter().filter(|_| is_whole) {
-            rollups.push((table, self.parts(table, month, "").await?));
-        }
         let mut counted: Vec<(Stage, Counted)> = Vec::new();
         for stage in self.days(month, before, stored_before).await? {
             let Some(of_stage) = self.count(Reach::All, &stage).await? else { continue };
@@ -173,23 +186,38 @@ impl Remover {
                 self.retire(&stage, &of_stage).await?;
             }
         }
+        let mut has_dropped = false;
         if is_whole && self.uncounted(month, stored_before).await? == 0 {
             self.drop_parts("logs", &parts).await?;
-            // Nothing is left to be computed anew, unless it came just now.
-            if self.uncounted(month, Timestamp::MIN).await? == 0 {
-                for (table, parts) in &rollups {
-                    // Without its minutes nobody would look at a quarter again.
-                    if *table == "usage_1m" && self.quarters(month).await? > 0 {
-                        break;
-                    }
-                    self.drop_parts(table, parts).await?;
-                }
-            }
+            has_dropped = self.drop_rollups(month).await?;
         }
         for (stage, of_stage) in &counted {
             self.retire(stage, of_stage).await?;
         }
-        Ok(())
+        Ok(has_dropped)
+    }
+
+    /// Drops the rollups of a month if it has no logs any more: nothing is left to be computed anew, unless it came just now.
+    /// Tells whether there were any.
+    async fn drop_rollups(&self, month: Timestamp) -> Result<bool, SinkError> {
+        let mut rollups = Vec::new();
+        // Quarters go first: whatever is told of later, minutes lead to their quarters.
+        for rollup in QUARTERS.into_iter().chain([&USAGE_1M]) {
+            rollups.push((rollup.table, self.parts(rollup.table, month, "").await?));
+        }
+        if self.uncounted(month, Timestamp::MIN).await? > 0 {
+            return Ok(false);
+        }
+        let mut has_dropped = false;
+        for (table, parts) in &rollups {
+            // Without its minutes nobody would look at a quarter again.
+            if *table == USAGE_1M.table && self.has_quarters(month).await? {
+                break;
+            }
+            self.drop_parts(table, parts).await?;
+            has_dropped |= !parts.is_empty();
+        }
+        Ok(has_dropped)
     }
 
     /// Takes a day out that was entered, as far as it is there, and tells of it. Its bodies go by themselves.
@@ -272,13 +300,21 @@ impl Remover {
         self.store.within("look at a month", query.fetch_one()).await
     }
 
-    /// How many groups have something in a quarter of a month.
-    async fn quarters(&self, month: Timestamp) -> Result<u64, SinkError> {
-        const QUARTERS: &str = "SELECT count() FROM usage_15m FINAL WHERE requests > 0 \
-            AND slot >= fromUnixTimestamp64Milli(?) AND slot < fromUnixTimestamp64Milli(?)";
-        let query = self.store.client.query(QUARTERS).bind(month.millis());
-        let query = query.bind(removal::month_after(month).millis());
-        self.store.within("look at quarters of an hour", query.fetch_one()).await
+    /// Whether anything has calls in a quarter of a month.
+    async fn has_quarters(&self, month: Timestamp) -> Result<bool, SinkError> {
+        for rollup in QUARTERS {
+            let statement = format!(
+                "SELECT count() FROM {} FINAL WHERE requests > 0 \
+                    AND slot >= fromUnixTimestamp64Milli(?) AND slot < fromUnixTimestamp64Milli(?)",
+                rollup.table
+            );
+            let query = self.store.client.query(&statement).bind(month.millis());
+            let query = query.bind(removal::month_after(month).millis()).fetch_one::<u64>();
+            if self.store.within("look at quarters of an hour", query).await? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn parts(&self, table: &str, month: Timestamp, more: &str) -> Result<Vec<String>, SinkError> {

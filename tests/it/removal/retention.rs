@@ -56,11 +56,20 @@ async fn logs_and_bodies_go_when_their_time_is_over_and_every_figure_follows() {
         FROM system.parts WHERE database = currentDatabase() AND active AND table = 'logs')";
     assert_eq!(system.sql(months).await, "1");
 
-    // When its hour is over, it goes too.
+    // When its hour is over, it goes too; so does what was being computed of a month while that was dropped.
     grow_old(&system, 6).await;
+    for (table, time) in [("usage_1m", "minute"), ("usage_15m", "slot"), ("usage_15m_by_model", "slot")] {
+        let computed = format!(
+            "INSERT INTO {table} (account_id, gateway_id, {time}, requests, version) \
+                SELECT 'acc', 'gw', toStartOfHour(now('UTC') - INTERVAL 100 DAY), 1, 1"
+        );
+        system.sql(&computed).await;
+    }
     system.weir.ingest.restart(Weir::START_LIMIT).await.unwrap();
     eventually(LIMIT, 14, || count(&system, "logs", "gw")).await;
     expect_rollups(&system, "gw").await;
+    let quarters = "SELECT (SELECT sum(requests) FROM usage_15m FINAL), (SELECT sum(requests) FROM usage_15m_by_model FINAL)";
+    eventually(LIMIT, "28\t28".to_owned(), || system.sql(quarters)).await;
     expect_told(&system).await;
     assert_eq!(ledger(&system).await, json!([81, 28, 0, 53, 0, 28]));
     // A log without its bodies says that it has none.
