@@ -1,8 +1,9 @@
-//! Reads the past from `logs`, in one statement.
+//! Reads the past from `logs`, oldest first, a slice of it at a time.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
+use clickhouse::query::Query;
 use clickhouse::{Client, Row};
 use serde::Deserialize;
 use weir_event::{EventId, Histogram, Scope, Timestamp};
@@ -12,32 +13,44 @@ use weir_store::rollup::{CALLS, USAGE_15M};
 use super::error::ConsumeError;
 use crate::fold::{Figures, LATE_AFTER_MS, Past, PastBucket, PastWeight, Sums};
 
-/// How long the past may take.
+/// How long a statement may take.
 const TIMEOUT: Duration = Duration::from_mins(5);
+/// Rows of `logs` in a slice, unless a quarter of an hour has more: bounds what ClickHouse holds of it.
+const SLICE_ROWS_MAX: u64 = 500_000;
 
-/// One statement over one table is one snapshot: every row is either in the sums and, if it is recent, in the ids, or
-/// in neither. What is summed, and of which rows, is what the rollup of quarters has; times are counted by the bins of the
-/// windows.
-fn read_past() -> String {
+/// How many rows each quarter of an hour has, in order.
+const QUARTERS: &str = "\
+SELECT toInt64(toUnixTimestamp(toStartOfFifteenMinutes(created_at))) * 1000 AS start_ms, count() AS rows FROM logs \
+WHERE created_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') \
+    AND created_at < fromUnixTimestamp64Milli({until:Int64}, 'UTC') \
+GROUP BY start_ms ORDER BY start_ms";
+
+/// A slice of the past. One statement over one table is one snapshot, and a row is of one slice: it is either in the sums and,
+/// if it is recent, in the ids, or in neither. What is summed, and of which rows, is what the rollup of quarters has; what calls
+/// took is counted here, for sums of maps take ClickHouse most of the time of such a statement.
+///
+/// In the order of time, as calls come: a series is quick at its newest buckets.
+fn read_slice() -> String {
     let sums = USAGE_15M.sums();
     let times = |name: &str| {
-        let bin = Histogram::floor_sql(&format!("ifNull(logs.{name}, 0)"));
-        format!("sumMapIf([{bin}], [toUInt64(1)], isNotNull(logs.{name}))")
+        let most = Histogram::VALUE_MAX;
+        format!("groupArrayIf(toUInt32(least(ifNull(logs.{name}, 0), {most})), isNotNull(logs.{name}))")
     };
-    let (duration, time_to_first_token) = (times("duration_ms"), times("time_to_first_token_ms"));
+    let (durations, times_to_first_token) = (times("duration_ms"), times("time_to_first_token_ms"));
     format!(
         "SELECT account_id, gateway_id, token, model, provider, user_id, channel_id, \
              if(created_at >= fromUnixTimestamp64Milli({{by_second_from:Int64}}, 'UTC'), \
                  toInt64(toUnixTimestamp(created_at)), \
                  toInt64(toUnixTimestamp(toStartOfMinute(created_at)))) AS start_s, \
-             {sums}, {duration} AS durations, {time_to_first_token} AS first_tokens, \
+             {sums}, {durations} AS durations, {times_to_first_token} AS times_to_first_token, \
              countIf(ingested_at > created_at + toIntervalMillisecond({LATE_AFTER_MS})) AS late, \
              groupArrayIf(id, greatest(ingested_at, created_at) \
                  >= fromUnixTimestamp64Milli({{ids_from:Int64}}, 'UTC')) AS ids \
          FROM logs \
-         WHERE created_at >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') \
-             AND created_at <= fromUnixTimestamp64Milli({{until:Int64}}, 'UTC') AND {CALLS} \
-         GROUP BY account_id, gateway_id, token, model, provider, user_id, channel_id, start_s"
+         WHERE created_at >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC') \
+             AND created_at < fromUnixTimestamp64Milli({{until:Int64}}, 'UTC') AND {CALLS} \
+         GROUP BY account_id, gateway_id, token, model, provider, user_id, channel_id, start_s \
+         ORDER BY start_s"
     )
 }
 
@@ -46,8 +59,8 @@ fn weigh_past() -> String {
     format!(
         "SELECT account_id, gateway_id, token, model, provider, user_id, channel_id, count() AS requests \
          FROM logs \
-         WHERE created_at >= fromUnixTimestamp64Milli({{from:Int64}}, 'UTC') \
-             AND created_at <= fromUnixTimestamp64Milli({{until:Int64}}, 'UTC') AND {CALLS} \
+         WHERE created_at >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC') \
+             AND created_at < fromUnixTimestamp64Milli({{until:Int64}}, 'UTC') AND {CALLS} \
          GROUP BY account_id, gateway_id, token, model, provider, user_id, channel_id"
     )
 }
@@ -56,6 +69,12 @@ fn weigh_past() -> String {
 #[derive(Clone)]
 pub struct History {
     client: Client,
+}
+
+#[derive(Debug, Row, Deserialize)]
+struct QuarterRow {
+    start_ms: i64,
+    rows: u64,
 }
 
 #[derive(Debug, Row, Deserialize)]
@@ -81,9 +100,8 @@ struct PastRow {
     // Windows have none.
     #[serde(rename = "quota")]
     _quota: i64,
-    /// The first values of bins, and how many are in each.
-    durations: (Vec<u64>, Vec<u64>),
-    first_tokens: (Vec<u64>, Vec<u64>),
+    durations: Vec<u32>,
+    times_to_first_token: Vec<u32>,
     late: u64,
     ids: Vec<[u8; 26]>,
 }
@@ -107,13 +125,19 @@ impl History {
         Self { client }
     }
 
-    /// Reads the past, and hands it out part by part, for as long as it is taken.
+    /// Reads the past, and hands it out part by part, oldest first, for as long as it is taken.
     pub async fn load(
         &self,
         past: Past,
-        take: impl FnMut(PastBucket) -> ControlFlow<()>,
+        mut take: impl FnMut(PastBucket) -> ControlFlow<()>,
     ) -> Result<(), ConsumeError> {
-        in_time(self.read(past, take)).await
+        let quarters = in_time(bound_to(self.client.query(QUARTERS), &whole(past)).fetch_all()).await?;
+        for slice in slices(&quarters, &whole(past)) {
+            if in_time(self.read(past, &slice, &mut take)).await?.is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Reads how heavy each series is in the past, and hands that out one by one.
@@ -126,9 +150,7 @@ impl History {
         past: Past,
         mut take: impl FnMut(PastWeight),
     ) -> Result<(), clickhouse::error::Error> {
-        let query = self.client.query(&weigh_past());
-        let query = query.param("from", past.from_ms).param("until", past.until_ms);
-        let mut rows = query.fetch::<WeightRow>()?;
+        let mut rows = bound_to(self.client.query(&weigh_past()), &whole(past)).fetch::<WeightRow>()?;
         while let Some(row) = rows.next().await? {
             let Ok(scope) = Scope::parse(&row.account_id, &row.gateway_id) else { continue };
             let names = [row.token, row.model, row.provider, row.user_id, row.channel_id];
@@ -140,22 +162,19 @@ impl History {
     async fn read(
         &self,
         past: Past,
-        mut take: impl FnMut(PastBucket) -> ControlFlow<()>,
-    ) -> Result<(), clickhouse::error::Error> {
-        let mut rows = self
-            .client
-            .query(&read_past())
+        slice: &Range<i64>,
+        take: &mut impl FnMut(PastBucket) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, clickhouse::error::Error> {
+        let mut rows = bound_to(self.client.query(&read_slice()), slice)
             .param("by_second_from", past.by_second_from_ms)
             .param("ids_from", past.ids_from_ms)
-            .param("from", past.from_ms)
-            .param("until", past.until_ms)
             .fetch::<PastRow>()?;
         while let Some(row) = rows.next().await? {
             if from_row(row).is_some_and(|bucket| take(bucket).is_break()) {
-                break;
+                return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -166,13 +185,37 @@ impl std::fmt::Debug for History {
     }
 }
 
-async fn in_time(
-    reading: impl Future<Output = Result<(), clickhouse::error::Error>>,
-) -> Result<(), ConsumeError> {
-    match tokio::time::timeout(TIMEOUT, reading).await {
+async fn in_time<T>(
+    statement: impl Future<Output = Result<T, clickhouse::error::Error>>,
+) -> Result<T, ConsumeError> {
+    match tokio::time::timeout(TIMEOUT, statement).await {
         Ok(done) => done.map_err(ConsumeError::History),
         Err(_) => Err(ConsumeError::HistoryTimedOut),
     }
+}
+
+/// Bounds of `created_at`, in milliseconds.
+fn bound_to(query: Query, range: &Range<i64>) -> Query {
+    query.param("since", range.start).param("until", range.end)
+}
+
+fn whole(past: Past) -> Range<i64> {
+    past.from_ms..past.until_ms + 1
+}
+
+/// Parts that have all of `whole` between them, in order, each with as many of the `quarters` as rows allow.
+fn slices(quarters: &[QuarterRow], whole: &Range<i64>) -> Vec<Range<i64>> {
+    let (mut slices, mut start, mut rows) = (Vec::new(), whole.start, 0_u64);
+    for quarter in quarters {
+        if rows.saturating_add(quarter.rows) > SLICE_ROWS_MAX && rows > 0 {
+            slices.push(start..quarter.start_ms);
+            (start, rows) = (quarter.start_ms, 0);
+        }
+        rows = rows.saturating_add(quarter.rows);
+    }
+    // What comes while the others are read is in the last.
+    slices.push(start..whole.end);
+    slices
 }
 
 /// `None` for a row of a tenant that cannot be asked for, because its name is none.
@@ -201,17 +244,36 @@ fn from_row(row: PastRow) -> Option<PastBucket> {
         figures: Figures {
             sums,
             duration: histogram(&row.durations),
-            time_to_first_token: histogram(&row.first_tokens),
+            time_to_first_token: histogram(&row.times_to_first_token),
         },
         late: row.late,
         recent_ids: row.ids.into_iter().filter_map(|id| EventId::try_from(id).ok()).collect(),
     })
 }
 
-fn histogram((values, counts): &(Vec<u64>, Vec<u64>)) -> Histogram {
+fn histogram(values: &[u32]) -> Histogram {
     let mut histogram = Histogram::new();
-    for (value, count) in values.iter().zip(counts) {
-        histogram.add(*value, *count);
+    for value in values {
+        histogram.add((*value).into(), 1);
     }
     histogram
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_have_all_of_the_time_once_and_no_more_rows_than_they_may() {
+        let of = |quarters: &[(i64, u64)]| {
+            let quarters: Vec<_> =
+                quarters.iter().map(|&(start_ms, rows)| QuarterRow { start_ms, rows }).collect();
+            slices(&quarters, &(10..100)).iter().map(|slice| (slice.start, slice.end)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[]), [(10, 100)]);
+        // The first quarter began before.
+        assert_eq!(of(&[(0, 1), (15, 2), (90, 3)]), [(10, 100)]);
+        assert_eq!(of(&[(0, SLICE_ROWS_MAX - 1), (15, 1), (30, 1)]), [(10, 30), (30, 100)]);
+        assert_eq!(of(&[(0, u64::MAX), (15, u64::MAX), (30, 1)]), [(10, 15), (15, 30), (30, 100)]);
+    }
 }

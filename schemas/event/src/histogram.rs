@@ -2,7 +2,7 @@
 //!
 //! The bins are those of an H2 histogram: whole numbers below 256 have a bin each, and every power of two above has 128 bins
 //! of one width. So a bin is at most 1/128 of its values wide, whatever their size. Bins of whole numbers are the same
-//! wherever they are computed, also in SQL ([`Histogram::floor_sql`]), and histograms of parts add up to that of the whole.
+//! wherever they are computed, and histograms of parts add up to that of the whole.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -56,15 +56,6 @@ impl Histogram {
         let shift = (bin >> GROUPING_POWER) - 1;
         let first = (bin - (shift << GROUPING_POWER)) << shift;
         (first, first + (1 << shift) - 1)
-    }
-
-    /// In ClickHouse: the first value of the bin of `value`, an unsigned number that is not NULL.
-    #[must_use]
-    pub fn floor_sql(value: &str) -> String {
-        let value = format!("least(toUInt64({value}), {})", Self::VALUE_MAX);
-        // A power of two is rounded to by its bits, so no float is in it.
-        let width = format!("greatest(intDiv(roundToExp2({value}), {}), 1)", 1_u64 << GROUPING_POWER);
-        format!("toUInt64({value} - {value} % {width})")
     }
 
     /// Counts `count` more of `value`.
