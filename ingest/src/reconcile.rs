@@ -1,13 +1,14 @@
 //! Puts right what a process left that was killed in the middle of a write, and watches the ledger.
 //!
 //! In: what is in ClickHouse, looked at when the process starts and every minute. Out: rows that two processes stored are
-//! one again ([`doubles`]), minutes whose rows were taken out are told of, deletions are finished ([`deletions`]), writes that the ledger lacks are entered, the
-//! metrics say whether it balances ([`ledger`]), and minutes are told of whose rollup is not what their rows come to
-//! ([`rollups`]). Every step may be taken by several processes at once, and may be taken again.
+//! one again ([`doubles`]), replays ([`replays`]) and deletions ([`deletions`]) are finished, minutes whose rows were taken
+//! out are told of, writes that the ledger lacks are entered, the metrics say whether it balances ([`ledger`]), and minutes are
+//! told of whose rollup is not what their rows come to ([`rollups`]). Every step may be taken by several processes at once, and may be taken again.
 
 mod deletions;
 mod doubles;
 mod ledger;
+mod replays;
 mod rollups;
 mod slices;
 mod suspects;
@@ -73,7 +74,7 @@ impl Reconciler {
     /// Takes every step, also where one before it fails: none waits for another's work.
     async fn look(&mut self) -> Result<(), SinkError> {
         let now_ms = self.clock.now_ms();
-        let replayed = self.repair_late_replays().await;
+        let replayed = self.finish_replays().await;
         let doubles = self.repair_doubles(now_ms).await;
         let told = self.tell_again().await;
         let finished = self.finish_deletions().await;

@@ -22,7 +22,7 @@ use crate::sink::{SinkError, Store, TOLD};
 /// Of how many rows a look takes on the rest of the work.
 const ROWS_PER_LOOK_MAX: usize = 50_000;
 /// How long NATS may take for the word of some minutes.
-const TELL_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const TELL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A skip index leads to what is not told, however long ago it was entered and whatever hour its row is of. Some of it is
 /// told since, in a row that is not merged with it yet. What goes by age has entries of another kind.

@@ -11,7 +11,7 @@ use weir_store::LedgerRow;
 
 use super::Reconciler;
 use super::slices::{LOOK_BACK_MS, Time};
-use crate::sink::{REPLAYED, SinkError, TOLD};
+use crate::sink::{SinkError, TOLD};
 
 #[derive(Row, Deserialize)]
 struct DoubleRow {
@@ -45,18 +45,6 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Leaves one row of each event that replays have stored twice: what one of them had sent that was killed came when the
-    /// next one was done. What was opened bears the time of the row whose place it took, however long ago that was; so such
-    /// rows are looked for in the parts that are new.
-    pub(super) async fn repair_late_replays(&self) -> Result<(), SinkError> {
-        for (scope, ids) in by_scope(&self.replayed_twice().await?) {
-            // Who was killed did not enter its write.
-            self.store.enter_replays_of(&scope, &ids).await?;
-            self.races.repair(&scope, &ids).await?;
-        }
-        Ok(())
-    }
-
     /// Tells the aggregator of minutes that whoever changed them did not come to tell of.
     pub(super) async fn tell_again(&self) -> Result<(), SinkError> {
         const UNTOLD: &str = "SELECT ?fields FROM ledger FINAL \
@@ -80,15 +68,6 @@ impl Reconciler {
             GROUP BY account_id, gateway_id, id HAVING count() > 1";
         let query = self.store.client.query(DOUBLES).bind(since_ms).bind(range.start).bind(range.end);
         self.store.within("look for events with several rows", query.fetch_all()).await
-    }
-
-    async fn replayed_twice(&self) -> Result<Vec<DoubleRow>, SinkError> {
-        const TWICE: &str = "SELECT account_id, gateway_id, id FROM logs WHERE bitAnd(write_id, ?) != 0 AND _part IN ( \
-                SELECT name FROM system.parts WHERE database = currentDatabase() AND table = 'logs' AND active \
-                    AND modification_time >= now() - toIntervalMillisecond(?)) \
-            GROUP BY account_id, gateway_id, id HAVING count() > 1";
-        let query = self.store.bounded(self.store.client.query(TWICE)).bind(REPLAYED).bind(LOOK_BACK_MS);
-        self.store.within("look for what replays stored twice", query.fetch_all()).await
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) use insert::REPLAYED;
 pub use publisher::Publisher;
 pub(crate) use publisher::stream_config;
 pub(crate) use races::{Races, TOLD};
-pub(crate) use replay::{LetterEntry, Outcome, ReplayError, Replayer, Reread, StatedCost};
+pub(crate) use replay::{LetterEntry, Mark, Outcome, ReplayError, Replayer, Reread, StatedCost};
 
 pub use spool::{Drainer, Spool, SpoolError, SpoolLevel, Spooler};
 pub use store::Store;

@@ -9,12 +9,16 @@
 //! gets an entry under the letter's digest: one dead letter less, one duplicate more. Each entry sums to nothing, and is
 //! there once however often it is made.
 //!
+//! A replay that dies while a row that it stored is not the only one of its event, or is not entered or told of, need not wait
+//! for the next one: each row that is about to be stored has a mark in the ledger, see [`marks`].
+//!
 //! The event of a letter that is beside it, because fields of it stayed closed, has its row already. The row with what is
 //! open now is stored as if it had come a millisecond before that one, so that of the two it is the one that stays, see
 //! [`super::races`]; in sum there is one row as before. What the row cost is kept in `cost_revisions`, as when it is priced
 //! anew.
 
 mod cost;
+mod marks;
 mod plan;
 mod rows;
 
@@ -29,6 +33,7 @@ use super::insert::Names;
 use super::settle::predecessors_are_done;
 use super::{Announcer, Encoded, Races, SinkError, Store};
 pub(crate) use cost::StatedCost;
+pub(crate) use marks::Mark;
 use plan::Plan;
 
 /// How long NATS may take for the word of some letters.
@@ -132,7 +137,7 @@ impl Replayer {
         let mut plan = Plan::of(letters, &known);
         // What an earlier replay stored, and died before it said so.
         self.store.enter_replays(known.values().flatten()).await?;
-        let write_id = self.write(&plan, now).await?;
+        let (write_id, marks) = self.write(&plan, letters, now).await?;
         let entries: Vec<LedgerRow<'_>> = plan.entries(letters, now, write_id).collect();
         self.store.enter(&entries).await?;
         let raced = self.races.after(write_id, &plan.fresh_events(), block, &[write_id]).await?;
@@ -144,12 +149,18 @@ impl Replayer {
         if !self.announcer.deliver(&fresh, &before, plan.changed_minutes(), TELL_LIMIT).await {
             return Err(ReplayError::NotTold);
         }
+        self.store.close_marks(marks.iter()).await?;
         self.keep_letters_beside(letters, now).await?;
         Ok(plan.outcomes)
     }
 
-    /// Stores bodies, what opened rows cost before, then rows, and gives the name of the write.
-    async fn write(&self, plan: &Plan<'_>, now: Timestamp) -> Result<u64, ReplayError> {
+    /// Stores bodies, what opened rows cost before, marks, then rows. Gives the name of the write, and the marks.
+    async fn write(
+        &self,
+        plan: &Plan<'_>,
+        letters: &[&Reread],
+        now: Timestamp,
+    ) -> Result<(u64, Vec<Mark>), ReplayError> {
         let events: Vec<_> = plan.new_rows(now).map(|row| row.event).collect();
         let token = self.names.next(&events).of_replay();
         let write_id = token.write_id();
@@ -158,10 +169,12 @@ impl Replayer {
         self.store.insert_bodies(&events, columns, &token).await?;
         // Before the rows say something else: who comes later still sees what they cost.
         self.store.enter_opened_costs(&plan.cost_revisions().collect::<Vec<_>>()).await?;
+        let marks = plan.marks(letters, now, write_id);
+        self.store.enter_marks(&marks).await?;
         let rows = plan.new_rows(now).map(|row| row.event.row(row.at, write_id, row.cost_revision));
         let rows: Vec<_> = rows.collect();
         self.store.insert_filled_logs(&rows, columns, &token).await?;
-        Ok(write_id)
+        Ok((write_id, marks))
     }
 
     /// Letters that have become events of which some fields stay closed are kept, as when they come in.

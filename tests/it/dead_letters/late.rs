@@ -1,4 +1,4 @@
-//! What a replay that was killed had under way when it died, and what comes of that later.
+//! What a replay that was killed has stored, or had under way, and what comes of that without it.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,11 +8,34 @@ use harness::{System, eventually};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::replay::{INTO, LIMIT, expect_balance, expect_events, kill_behind, orphans, replay_with_key};
+use super::replay::{
+    ENTRY, INTO, LIMIT, Point, expect_balance, expect_events, kill_at, kill_behind, orphans, replay_with_key,
+    sealed,
+};
 use super::{command, run, succeeded};
+use crate::outage::proxy::Proxy;
 
 /// How long an insert of one block takes: below the engine's limit for a sleep.
 const SLOW: Duration = Duration::from_millis(2_900);
+
+const EAGER: (&str, &str) = ("WEIR_INGEST_RECONCILE_INTERVAL", "1s");
+const INSERT: Point = (0, &["INSERT", "logs"]);
+/// Makes every row that no replay stored one of long ago.
+const AGE: &str = "ALTER TABLE logs UPDATE ingested_at = ingested_at - INTERVAL 10 DAY WHERE write_id % 2 = 0 \
+    SETTINGS mutations_sync = 2";
+const ROWS: &str = "SELECT count(), uniqExact(id), countIf(empty(flags)) FROM logs";
+
+/// A system that looks all the time for what is to be put right.
+async fn start_eager() -> System {
+    System::start_with(|_| vec![(EAGER.0, EAGER.1.to_owned())]).await
+}
+
+/// Replays that were killed are left alone for as long as they may be at work.
+async fn let_time_pass(system: &System) {
+    let age = "ALTER TABLE ledger UPDATE entered_at = entered_at - INTERVAL 10 MINUTE WHERE startsWith(subject, 'replay:') \
+        SETTINGS mutations_sync = 2";
+    system.sql(age).await;
+}
 
 async fn slow_down(system: &System) {
     let seconds = SLOW.as_secs_f32();
@@ -44,7 +67,7 @@ async fn an_insert_that_outlives_its_replay_is_waited_for_by_the_next() {
 /// A replay is killed, the next one is done, and only then ClickHouse is given what the first one had sent: something
 /// between them held it back. `age` is what is done to the rows first.
 async fn lands_after_the_next(age: Option<&str>) -> System {
-    let system = System::start().await;
+    let system = start_eager().await;
     orphans(&system, 0..2).await;
     let closed = ai_gateway_example("encrypted_chat");
     let answer = system.push_to("acc", &closed).await.json();
@@ -52,18 +75,23 @@ async fn lands_after_the_next(age: Option<&str>) -> System {
     if let Some(age) = age {
         system.sql(age).await;
     }
-    let proxy = kill_behind(&system, &["INSERT", "logs"]).await;
+    let proxy = kill_behind(&system, INSERT).await;
+    let_time_pass(&system).await;
     let next = replay_with_key(&system, &INTO);
     assert!(next.success, "{} {}", next.text(), next.error);
     assert_eq!(system.sql("SELECT count(), uniqExact(id) FROM logs").await, "3\t3");
+    land(&system, &proxy).await;
+    eventually(LIMIT, "3\t3\t3".to_owned(), || system.sql(ROWS)).await;
+    assert_eq!(succeeded(&system, &["list"]).text(), "no letters\n");
+    system
+}
+
+/// Lets ClickHouse have what was held back, and waits until its rows are there.
+async fn land(system: &System, proxy: &Proxy) {
     let parts = "SELECT max(max_block_number) FROM system.parts WHERE table = 'logs'";
     let before = system.sql(parts).await;
     proxy.release();
     eventually(LIMIT, false, async || system.sql(parts).await == before).await;
-    let rows = "SELECT count(), uniqExact(id), countIf(empty(flags)) FROM logs";
-    eventually(LIMIT, "3\t3\t3".to_owned(), || system.sql(rows)).await;
-    assert_eq!(succeeded(&system, &["list"]).text(), "no letters\n");
-    system
 }
 
 #[tokio::test]
@@ -76,9 +104,61 @@ async fn an_insert_that_lands_after_the_next_replay_is_found_and_counted_once() 
 
 #[tokio::test]
 async fn a_row_that_is_opened_twice_is_found_however_old_it_is() {
-    let age = "ALTER TABLE logs UPDATE ingested_at = ingested_at - INTERVAL 10 DAY WHERE 1 SETTINGS mutations_sync = 2";
-    let system = lands_after_the_next(Some(age)).await;
+    let system = lands_after_the_next(Some(AGE)).await;
     // Of the write that was killed and of the one after it, one row is left of each event.
     let entered = "SELECT sum(stored), sum(duplicates) FROM ledger FINAL WHERE bitAnd(write_id, 1) = 1";
     eventually(LIMIT, "3\t-3".to_owned(), || system.sql(entered)).await;
+}
+
+/// Every event has one row, with all of it; the ledger and the rollups say so, and nothing is left to be done.
+async fn expect_put_right(system: &System, events: u64) {
+    eventually(LIMIT, [&*events.to_string(); 3].join("\t"), || system.sql(ROWS)).await;
+    let ledger = "SELECT sum(stored), sum(received - stored - duplicates - dead_lettered - ignored - deleted) FROM ledger FINAL";
+    eventually(LIMIT, format!("{events}\t0"), || system.sql(ledger)).await;
+    let cost = system.sql("SELECT count(), toString(sum(cost)) FROM logs").await;
+    let rollup = "SELECT sum(requests), toString(sum(cost)) FROM usage_1m FINAL";
+    eventually(LIMIT, cost, || system.sql(rollup)).await;
+    let open = "SELECT count() FROM ledger FINAL WHERE startsWith(subject, 'replay:') AND version < 2";
+    eventually(LIMIT, "0".to_owned(), || system.sql(open)).await;
+}
+
+#[tokio::test]
+async fn what_a_killed_replay_stored_is_counted_once_though_no_other_one_is_run() {
+    let system = start_eager().await;
+    let points: [Point; 3] = [ENTRY, (0, &["splitByChar"]), (0, &["DELETE FROM logs"])];
+    let (mut events, mut held) = (0, Vec::new());
+    for (round, point) in (0_u64..).zip(points) {
+        orphans(&system, 2 * round..2 * round + 2).await;
+        sealed(&system, round).await;
+        system.sql(AGE).await;
+        held.push(kill_at(&system, point).await);
+        events += 3;
+        assert_eq!(system.sql("SELECT count() FROM logs").await, (events + 1).to_string(), "{point:?}");
+        let_time_pass(&system).await;
+        expect_put_right(&system, events).await;
+    }
+    // What they had sent last comes after all.
+    for proxy in held {
+        proxy.release();
+    }
+    sleep(SLOW).await;
+    expect_put_right(&system, events).await;
+    let done = replay_with_key(&system, &INTO);
+    assert!(done.success, "{} {}", done.text(), done.error);
+    expect_put_right(&system, events).await;
+}
+
+#[tokio::test]
+async fn what_a_killed_replay_had_sent_is_counted_once_when_it_lands() {
+    let system = start_eager().await;
+    orphans(&system, 0..2).await;
+    sealed(&system, 0).await;
+    system.sql(AGE).await;
+    let proxy = kill_behind(&system, INSERT).await;
+    let_time_pass(&system).await;
+    // Nothing is to be put right yet, however often it is looked at.
+    sleep(SLOW).await;
+    assert_eq!(system.sql(ROWS).await, "1\t1\t0");
+    land(&system, &proxy).await;
+    expect_put_right(&system, 3).await;
 }

@@ -42,6 +42,15 @@ fn listed(system: &System) -> Vec<Value> {
     succeeded(system, &["list", "--all", "--json"]).letters()
 }
 
+/// A record that is stored without what no key opens, and what is kept as a letter; every minute has another one.
+pub(super) async fn sealed(system: &System, minute: u64) {
+    let at = format!("\"Datetime\":\"2026-09-21T14:{:02}:20Z\"", 10 + minute);
+    let log: Value = serde_json::from_str(&ai_gateway_example("encrypted_chat")).unwrap();
+    let log = log.to_string().replace(&format!("\"Datetime\":{}", log["Datetime"]), &at);
+    let answer = system.push_to("acc", &log).await.json();
+    assert_eq!((&answer["stored"], &answer["sealed"]), (&json!(1), &json!(1)), "{answer}");
+}
+
 /// Holds the rows against the number of events, the ledger, the rollups and the live windows.
 pub(super) async fn expect_events(system: &System, count: u64) {
     let expected = format!("{count}\t{count}\t{}", cost_units(count));
@@ -247,16 +256,22 @@ async fn a_letter_that_nats_was_not_told_of_is_not_settled() {
     expect_events(&system, LETTERS).await;
 }
 
-/// A replay that is killed when it sends a statement with these parts. ClickHouse gets it when the proxy is dropped.
-async fn kill_at(system: &System, parts: &[&'static str]) -> Proxy {
-    let (proxy, replay) = hold_at(system, parts).await;
+/// A statement of a replay: behind how many with these parts it comes, and the parts.
+pub(super) type Point = (usize, &'static [&'static str]);
+
+/// The entry of what was stored: what is about to be stored is entered before.
+pub(super) const ENTRY: Point = (1, &["INSERT", "ledger"]);
+
+/// A replay that is killed when it sends a statement. ClickHouse gets it when the proxy is dropped.
+pub(super) async fn kill_at(system: &System, point: Point) -> Proxy {
+    let (proxy, replay) = hold_at(system, point).await;
     kill(replay);
     proxy
 }
 
 /// The same when it has sent all of an insert.
-pub(super) async fn kill_behind(system: &System, parts: &[&'static str]) -> Proxy {
-    let (proxy, replay) = hold_at(system, parts).await;
+pub(super) async fn kill_behind(system: &System, point: Point) -> Proxy {
+    let (proxy, replay) = hold_at(system, point).await;
     tokio::select! {
         () = proxy.wait_until_it_is_whole() => {}
         () = sleep(LIMIT) => panic!("the insert does not end"),
@@ -265,10 +280,10 @@ pub(super) async fn kill_behind(system: &System, parts: &[&'static str]) -> Prox
     proxy
 }
 
-async fn hold_at(system: &System, parts: &[&'static str]) -> (Proxy, Child) {
+async fn hold_at(system: &System, (first, parts): Point) -> (Proxy, Child) {
     let mut proxy = Proxy::new();
     let url = proxy.lead_to(&system.weir.clickhouse.url);
-    proxy.hold_next(parts);
+    proxy.hold_behind(first, parts);
     let mut command = command(system, &INTO);
     command.env("WEIR_CLICKHOUSE_URL", url).env(KEYS, ai_gateway_key("current"));
     let replay = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -287,46 +302,43 @@ fn kill(mut replay: Child) {
 #[tokio::test]
 async fn a_replay_that_is_killed_anywhere_is_finished_by_the_next() {
     let system = System::start().await;
-    let points: [&[&'static str]; 7] = [
-        &["INSERT", "bodies"],
-        &["INSERT", "cost_revisions"],
-        &["INSERT", "logs"],
-        &["INSERT", "ledger"],
-        &["splitByChar"],
-        &["DELETE FROM logs"],
-        &["INSERT INTO dead_letters", "settled_as"],
+    let points: [Point; 8] = [
+        (0, &["INSERT", "bodies"]),
+        (0, &["INSERT", "cost_revisions"]),
+        (0, &["INSERT", "ledger"]),
+        (0, &["INSERT", "logs"]),
+        ENTRY,
+        (0, &["splitByChar"]),
+        (0, &["DELETE FROM logs"]),
+        (0, &["INSERT INTO dead_letters", "settled_as"]),
     ];
     let (mut events, mut held) = (0, Vec::new());
-    for (round, parts) in (0_u64..).zip(points) {
+    for (round, point) in (0_u64..).zip(points) {
         orphans(&system, events..events + 2).await;
         events += 2;
-        let at = format!("\"Datetime\":\"2026-09-21T14:{:02}:20Z\"", 10 + round);
-        let log: Value = serde_json::from_str(&ai_gateway_example("encrypted_chat")).unwrap();
-        let log = log.to_string().replace(&format!("\"Datetime\":{}", log["Datetime"]), &at);
-        let answer = system.push_to("acc", &log).await.json();
-        assert_eq!((&answer["stored"], &answer["sealed"]), (&json!(1), &json!(1)), "{answer}");
-        held.push(kill_at(&system, parts).await);
+        sealed(&system, round).await;
+        held.push(kill_at(&system, point).await);
         let done = replay_with_key(&system, &INTO);
-        assert!(done.success, "{parts:?}: {} {}", done.text(), done.error);
+        assert!(done.success, "{point:?}: {} {}", done.text(), done.error);
         let count = (events + round + 1).to_string();
         let rows = system.sql("SELECT count(), uniqExact(id), countIf(empty(flags)) FROM logs").await;
-        assert_eq!(rows, [&*count; 3].join("\t"), "{parts:?}");
+        assert_eq!(rows, [&*count; 3].join("\t"), "{point:?}");
         let told = told(&system).await;
         let count: i64 = count.parse().unwrap();
         assert_eq!(
             (sums(&told), &told["balanced"]),
             ([count, count, 0, 0, 0, count], &json!(true)),
-            "{parts:?} {told}"
+            "{point:?} {told}"
         );
         let open = succeeded(&system, &["list"]).text();
-        assert_eq!(open, "no letters\n", "{parts:?}");
+        assert_eq!(open, "no letters\n", "{point:?}");
     }
     let again = replay_with_key(&system, &INTO);
     assert_eq!((again.success, &*again.text()), (true, "no letters to replay\n"));
     let rollup = "SELECT sum(requests), sum(unpriced) FROM usage_1m FINAL";
-    eventually(LIMIT, format!("{}\t0", events + 7), || system.sql(rollup)).await;
+    eventually(LIMIT, format!("{}\t0", events + 8), || system.sql(rollup)).await;
     let revisions = "SELECT count(), uniqExact(id), countIf(old_cost IS NULL), toString(sum(new_cost)) FROM cost_revisions";
-    assert_eq!(system.sql(revisions).await, "7\t7\t7\t0.0006006", "what each cost before is kept once");
+    assert_eq!(system.sql(revisions).await, "8\t8\t8\t0.0006864", "what each cost before is kept once");
 }
 
 #[tokio::test]

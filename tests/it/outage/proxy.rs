@@ -29,6 +29,8 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct Hold {
     parts: Vec<&'static str>,
+    /// So many of them are let through first.
+    first: usize,
     /// Not only the next one.
     every: bool,
 }
@@ -75,12 +77,17 @@ impl Proxy {
 
     /// Holds the next request that has all of `parts` in it.
     pub(crate) fn hold_next(&self, parts: &[&'static str]) {
-        *self.rules.hold.lock().unwrap() = Hold { parts: parts.to_vec(), every: false };
+        self.hold_behind(0, parts);
+    }
+
+    /// Holds the request that comes behind the `first` that have all of `parts` in them, and has so itself.
+    pub(crate) fn hold_behind(&self, first: usize, parts: &[&'static str]) {
+        *self.rules.hold.lock().unwrap() = Hold { parts: parts.to_vec(), first, every: false };
     }
 
     /// Holds every request that has all of `parts` in it, until another call of this kind.
     pub(crate) fn hold_every(&self, parts: &[&'static str]) {
-        *self.rules.hold.lock().unwrap() = Hold { parts: parts.to_vec(), every: true };
+        *self.rules.hold.lock().unwrap() = Hold { parts: parts.to_vec(), first: 0, every: true };
     }
 
     /// Counts requests that have `part` in them, from the first such call on. Gives how many there were so far.
@@ -127,6 +134,10 @@ impl Rules {
         }
         let mut hold = self.hold.lock().unwrap();
         let holds = !hold.parts.is_empty() && hold.parts.iter().all(|part| text.contains(part));
+        if holds && hold.first > 0 {
+            hold.first -= 1;
+            return false;
+        }
         if holds && !hold.every {
             hold.parts.clear();
         }

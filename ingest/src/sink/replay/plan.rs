@@ -6,6 +6,7 @@ use weir_event::{EventId, Scope, Timestamp};
 use weir_store::{CostRevisionRow, LedgerRow};
 
 use super::cost::OpenedCost;
+use super::marks::Mark;
 use super::rows::KnownRow;
 use super::{LetterEntry, Outcome, Reread, by_scope};
 use crate::sink::EventRef;
@@ -46,6 +47,8 @@ pub(super) struct NewRow<'l> {
     /// When it is to have come.
     pub(super) at: Timestamp,
     pub(super) cost_revision: u32,
+    /// That the row is of whose place it takes.
+    minute: Option<Timestamp>,
 }
 
 impl<'l> Plan<'l> {
@@ -115,12 +118,22 @@ impl<'l> Plan<'l> {
             event: *event,
             at: now,
             cost_revision: 0,
+            minute: None,
         });
         fresh.chain(self.beside.iter().filter_map(|beside| {
             let (at, cost) = beside.opened.as_ref()?;
-            let (index, event) = (beside.index, beside.event);
-            Some(NewRow { index, event, at: *at, cost_revision: cost.revision })
+            let (index, event, minute) = (beside.index, beside.event, Some(beside.minute));
+            Some(NewRow { index, event, at: *at, cost_revision: cost.revision, minute })
         }))
+    }
+
+    /// The marks of the rows that are to be written.
+    pub(super) fn marks(&self, letters: &[&'l Reread], now: Timestamp, write_id: u64) -> Vec<Mark> {
+        let mark = |row: NewRow<'l>| {
+            let source = letters[row.index].batch.source().as_str();
+            Mark::new((source, write_id), (row.event.scope, row.event.id), now, row.minute)
+        };
+        self.new_rows(now).map(mark).collect()
     }
 
     /// What rows cost before that are opened, where they cost something else now.

@@ -1,10 +1,11 @@
 //! What replays ask of ClickHouse: the rows that events have, and the entries of replays that died.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use clickhouse::Row;
 use serde::Deserialize;
 use weir_event::{EventId, Flag, Scope, Timestamp};
+use weir_store::deletion::IS_CORRECTION;
 use weir_store::{LedgerRow, ScaledUsd};
 
 use super::cost::StatedCost;
@@ -35,21 +36,19 @@ pub(super) struct KnownRow {
     pub(super) quota_source: String,
 }
 
-/// What the ledger has of a write.
+/// A part of a write that the ledger knows.
 #[derive(Row, Deserialize)]
 struct EnteredRow {
     hour_s: u32,
     source: String,
     account_id: String,
     write_id: u64,
-    entries: u64,
-    /// What came after its own entry.
-    changed: i64,
 }
 
+/// A row that a write stored.
 #[derive(Row, Deserialize)]
-struct CountRow {
-    rows: u64,
+struct NameRow {
+    name: String,
 }
 
 /// The part of a write that has an entry of its own.
@@ -113,21 +112,13 @@ impl Store {
         if parts.is_empty() {
             return Ok(());
         }
-        let mut entered: BTreeMap<Part<'_>, (u64, i64)> = BTreeMap::new();
         let found = self.entered(&parts).await?;
-        for row in &found {
-            let part = (row.hour_s, &*row.source, &*row.account_id, row.write_id);
-            entered.insert(part, (row.entries, row.changed));
-        }
+        let entered: BTreeSet<Part<'_>> =
+            found.iter().map(|row| (row.hour_s, &*row.source, &*row.account_id, row.write_id)).collect();
         let mut entries = Vec::new();
-        for part in &parts {
-            let (count, changed) = entered.get(part).copied().unwrap_or_default();
-            if count > 0 {
-                continue;
-            }
+        for part in parts.difference(&entered) {
             let (hour, source, account_id, write_id) = *part;
-            // Rows that were taken out since have an entry each, which is counted against this one.
-            let rows = self.rows_of_write(part).await? - changed;
+            let rows = self.rows_ever_of(part).await?;
             let entry = LedgerRow { hour, source, account_id, write_id, ..LedgerRow::default() };
             entries.push(LedgerRow { stored: rows, duplicates: -rows, version: 0, ..entry });
         }
@@ -150,10 +141,8 @@ impl Store {
     }
 
     async fn entered(&self, parts: &BTreeSet<Part<'_>>) -> Result<Vec<EnteredRow>, SinkError> {
-        const ENTERED: &str = "SELECT toUInt32(toUnixTimestamp(hour)) AS hour_s, source, account_id, write_id, \
-                countIf(subject = '') AS entries, sumIf(stored, subject != '') AS changed \
-            FROM ledger FINAL WHERE toUnixTimestamp(hour) IN ? AND write_id IN ? \
-            GROUP BY hour_s, source, account_id, write_id";
+        const ENTERED: &str = "SELECT toUInt32(toUnixTimestamp(hour)) AS hour_s, source, account_id, write_id FROM ledger \
+            WHERE toUnixTimestamp(hour) IN ? AND write_id IN ? AND subject = ''";
         let hours: BTreeSet<_> = parts.iter().map(|part| part.0).collect();
         let writes: BTreeSet<_> = parts.iter().map(|part| part.3).collect();
         let query = self
@@ -164,19 +153,25 @@ impl Store {
         self.within("look for a replay in the ledger", query.fetch_all()).await
     }
 
-    async fn rows_of_write(&self, (hour, source, account_id, write_id): &Part<'_>) -> Result<i64, SinkError> {
-        const ROWS: &str = "SELECT count() AS rows FROM logs WHERE account_id = ? AND source = ? AND write_id = ? \
+    /// How many rows a write ever stored in an hour: those that are there, and those that were taken out since, which have an
+    /// entry each. Asked for in this order, a row that goes in between is known by its name in both.
+    async fn rows_ever_of(&self, (hour, source, account_id, write_id): &Part<'_>) -> Result<i64, SinkError> {
+        const THERE: &str = "SELECT toString(id) AS name FROM logs WHERE account_id = ? AND source = ? AND write_id = ? \
             AND ingested_at >= fromUnixTimestamp64Milli(?) AND ingested_at < fromUnixTimestamp64Milli(?)";
+        let taken_out = format!(
+            "SELECT subject AS name FROM ledger WHERE hour = toDateTime(?, 'UTC') AND source = ? AND account_id = ? \
+                AND write_id = ? AND {IS_CORRECTION}"
+        );
         let hour_ms = i64::from(*hour) * 1_000;
-        let query = self
-            .client
-            .query(ROWS)
-            .bind(*account_id)
-            .bind(*source)
-            .bind(*write_id)
-            .bind(hour_ms)
-            .bind(hour_ms + HOUR_MS);
-        let row: CountRow = self.within("count the rows of a replay", query.fetch_one()).await?;
-        Ok(i64::try_from(row.rows).unwrap_or(i64::MAX))
+        let there = self.client.query(THERE).bind(*account_id).bind(*source).bind(*write_id);
+        let there = there.bind(hour_ms).bind(hour_ms + HOUR_MS);
+        let taken_out =
+            self.client.query(&taken_out).bind(*hour).bind(*source).bind(*account_id).bind(*write_id);
+        let mut names: HashSet<String> = HashSet::new();
+        for query in [there, taken_out] {
+            let rows: Vec<NameRow> = self.within("count the rows of a replay", query.fetch_all()).await?;
+            names.extend(rows.into_iter().map(|row| row.name));
+        }
+        Ok(i64::try_from(names.len()).unwrap_or(i64::MAX))
     }
 }

@@ -128,6 +128,19 @@ fn every_entry_sums_to_nothing_and_stored_is_the_number_of_new_rows() {
 }
 
 #[test]
+fn every_row_that_is_to_be_written_has_a_mark_and_no_other_has() {
+    let letters =
+        [reread(&log(1), None), reread(&log(2), Some(0)), reread(&log(3), Some(2)), reread("{}", None)];
+    let at = NOW_MS - 10;
+    let known = known(vec![row(&letters[1], at, 10, 1), row(&letters[2], at, 10, 2)]);
+    let letters: Vec<_> = letters.iter().collect();
+    let marks = Plan::of(&letters, &known).marks(&letters, now(), 13);
+    let marked: Vec<_> = marks.iter().filter_map(|mark| Some(mark.event()?.1)).collect();
+    let id = |index: usize| letters[index].batch.events().next().unwrap().id;
+    assert_eq!(marked, [id(0), id(1)], "the third is as closed as before");
+}
+
+#[test]
 fn a_row_is_replaced_if_more_of_it_is_open_now() {
     let check = |closed: usize, rows: &[(i64, u64, usize)], expected: Outcome, new_at: Option<i64>| {
         let letter = reread(&log(1), Some(closed));
