@@ -1,5 +1,6 @@
 //! Pushes while ClickHouse is away: acked once they are durable, stored once when it is back, whatever dies meanwhile.
 
+mod consumer;
 mod disk;
 mod doubt;
 mod form;

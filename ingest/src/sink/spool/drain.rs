@@ -131,7 +131,7 @@ impl Drainer {
         if consumer.is_none() {
             let Some(stream) = stream::find(&self.context).await? else { return Ok(Round::Absent) };
             let server_id = self.client.server_info().server_id;
-            *consumer = Some(stream::consumer(&stream, &server_id).await?);
+            *consumer = Some(stream::consumer(&self.context, &stream, &server_id).await?);
         }
         let Some(consumer) = consumer else { return Ok(Round::Absent) };
         let pull = consumer.fetch().max_messages(PULL_MESSAGES).expires(PULL_TIMEOUT);

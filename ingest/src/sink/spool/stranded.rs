@@ -36,7 +36,7 @@ impl Stranded {
         server_id: &str,
     ) -> Result<bool, SpoolError> {
         let Some(consumer) = stream::look_at_consumer(stream).await? else {
-            stream::consumer(stream, server_id).await?;
+            stream::consumer_after(stream, &[], server_id).await?;
             return Ok(false);
         };
         let after = stream.get_info().await.map_err(SpoolError::Info)?.state;

@@ -45,15 +45,32 @@ pub(super) async fn find(context: &Context) -> Result<Option<Stream>, SpoolError
 
 /// What every process drains the spool through: the one that is there, or a new one. `server_id` tells this start of NATS
 /// from others.
-pub(super) async fn consumer(stream: &Stream, server_id: &str) -> Result<PullConsumer, SpoolError> {
-    match look_at_consumer(stream).await? {
-        // One of an older program is changed to what it is to be. It is not made here: that would hand out all messages.
-        Some(found) => {
-            let config = consumer_config(bearing(&made_in(&found.config.metadata)));
-            stream.update_consumer(config).await.map_err(SpoolError::UpdateConsumer)
-        }
-        None => consumer_after(stream, &[], server_id).await,
+///
+/// One that is as it is to be is left alone. NATS takes a change whatever came since somebody looked: of two processes that
+/// start at the same moment one would undo what the other one has noted in the metadata, and everything that NATS kept would be
+/// handed out, and counted, once more. Where settings have to be changed, which a new program does once, it is looked at
+/// afterwards whether another one was made meanwhile. What remains is that moment in a cluster: whoever made it may have been
+/// connected to another server, whose start is not noted then.
+pub(super) async fn consumer(
+    context: &Context,
+    stream: &Stream,
+    server_id: &str,
+) -> Result<PullConsumer, SpoolError> {
+    let Some(found) = look_at_consumer(stream).await? else {
+        return consumer_after(stream, &[], server_id).await;
+    };
+    let mut starts = made_in(&found.config.metadata);
+    let config = consumer_config(bearing(&starts));
+    if has_settings(&found.config, &config) {
+        return Ok(PullConsumer::new(config, found, context.clone()));
     }
+    // One of an older program is changed to what it is to be. It is not made here: that would hand out all messages.
+    let updated = stream.update_consumer(config).await.map_err(SpoolError::UpdateConsumer)?;
+    if updated.cached_info().created == found.created {
+        return Ok(updated);
+    }
+    starts.push(server_id.to_owned());
+    stream.update_consumer(consumer_config(bearing(&starts))).await.map_err(SpoolError::UpdateConsumer)
 }
 
 /// A new one, in the place of one that was made in the starts `made_in` of NATS. Fails where there is one already.
@@ -100,6 +117,13 @@ fn consumer_config(metadata: HashMap<String, String>) -> pull::Config {
         metadata,
         ..pull::Config::default()
     }
+}
+
+/// Whether a consumer has the settings of this program.
+fn has_settings(found: &consumer::Config, settings: &pull::Config) -> bool {
+    found.description == settings.description
+        && found.ack_wait == settings.ack_wait
+        && found.max_ack_pending == settings.max_ack_pending
 }
 
 fn config(bytes_max: i64) -> Config {
