@@ -1,7 +1,8 @@
 //! Millions of log rows for benchmarks, made inside ClickHouse in a minute or two.
 //!
 //! The rows of a seed are the same in every run. They are skewed as traffic is: one gateway has a third of them, and the
-//! other gateways, models, users and tokens are as frequent as words are. Ids are event ids, with the time in front.
+//! other gateways, models and tokens are as frequent as words are. A token uses three models and has five users. Ids are event
+//! ids, with the time in front.
 
 use clickhouse::Client;
 use weir_event::Scope;

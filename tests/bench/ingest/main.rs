@@ -3,6 +3,7 @@
 //! - **the limit**: the same engine fed rows that are ready, by the same client, in the same batches;
 //! - **ClickHouse alone**: the raw lines inserted into ClickHouse, which takes them apart itself with JSON functions in a
 //!   materialized view;
+//! - **ClickHouse alone, whole**: the same with as many columns, in tables like Weir's own;
 //! - **parsing alone**: gunzip and one `serde_json` parse of the outer and inner JSON, against gunzip to price;
 //! - **the bound**: the CPU of the limit, against that and gunzip and one parse: which share of the limit's speed anything could
 //!   reach that reads the pushes, on as many cores;
@@ -56,8 +57,8 @@ async fn main() {
 
 /// Pushes, against every other side.
 async fn pushes(system: &System, rivals: &Rivals<'_>) {
-    let (mut limit, mut weir, mut alone) =
-        (Side::new("the limit"), Side::new("weir"), Side::new("ClickHouse alone"));
+    let (mut limit, mut weir) = (Side::new("the limit"), Side::new("weir"));
+    let (mut alone, mut whole) = (Side::new("ClickHouse alone"), Side::new("ClickHouse alone, whole"));
     let (mut parsing, mut bound) = (Ratios::default(), Ratios::default());
     let (mut gzip_bytes, mut plain_bytes) = (0, 0);
     merged(system).await;
@@ -66,6 +67,7 @@ async fn pushes(system: &System, rivals: &Rivals<'_>) {
         limit.run(system, number, rivals.insert_prepared(&round)).await;
         weir.run(system, number, push_all(system, &round)).await;
         alone.run(system, number, rivals.insert_raw(&round)).await;
+        whole.run(system, number, rivals.insert_raw_whole(&round)).await;
         let (ours, parse) = parsing::measure(&round);
         plain_bytes += round.batches.iter().map(String::len).sum::<usize>();
         gzip_bytes += round.batches.iter().map(|batch| gzip_best(batch)).sum::<usize>();
@@ -81,11 +83,14 @@ async fn pushes(system: &System, rivals: &Rivals<'_>) {
         events.to_string(),
         "every event is stored once"
     );
-    [&limit, &weir, &alone].into_iter().for_each(Side::report);
+    rivals.check(events).await;
+    [&limit, &weir, &alone, &whole].into_iter().for_each(Side::report);
     weir.report_over(&limit);
     weir.report_over(&alone);
+    weir.report_over(&whole);
     weir.report_all_over(&limit);
     weir.report_all_over(&alone);
+    weir.report_all_over(&whole);
     parsing.report("CPU of gunzip to price / gunzip and parse");
     bound.report("CPU of the limit / the same with gunzip and one parse");
     let stored: f64 = stored_bytes(system).await.parse().unwrap();

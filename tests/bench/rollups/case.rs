@@ -2,7 +2,7 @@
 
 use harness::Volume;
 use weir_event::Scope;
-use weir_store::rollup::{CALLS, Rollup, USAGE_1M, USAGE_15M};
+use weir_store::rollup::{CALLS, Rollup, USAGE_1M, USAGE_15M, USAGE_15M_BY_MODEL};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -51,13 +51,20 @@ impl Case {
             condition: "AND token = 'team-7'",
         };
         vec![
-            case("cost by model and day", &USAGE_1M, 45 * DAY_MS, "model, toDate({time})", &[Cost]),
+            case("cost by model and day", &USAGE_15M_BY_MODEL, 45 * DAY_MS, "model, toDate({time})", &[Cost]),
             case(
                 "the same by days of Kolkata",
-                &USAGE_15M,
+                &USAGE_15M_BY_MODEL,
                 45 * DAY_MS,
                 "model, toDate({time}, 'Asia/Kolkata')",
                 &[Cost],
+            ),
+            case(
+                "everything of a day by hour",
+                &USAGE_15M_BY_MODEL,
+                DAY_MS,
+                "provider, model, toStartOfHour({time})",
+                &[Requests, Errors, Cached, Unpriced, TokensIn, TokensOut, Cost],
             ),
             case(
                 "each minute of 6 hours",

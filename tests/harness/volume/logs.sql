@@ -1,7 +1,8 @@
 -- Log rows of a gateway's traffic, made inside ClickHouse: row n of {rows} is the same in every run of a seed.
 --
 -- Time runs with n over {days} days until {until_ms}, busier by day than by night. One gateway has a third of the rows; the
--- other gateways, models, users and tokens are as frequent as words are (rank k about 1/k times as often as the first).
+-- other gateways, models and tokens are as frequent as words are (rank k about 1/k times as often as the first). A token is a
+-- team's: it uses three models, and five users share it. The people in the metadata are many, and of no team.
 -- One call in 25 fails and knows no tokens, one in 12 is answered from the cache, one in 50 has no price.
 INSERT INTO logs (
     ingested_at, write_id, account_id, gateway_id, created_at, id, started_at, source, dialect, event_id, request_id, ray_id,
@@ -47,7 +48,7 @@ SELECT
     success, cached,
     success AND chance(5) < 0.4 AS streamed,
     if(success, '', 'Rate limit reached, try again later') AS error,
-    concat('user-', toString(rank(6, 20000))) AS user_id,
+    concat('user-', toString(token_rank), '-', toString(rank(6, 5))) AS user_id,
     concat('team-', toString(token_rank)) AS token,
     lower(hex(sipHash64(token_rank, 7))) AS token_id,
     token AS token_name,
@@ -77,7 +78,8 @@ SELECT
     multiIf(
         chance(14) < 0.3, map(),
         chance(14) < 0.7, map('team', token, 'env', env),
-        map('team', token, 'env', env, 'trace', substring(ray_id, 1, 8), 'user', user_id)
+        map('team', token, 'env', env, 'trace', substring(ray_id, 1, 8), 'user',
+            concat('user-', toString(rank(15, 20000))))
     ) AS metadata_text,
     'application/json' AS request_content_type,
     if(streamed, 'text/event-stream', 'application/json') AS response_content_type,
@@ -104,8 +106,8 @@ FROM (
         chance(25) >= 0.04 AS success,
         success AND chance(26) < 0.08 AS cached,
         chance(27) < 0.02 AS is_unpriced,
-        rank(28, 25) AS model_rank,
         rank(29, 400) AS token_rank,
+        toUInt32(floor(pow(26, sipHash64(token_rank, rank(28, 3)) / 18446744073709551616))) AS model_rank,
         ['prod', 'prod', 'prod', 'staging', 'dev'][toUInt8(chance(30) * 5) + 1] AS env
     FROM numbers({first:UInt64}, {count:UInt64})
 )
