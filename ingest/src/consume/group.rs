@@ -184,7 +184,7 @@ impl Group {
                 return Err(failed(KafkaError::Subscription(partition.to_string())));
             };
             let committed = committed.get(&partition).copied();
-            self.means.metrics.paused(&partition, false);
+            self.means.metrics.taken_over(&partition);
             let reading = Reading::begin((partition.clone(), topic), queue, self.means.clone(), committed);
             self.held.insert(partition, Held { reading, committed });
         }
@@ -292,7 +292,7 @@ impl Group {
         if !self.held.contains_key(partition) || !self.holds.begin(partition, Instant::now()) {
             return Ok(());
         }
-        self.means.metrics.paused(partition, true);
+        self.means.metrics.held_up(partition, true);
         let paused = self.consumer.pause(&lists::names(std::slice::from_ref(partition)));
         paused.map_err(|source| ConsumeError::Assignment { what: "paused", source })
     }
@@ -301,7 +301,7 @@ impl Group {
     fn try_held(&mut self) -> Result<(), ConsumeError> {
         let due = self.holds.look(Instant::now());
         for partition in &due.healed {
-            self.means.metrics.paused(partition, false);
+            self.means.metrics.held_up(partition, false);
         }
         self.resume(&due.resumed)
     }

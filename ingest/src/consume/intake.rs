@@ -75,17 +75,16 @@ impl Intake {
         let partition = delivery.partition.clone();
         let delivery = Arc::new(delivery);
         let mut left: Vec<usize> = (0..delivery.parts.len()).collect();
-        let mut wait = FIRST_WAIT;
+        let (mut wait, mut waiting) = (FIRST_WAIT, None);
         loop {
             let (still_left, error) = self.attempt(&delivery, &left).await;
             left = still_left;
-            let Some(error) = error else { break };
+            let Some(error) = error else { return };
             tracing::warn!(partition = %partition, error = chain(&error), "messages cannot be stored yet");
-            self.kafka_metrics.paused(&partition, true);
+            waiting = waiting.or_else(|| self.kafka_metrics.waits(&partition));
             sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
-        self.kafka_metrics.paused(&partition, false);
     }
 
     /// Tries every part of `left`. Gives those that are not committed, and why.

@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use weir_service::metrics::{MetricName, Metrics};
 
 use super::partition::TopicPartition;
+use super::pauses::{Pauses, Waiting};
 
 #[derive(Clone, Copy, Debug)]
 enum KafkaMetric {
@@ -62,6 +63,7 @@ struct PartitionLabels {
 pub(crate) struct KafkaMetrics {
     lag: Family<PartitionLabels, Gauge>,
     paused: Family<PartitionLabels, Gauge>,
+    pauses: Pauses,
     rebalances: Family<RebalanceLabels, Counter>,
     commit_failures: Counter,
     errors: Counter,
@@ -76,6 +78,7 @@ impl KafkaMetrics {
         let registered = Self {
             lag: metrics.register(KafkaMetric::Lag, Family::default()),
             paused: metrics.register(KafkaMetric::Paused, Family::default()),
+            pauses: Pauses::default(),
             rebalances: metrics.register(KafkaMetric::Rebalances, Family::default()),
             commit_failures: metrics.register(KafkaMetric::CommitFailures, Counter::default()),
             errors: metrics.register(KafkaMetric::Errors, Counter::default()),
@@ -93,12 +96,25 @@ impl KafkaMetrics {
         self.lag.get_or_create(&PartitionLabels::of(partition)).set(messages);
     }
 
-    pub(super) fn paused(&self, partition: &TopicPartition, is_paused: bool) {
-        self.paused.get_or_create(&PartitionLabels::of(partition)).set(i64::from(is_paused));
+    /// The partition is ours.
+    pub(super) fn taken_over(&self, partition: &TopicPartition) {
+        let paused = self.paused.get_or_create(&PartitionLabels::of(partition)).clone();
+        self.pauses.begin(partition, paused);
+    }
+
+    /// The next batch of a partition cannot be read, or can be again.
+    pub(super) fn held_up(&self, partition: &TopicPartition, is_held_up: bool) {
+        self.pauses.hold_up(partition, is_held_up);
+    }
+
+    /// A delivery of a partition cannot be stored, until what this gives is dropped.
+    pub(super) fn waits(&self, partition: &TopicPartition) -> Option<Waiting> {
+        self.pauses.wait(partition)
     }
 
     /// The partition is not ours any more.
     pub(super) fn forget(&self, partition: &TopicPartition) {
+        self.pauses.forget(partition);
         let labels = PartitionLabels::of(partition);
         self.lag.remove(&labels);
         self.paused.remove(&labels);

@@ -22,6 +22,7 @@ mod lists;
 mod lost;
 mod metrics;
 mod partition;
+mod pauses;
 mod properties;
 
 pub use config::{KEYS, KafkaConfig, read};
