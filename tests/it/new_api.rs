@@ -6,6 +6,7 @@ mod hostile;
 mod keys;
 mod logs;
 mod matrix;
+mod long;
 mod meanwhile;
 mod model;
 mod random;

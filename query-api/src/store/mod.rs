@@ -26,7 +26,7 @@ pub use error::StoreError;
 pub use identities::{Identity, IdentityTable, KeyNews, KeyRow, News, TokenRow, UserRow};
 pub use ingests::{InFlight, Ingests, OnItsWay};
 pub use log_store::LogStore;
-pub use newapi::{LogsOf, NewApiHour, NewApiRow, NewApiUsage};
+pub use newapi::{LogsOf, NewApiHour, NewApiRow, NewApiRows, NewApiUsage};
 pub use probe::watch;
 pub use record::{BodyHeads, LedgerHour, LogEntry, LogSummary};
 pub use stored_row::StoredRow;

@@ -1,5 +1,7 @@
 //! What new-api's API lists and sums up: rows of a tenant, of a user in it, or of a key of it.
 
+mod rows;
+
 use clickhouse::Row;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -13,8 +15,8 @@ use super::summaries::{OfPart, Summary};
 use crate::auth::{KeyLogs, OwnLogs, Readable};
 use crate::sql::newapi::{self as sql, Amount, Owner, Slice};
 
-/// The most bytes that the rows of one answer may have: what they said besides their fields may be long. More is an error.
-const ROWS_BYTES_MAX: u32 = 64 << 20;
+pub use self::rows::NewApiRows;
+
 /// The most hours, by model and user, that one answer may have. More is an error.
 const HOURS_MAX: u32 = 200_000;
 
@@ -132,7 +134,7 @@ impl LogStore {
         logs: &impl LogsOf,
         filter: &Filter,
         slice: Slice,
-    ) -> Result<(Vec<NewApiRow>, u64), StoreError> {
+    ) -> Result<(NewApiRows, u64), StoreError> {
         let (rows, count) = tokio::try_join!(
             self.newapi_rows(logs, filter, slice),
             self.newapi_amount(logs, filter, Amount::Rows)
@@ -146,9 +148,8 @@ impl LogStore {
         logs: &impl LogsOf,
         filter: &Filter,
         slice: Slice,
-    ) -> Result<Vec<NewApiRow>, StoreError> {
-        let query = self.query(&sql::rows(logs.scope(), &logs.owner(), filter, slice));
-        Ok(query.with_setting("max_result_bytes", ROWS_BYTES_MAX.to_string()).fetch_all().await?)
+    ) -> Result<NewApiRows, StoreError> {
+        NewApiRows::begin(self, logs, filter, slice).await
     }
 
     /// What was used: the quota of what `total` lets through, and what `lately` lets through that ended at `since` or later.

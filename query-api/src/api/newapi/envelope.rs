@@ -37,6 +37,24 @@ struct OpenAiError<'m> {
     code: &'static str,
 }
 
+/// What is around rows that are written one by one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Around {
+    /// To the beginning of the list.
+    pub(super) before: String,
+    /// From its end.
+    pub(super) after: String,
+}
+
+impl Around {
+    /// `data` as what was asked for, with one list in it, which is empty.
+    pub(super) fn new(data: &impl Serialize) -> Self {
+        let text = written(&Granted { data, message: "", success: true });
+        let (before, after) = text.split_once("[]").expect("there is an empty list in it");
+        Self { before: format!("{before}["), after: format!("]{after}") }
+    }
+}
+
 /// `data`, as what was asked for.
 pub(super) fn success(data: &impl Serialize) -> Response {
     body(StatusCode::OK, &Granted { data, message: "", success: true })
@@ -59,8 +77,17 @@ pub(super) fn openai_failure(status: StatusCode, r#type: &'static str, message: 
 
 /// `value` alone.
 pub(super) fn body(status: StatusCode, value: &impl Serialize) -> Response {
+    with_charset(json_text(status, written(value)))
+}
+
+/// `value` as JSON.
+pub(super) fn written(value: &impl Serialize) -> String {
     let text = serde_json::to_string(value).expect("views have names for keys and no value that JSON lacks");
-    let mut response = json_text(status, escaped(&text));
+    escaped(&text)
+}
+
+/// The same response, which says that it is JSON and in which letters.
+pub(super) fn with_charset(mut response: Response) -> Response {
     let with_charset = HeaderValue::from_static("application/json; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, with_charset);
     response
@@ -103,5 +130,18 @@ mod tests {
         check("[\"\u{2028}x\u{2029}\"]", r#"["\u2028x\u2029"]"#);
         check(r#""\"\\<""#, r#""\"\\\u003c""#);
         check("[]", "[]");
+    }
+
+    #[test]
+    fn rows_that_are_written_one_by_one_stand_where_the_list_does() {
+        #[derive(Serialize)]
+        struct Page {
+            page: u8,
+            items: Vec<u8>,
+        }
+        let Around { before, after } = Around::new(&Page { page: 7, items: Vec::new() });
+        let whole =
+            written(&Granted { data: &Page { page: 7, items: vec![1, 2] }, message: "", success: true });
+        assert_eq!(format!("{before}1,2{after}"), whole);
     }
 }

@@ -7,16 +7,17 @@ use weir_event::Timestamp;
 use weir_filter::Filter;
 
 use super::caller::{Asked, KeyHolder};
-use super::dialect::{Dialect, Stranger};
-use super::envelope::{failure, success};
+use super::dialect::Stranger;
+use super::envelope::{Around, failure, success};
 use super::error::Error;
 use super::filters::{self, Asker};
+use super::listing::{self, Showing};
 use super::parameters::{Paging, Parameters};
 use crate::api::app::App;
 use crate::auth::KnownUser;
 use crate::sql::newapi::Slice;
-use crate::store::{LogsOf, NewApiRow};
-use crate::view::newapi::{Audience, RowView, UsageView, UserId};
+use crate::store::LogsOf;
+use crate::view::newapi::UsageView;
 
 /// The most rows that a search finds.
 const FOUND_MAX: u32 = 100;
@@ -24,14 +25,16 @@ const FOUND_MAX: u32 = 100;
 const OF_KEY_MAX: u32 = 1_000;
 /// What statistics call lately.
 const MINUTE_S: i64 = 60;
+/// What stands for rows where there are none, and where they are written one by one.
+const NO_ROWS: [(); 0] = [];
 
-/// A page of a list.
+/// A page of a list, without its rows.
 #[derive(Serialize)]
 struct PageView {
     page: i64,
     page_size: i64,
     total: u64,
-    items: Vec<RowView>,
+    items: [(); 0],
 }
 
 /// `GET /api/log/`: rows of everyone.
@@ -71,21 +74,18 @@ pub(super) async fn own_search(asked: Asked<KnownUser>) -> Result<Response, Erro
 pub(super) async fn of_key(asked: Asked<KeyHolder>) -> Result<Response, Error> {
     let Asked { app, caller: KeyHolder(held), .. } = &asked;
     let dialect = app.new_api.dialect;
-    let rows = match held {
-        None => {
-            // As long as it takes to see that a key that is known has none.
-            app.store.probe().await?;
-            Vec::new()
-        }
-        Some(held) => {
-            let slice = Slice { before: 0, limit: OF_KEY_MAX };
-            app.store.newapi_rows(&held.logs, &Filter::default(), slice).await?
-        }
+    let Some(held) = held else {
+        // As long as it takes to see that a key that is known has none.
+        app.store.probe().await?;
+        return Ok(success(&NO_ROWS));
     };
-    if held.is_some() && rows.is_empty() && dialect.stranger() == Stranger::HasNothing {
+    let slice = Slice { before: 0, limit: OF_KEY_MAX };
+    let rows = app.store.newapi_rows(&held.logs, &Filter::default(), slice).await?;
+    if rows.is_empty() && dialect.stranger() == Stranger::HasNothing {
         app.new_api.keys.delay_as_stranger().await;
     }
-    Ok(success(&shown(dialect, Asker::User, rows, 0)))
+    let showing = Showing { dialect, reader: Asker::User, before: 0, names_channels: true };
+    listing::respond(app, Around::new(&NO_ROWS), rows, showing).await
 }
 
 async fn page(
@@ -100,8 +100,9 @@ async fn page(
     let paging = parameters.paging(dialect.page_size());
     let (rows, total) = app.store.newapi_list(logs, &filter, paging.slice()).await?;
     let Paging { page, page_size } = paging;
-    let items = shown(dialect, reader, rows, paging.before());
-    Ok(success(&PageView { page, page_size, total, items }))
+    let around = Around::new(&PageView { page, page_size, total, items: NO_ROWS });
+    let showing = Showing { dialect, reader, before: paging.before(), names_channels: true };
+    listing::respond(&asked.app, around, rows, showing).await
 }
 
 async fn statistics(
@@ -133,24 +134,6 @@ async fn found(
     let filter = filters::search(dialect, reader, parameters.text("keyword").unwrap_or_default())?;
     let slice = Slice { before: 0, limit: FOUND_MAX };
     let rows = app.store.newapi_rows(logs, &filter, slice).await?;
-    let mut views = shown(dialect, reader, rows, 0);
-    // new-api looks them up for lists alone.
-    for view in &mut views {
-        view.channel_name.clear();
-    }
-    Ok(success(&views))
-}
-
-/// The rows as `reader` sees them, of which `before` are before the first.
-fn shown(dialect: Dialect, reader: Asker, rows: Vec<NewApiRow>, before: i64) -> Vec<RowView> {
-    let places = (1..).map(|place: i64| before.saturating_add(place));
-    let view = |(row, place)| {
-        let audience = match reader {
-            Asker::Admin => Audience::Admin,
-            Asker::User if dialect.shows_places() => Audience::User(UserId::Place(place)),
-            Asker::User => Audience::User(UserId::Remainder),
-        };
-        RowView::new(row, audience, |kind| dialect.type_of(kind))
-    };
-    rows.into_iter().zip(places).map(view).collect()
+    let showing = Showing { dialect, reader, before: 0, names_channels: false };
+    listing::respond(&asked.app, Around::new(&NO_ROWS), rows, showing).await
 }

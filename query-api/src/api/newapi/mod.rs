@@ -18,6 +18,7 @@ mod gzip;
 mod headers;
 mod hours;
 mod limit;
+mod listing;
 mod logs;
 mod parameters;
 mod pattern;

@@ -10,5 +10,5 @@ mod sums;
 mod tests;
 
 pub use owner::Owner;
-pub use rows::{ROW_COLUMNS, Slice, rows};
+pub use rows::{Place, ROW_COLUMNS, Slice, rows};
 pub use sums::{Amount, amount, amount_by_part, hours, minute};

@@ -1,8 +1,8 @@
 //! Rows of a list, the newest first.
 
-use weir_event::Scope;
+use weir_event::{EventId, Scope, Timestamp};
 use weir_filter::Filter;
-use weir_sql::{Annotated, Statement};
+use weir_sql::{Annotated, Bind, Statement};
 
 use super::owner::{Owner, of_owner};
 
@@ -14,6 +14,9 @@ pub struct Slice {
     /// Rows in it at most.
     pub limit: u32,
 }
+
+/// Where a row stands in a list: when it ended, and its id.
+pub type Place = (Timestamp, EventId);
 
 /// Quota units of a row. Where the source charged none they are those of its cost, since it was stored; 0 where it failed, or
 /// where nothing is known.
@@ -64,17 +67,27 @@ pub const ROW_COLUMNS: &[(&str, &str)] = &[
     ("attributes", ""),
 ];
 
-/// A slice of what the filter lets through: rows of [`ROW_COLUMNS`]. Their order is that of the table, by time and then by id:
-/// by the source's own numbers it would have to be made for every page, out of all rows.
+/// A slice of what the filter lets through, or of what of that is behind a place: rows of [`ROW_COLUMNS`]. Their order is that of
+/// the table, by time and then by id: by the source's own numbers it would have to be made for every page, out of all rows.
 #[must_use]
-pub fn rows(scope: &Scope, owner: &Owner, filter: &Filter, slice: Slice) -> Statement {
+pub fn rows(scope: &Scope, owner: &Owner, filter: &Filter, slice: Slice, after: Option<Place>) -> Statement {
     let columns = ROW_COLUMNS.iter().map(|(name, expression)| match *expression {
         "" => format!("`{name}`"),
         expression => format!("{expression} AS {name}"),
     });
     let columns = columns.collect::<Vec<_>>().join(", ");
     let (limit, offset) = (slice.limit, i64::try_from(slice.before).unwrap_or(i64::MAX));
-    of_owner(&columns, scope, owner)
+    let mut select = of_owner(&columns, scope, owner);
+    if let Some((created_at, id)) = after {
+        let created_at = select.bind(Bind::Millis(created_at.millis()));
+        let created_at = format!("fromUnixTimestamp64Milli({created_at}, 'UTC')");
+        let id = select.bind(Bind::Text(id.to_string()));
+        // By time alone first: that is what the server looks for in the index.
+        select = select.push(format_args!(
+            " AND created_at <= {created_at} AND (created_at < {created_at} OR id < toFixedString({id}, 26))"
+        ));
+    }
+    select
         .filter(filter, Annotated::NONE)
         .push(format_args!(" ORDER BY created_at DESC, id DESC LIMIT {limit} OFFSET {offset}"))
         .finish()

@@ -44,7 +44,7 @@ fn an_owner_is_a_condition_beside_the_tenant() {
 fn no_alias_is_the_name_of_a_column() {
     let columns = <LogRow<'_> as clickhouse::Row>::COLUMN_NAMES;
     let statements = [
-        rows(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), Slice { before: 0, limit: 1 }),
+        rows(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), Slice { before: 0, limit: 1 }, None),
         hours(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), true),
         hours(&scope(), &Owner::User(1), &weir_filter::Filter::default(), false),
         minute(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), weir_event::Timestamp::MIN),
@@ -56,4 +56,24 @@ fn no_alias_is_the_name_of_a_column() {
             assert!(!columns.contains(&alias), "{alias}: {}", statement.text());
         }
     }
+}
+
+#[test]
+fn what_is_behind_a_place_is_asked_for_by_its_values_alone() {
+    let place = (weir_event::Timestamp::MIN, "01KBC7Q2M4Z8W0T6R5V3N1X9YD".parse().unwrap());
+    let slice = Slice { before: 0, limit: 7 };
+    let filter = "model = \"x\"".parse().unwrap();
+    let statement = rows(&scope(), &Owner::User(1), &filter, slice, Some(place));
+    let after = "created_at <= fromUnixTimestamp64Milli({p3:Int64}, 'UTC') AND \
+        (created_at < fromUnixTimestamp64Milli({p3:Int64}, 'UTC') OR id < toFixedString({p4:String}, 26))";
+    let text = statement.text();
+    assert!(text.contains(&format!("{TENANT} AND user_id = {{p2:String}} AND dialect IN")), "{text}");
+    assert!(text.contains(&format!(" AND {after} AND model = ")), "{text}");
+    assert!(text.ends_with(" ORDER BY created_at DESC, id DESC LIMIT 7 OFFSET 0"), "{text}");
+    let binds: Vec<_> = statement.binds().skip(3).take(2).map(|(_, bind)| bind.clone()).collect();
+    let expected = [
+        Bind::Millis(weir_event::Timestamp::MIN.millis()),
+        Bind::Text("01KBC7Q2M4Z8W0T6R5V3N1X9YD".to_owned()),
+    ];
+    assert_eq!(binds, expected);
 }
