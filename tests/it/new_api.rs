@@ -3,10 +3,11 @@
 mod auth;
 mod callers;
 mod hostile;
+mod hours;
 mod keys;
 mod logs;
-mod matrix;
 mod long;
+mod matrix;
 mod meanwhile;
 mod model;
 mod random;

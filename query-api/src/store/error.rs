@@ -8,6 +8,9 @@ pub enum StoreError {
     /// ClickHouse is not there, not set up, or has too much to do: to be tried again.
     #[error("clickhouse is unavailable")]
     Unavailable(#[source] ClickHouseError),
+    /// Its answer would be longer than it may be: less has to be asked for.
+    #[error("answer is longer than it may be")]
+    TooLong(#[source] ClickHouseError),
     /// It refused the statement, or we do not understand its answer: a mistake of ours, the same on every try.
     #[error("clickhouse and this program do not understand each other")]
     Misunderstanding(#[source] ClickHouseError),
@@ -19,24 +22,30 @@ impl StoreError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable(_) => true,
-            Self::Misunderstanding(_) => false,
+            Self::TooLong(_) | Self::Misunderstanding(_) => false,
         }
     }
 
     /// Whether ClickHouse's user is one that may not do this.
     #[must_use]
     pub fn is_lack_of_rights(&self) -> bool {
-        let (Self::Unavailable(error) | Self::Misunderstanding(error)) = self;
+        let (Self::Unavailable(error) | Self::TooLong(error) | Self::Misunderstanding(error)) = self;
         matches!(error, ClickHouseError::BadResponse(text)
             if matches!(exception_code(text), Some(READONLY | ACCESS_DENIED)))
     }
 }
 
 const READONLY: u32 = 164;
+const TOO_MANY_ROWS_OR_BYTES: u32 = 396;
 const ACCESS_DENIED: u32 = 497;
 
 impl From<ClickHouseError> for StoreError {
     fn from(error: ClickHouseError) -> Self {
+        let is_too_long = matches!(&error, ClickHouseError::BadResponse(text)
+            if exception_code(text) == Some(TOO_MANY_ROWS_OR_BYTES));
+        if is_too_long {
+            return Self::TooLong(error);
+        }
         let retryable = match &error {
             ClickHouseError::Network(_) | ClickHouseError::TimedOut => true,
             ClickHouseError::BadResponse(text) => exception_code(text).is_none_or(is_condition_of_the_server),
@@ -107,6 +116,14 @@ mod tests {
         check("Code: 47. DB::Exception: Unknown expression identifier `secret`", false);
         assert!(!StoreError::from(ClickHouseError::NotEnoughData).is_retryable());
         assert!(StoreError::from(ClickHouseError::TimedOut).is_retryable());
+    }
+
+    #[test]
+    fn an_answer_that_would_be_too_long_is_known() {
+        let answer =
+            "Code: 396. DB::Exception: Limit for result exceeded, max rows: 1.00, current rows: 2.00";
+        let error = StoreError::from(ClickHouseError::BadResponse(answer.to_owned()));
+        assert!(matches!(error, StoreError::TooLong(_)) && !error.is_retryable(), "{error:?}");
     }
 
     #[test]

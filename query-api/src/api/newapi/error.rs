@@ -132,6 +132,11 @@ const DATABASE: Message = Message {
     chinese: "数据库出错，请联系管理员",
     english: "Database error, please contact the administrator",
 };
+/// What is summed up by hour has a bound, and nothing else.
+const TOO_LONG: Message = Message {
+    chinese: "数据过多，请缩小时间范围",
+    english: "Too much data, please narrow the time range",
+};
 /// What is documented of all relay keys that are not let in.
 const NOT_A_KEY: &str = "Token不存在或无权限";
 
@@ -239,7 +244,8 @@ impl Failure for Error {
             | Self::TooMany { .. }
             | Self::Filters(_)
             | Self::NotUtf8(_)
-            | Self::Unfit(_) => Blame::Client,
+            | Self::Unfit(_)
+            | Self::Store(StoreError::TooLong(_)) => Blame::Client,
             Self::Deletion(DeletionError::NoRights(_)) => Blame::Program,
             Self::Deletion(DeletionError::Store(error)) if !error.is_retryable() => Blame::Program,
             Self::Deletion(_) => Blame::Surroundings,
@@ -267,6 +273,7 @@ impl Error {
             Self::Filters(_) | Self::NotUtf8(_) => failure(OK, None, &self.to_string()),
             Self::Unfit(unfit @ Unfit::NoTarget) => failure(OK, None, &unfit.to_string()),
             Self::Unfit(unfit @ Unfit::NoTask) => failure(StatusCode::NOT_FOUND, None, &unfit.to_string()),
+            Self::Store(StoreError::TooLong(_)) => failure(OK, None, TOO_LONG.text(language)),
             Self::Store(_) | Self::Deletion(_) | Self::TimedOut(_) => {
                 let regret = dialect.regret(question).unwrap_or_else(|| DATABASE.text(language));
                 match question.openai_type() {
