@@ -93,7 +93,7 @@ struct SpentRow {
 }
 
 /// What there is.
-#[derive(Row, Deserialize)]
+#[derive(Clone, Copy, Row, Deserialize)]
 struct HeldRow {
     of_gateway: u64,
     of_account: u64,
@@ -119,34 +119,49 @@ impl Budgets {
         Ok(row.as_ref().and_then(read))
     }
 
-    /// Makes one.
+    /// Makes one. Of several that are made at once each may find room before it is written, so it is looked once more when it is
+    /// there: of those that are too many none finds room then that is written later than another, and takes itself away again. It
+    /// may be that none of them stays, and that there was room for one.
     pub async fn create(&self, scope: &Writable<Scope>, terms: Terms) -> Result<Budget, BudgetError> {
         let mut bits = [0; 16];
         getrandom::fill(&mut bits).map_err(BudgetError::Random)?;
         let held = self.held(scope).await?;
-        held.has_room()?;
-        held.has_room_for(&terms)?;
+        held.with_one_more(&terms).is_in_bounds()?;
         let budget = Budget { id: BudgetId::from_random(bits), scope: Scope::clone(scope), terms };
-        self.put(&budget.to_row()).await?;
+        let row = budget.to_row();
+        self.write(&row).await?;
+        if let Err(full) = self.held(scope).await?.is_in_bounds() {
+            self.put(&BudgetRow { deleted: true, ..row }).await?;
+            return Err(full.into());
+        }
+        self.tell().await;
         Ok(budget)
     }
 
-    /// Gives one other terms, if it is there. Terms that are no longer than those of before have room at any time.
+    /// Gives one other terms, if it is there. Terms that are no longer than those of before have room at any time. As with one that
+    /// is made, it is looked once more: what is too long by then gives way to what was there, unless that has given way to something
+    /// else.
     pub async fn change(
         &self,
         scope: &Writable<Scope>,
         id: &BudgetId,
         terms: Terms,
     ) -> Result<Option<Budget>, BudgetError> {
-        let Some(budget) = self.one(scope, id).await? else { return Ok(None) };
-        let before = filter_bytes(&budget.terms);
-        if filter_bytes(&terms) > before {
-            let held = self.held(scope).await?;
-            let others = HeldRow { filter_bytes: held.filter_bytes.saturating_sub(before), ..held };
-            others.has_room_for(&terms)?;
+        let Some(before) = self.one(scope, id).await? else { return Ok(None) };
+        let budget = Budget { terms, ..before.clone() };
+        let is_longer = filter_bytes(&budget.terms) > filter_bytes(&before.terms);
+        if is_longer {
+            self.held(scope).await?.with_terms(&before.terms, &budget.terms).has_short_filters()?;
         }
-        let budget = Budget { terms, ..budget };
-        self.put(&budget.to_row()).await?;
+        self.write(&budget.to_row()).await?;
+        if is_longer
+            && let Err(full) = self.held(scope).await?.has_short_filters()
+            && self.one(scope, id).await?.as_ref() == Some(&budget)
+        {
+            self.put(&before.to_row()).await?;
+            return Err(full.into());
+        }
+        self.tell().await;
         Ok(Some(budget))
     }
 
@@ -188,13 +203,20 @@ impl Budgets {
         })
     }
 
-    /// What there is before another one is written. Of two that are written at once each may find room for the last one.
+    /// What there is.
     async fn held(&self, scope: &Writable<Scope>) -> Result<HeldRow, StoreError> {
         Ok(self.store.query(&sql::budgets_held(scope)).fetch_one().await?)
     }
 
-    /// The last that is written is in force, by ClickHouse's clock.
+    /// Writes a row, and tells of it.
     async fn put(&self, row: &BudgetRow) -> Result<(), StoreError> {
+        self.write(row).await?;
+        self.tell().await;
+        Ok(())
+    }
+
+    /// The last that is written is in force, by ClickHouse's clock.
+    async fn write(&self, row: &BudgetRow) -> Result<(), StoreError> {
         let mut encoded = Vec::new();
         append_row(row, &mut encoded)
             .map_err(|error| StoreError::Misunderstanding(clickhouse::error::Error::Other(error.into())))?;
@@ -204,29 +226,46 @@ impl Budgets {
         let insert = self.store.client().insert_formatted_with(statement);
         let mut insert = insert.with_setting("insert_deduplication_token", token);
         insert.send(encoded.into()).await?;
-        insert.end().await?;
+        Ok(insert.end().await?)
+    }
+
+    /// Who watches looks at once, and not after some seconds.
+    async fn tell(&self) {
         let told = timeout(TELL_LIMIT, self.bus.publish(BUDGETS_SUBJECT, Bytes::new())).await;
         if let Ok(Err(error)) = told {
             tracing::warn!(error = chain(&error), "nobody is told of a budget");
         }
-        Ok(())
     }
 }
 
 impl HeldRow {
-    const fn has_room(&self) -> Result<(), BudgetsFull> {
-        if self.of_gateway >= GATEWAY_BUDGETS_MAX {
-            return Err(BudgetsFull::Gateway);
+    /// With another budget.
+    fn with_one_more(self, terms: &Terms) -> Self {
+        Self {
+            of_gateway: self.of_gateway.saturating_add(1),
+            of_account: self.of_account.saturating_add(1),
+            filter_bytes: self.filter_bytes.saturating_add(filter_bytes(terms)),
         }
-        if self.of_account >= ACCOUNT_BUDGETS_MAX {
-            return Err(BudgetsFull::Account);
-        }
-        Ok(())
     }
 
-    fn has_room_for(&self, terms: &Terms) -> Result<(), BudgetsFull> {
-        let is_fit = self.filter_bytes.saturating_add(filter_bytes(terms)) <= ACCOUNT_FILTER_BYTES_MAX;
-        if is_fit { Ok(()) } else { Err(BudgetsFull::Filters) }
+    /// With other terms of a budget.
+    fn with_terms(self, before: &Terms, after: &Terms) -> Self {
+        let others = self.filter_bytes.saturating_sub(filter_bytes(before));
+        Self { filter_bytes: others.saturating_add(filter_bytes(after)), ..self }
+    }
+
+    const fn is_in_bounds(self) -> Result<(), BudgetsFull> {
+        if self.of_gateway > GATEWAY_BUDGETS_MAX {
+            return Err(BudgetsFull::Gateway);
+        }
+        if self.of_account > ACCOUNT_BUDGETS_MAX {
+            return Err(BudgetsFull::Account);
+        }
+        self.has_short_filters()
+    }
+
+    const fn has_short_filters(self) -> Result<(), BudgetsFull> {
+        if self.filter_bytes > ACCOUNT_FILTER_BYTES_MAX { Err(BudgetsFull::Filters) } else { Ok(()) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Budgets, through the API: what is agreed is kept to the letter, and what is used of it is what the logs say.
 
+use futures_util::future::join_all;
 use harness::traffic::now_ms;
 use serde_json::{Value, json};
 use weir_store::LogRow;
@@ -179,6 +180,70 @@ async fn an_account_has_a_bounded_number_of_budgets_over_all_its_gateways() {
     assert_eq!(full("POST", &path, &body("")).await, "a gateway has at most 200 budgets");
     assert_eq!(send(&world, TOKEN, "DELETE", &one, "").await.0, 204);
     create(&world, &body("")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn budgets_that_are_made_at_once_do_not_break_a_bound() {
+    let world = World::start().await;
+    let path = format!("/v1/budgets?{PLACE}");
+    held(&world, "beside", 1_997, 0).await;
+    let living = async || {
+        let count =
+            format!("SELECT count() FROM budgets FINAL WHERE NOT deleted AND account_id = '{ACCOUNT}'");
+        world.sql(&count).await.trim().parse::<u64>().unwrap()
+    };
+    let body = r#"{"name": "a", "measure": "cost", "limit": 1, "period": "day"}"#;
+    for round in 0..10 {
+        let at_once: Vec<_> = (0..8).map(|_| send(&world, TOKEN, "POST", &path, body)).collect();
+        let mut made = Vec::new();
+        for (status, answer) in join_all(at_once).await {
+            match status {
+                201 => made.push(answer["id"].as_str().unwrap().to_owned()),
+                _ => assert_eq!((status, &answer["error"]["code"]), (409, &json!("full")), "{answer}"),
+            }
+        }
+        // Whoever was told that theirs is there has it, and nobody else has one.
+        assert_eq!(living().await, 1_997 + made.len() as u64, "round {round}");
+        assert!(made.len() <= 3, "round {round}: {made:?}");
+        for id in made {
+            let one = format!("/v1/budgets/{id}?{PLACE}");
+            assert_eq!(send(&world, TOKEN, "DELETE", &one, "").await.0, 204);
+        }
+    }
+    // Where there is room for it, one that comes alone is made.
+    create(&world, body).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_that_become_longer_at_once_do_not_break_a_bound() {
+    let world = World::start().await;
+    let body = |filter: &str| {
+        json!({"name": "a", "measure": "cost", "limit": 1, "period": "day", "filter": filter}).to_string()
+    };
+    let longer = format!("model = \"{}\"", "x".repeat(1_000));
+    let mut paths = Vec::new();
+    for _ in 0..8 {
+        paths.push(format!("/v1/budgets/{}?{PLACE}", create(&world, &body("")).await));
+    }
+    // There is room for three of them.
+    held(&world, "beside", 100, ((4 << 20) - 3_500) / 100).await;
+    let longest = async || {
+        let sum = format!(
+            "SELECT sum(length(filter)) FROM budgets FINAL WHERE NOT deleted AND account_id = '{ACCOUNT}'"
+        );
+        world.sql(&sum).await.trim().parse::<u64>().unwrap()
+    };
+    for round in 0..10 {
+        let longer = body(&longer);
+        let at_once: Vec<_> = paths.iter().map(|path| send(&world, TOKEN, "PUT", path, &longer)).collect();
+        for (status, answer) in join_all(at_once).await {
+            assert!(status == 200 || (status, &answer["error"]["code"]) == (409, &json!("full")), "{answer}");
+        }
+        assert!(longest().await <= 4 << 20, "round {round}");
+        for path in &paths {
+            assert_eq!(send(&world, TOKEN, "PUT", path, &body("")).await.0, 200);
+        }
+    }
 }
 
 #[tokio::test]
