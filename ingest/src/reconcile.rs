@@ -2,9 +2,11 @@
 //!
 //! In: what is in ClickHouse, looked at when the process starts and every minute. Out: rows that two processes stored are
 //! one again ([`doubles`]), replays ([`replays`]) and deletions ([`deletions`]) are finished, minutes whose rows were taken
-//! out are told of, writes that the ledger lacks are entered, the metrics say whether it balances ([`ledger`]), and minutes are
-//! told of whose rollup is not what their rows come to ([`rollups`]). Every step may be taken by several processes at once, and may be taken again.
+//! out are told of, writes that the ledger lacks are entered, the metrics say whether it balances ([`ledger`]), minutes are
+//! told of whose rollup is not what their rows come to ([`rollups`]), and what is left of deleted budgets goes ([`budgets`]). Every
+//! step may be taken by several processes at once, and may be taken again.
 
+mod budgets;
 mod deletions;
 mod doubles;
 mod ledger;
@@ -82,6 +84,7 @@ impl Reconciler {
         self.has_looked_back_for_writes |= entered.is_ok();
         let weighed = self.weigh(now_ms).await;
         let compared = self.compare_rollups(now_ms).await;
-        [replayed, doubles, told, finished, entered, weighed, compared].into_iter().collect()
+        let forgotten = self.forget_budgets().await;
+        [replayed, doubles, told, finished, entered, weighed, compared, forgotten].into_iter().collect()
     }
 }

@@ -1,6 +1,7 @@
 //! Budgets, from a push to an alert: each threshold once, whoever is killed, and every alert to its webhooks.
 
 mod endpoint;
+mod gone;
 mod places;
 mod slow;
 
