@@ -84,6 +84,16 @@ pub(crate) fn command_line() -> CommandLine {
 }
 
 impl AggregatorConfig {
+    /// The webhooks that nothing leads to: no account's budgets may, and what is unusual does not.
+    pub fn webhooks_without_use(&self) -> impl Iterator<Item = &str> {
+        let told = self.anomalies.as_ref().map_or(&[][..], AnomalyRules::webhooks);
+        let useless = self
+            .webhooks
+            .iter()
+            .filter(move |(name, endpoint)| endpoint.is_for_nobody() && !told.contains(name));
+        useless.map(|(name, _)| name.as_str())
+    }
+
     /// From the process's settings.
     pub(crate) fn from_reader(mut reader: Reader) -> Result<Self, ConfigErrors> {
         let ops_listen = reader.get("aggregator.ops_listen");
@@ -154,6 +164,26 @@ mod tests {
         assert_eq!(config.ops_listen.port(), 9_092);
         let windows = WindowLengths::default();
         assert_eq!(config.limits, Limits { keys_max: 100_000, ids_max: 1_000_000, windows });
+    }
+
+    #[test]
+    fn a_webhook_that_nothing_leads_to_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("webhooks.toml");
+        let entry = |name: &str, accounts: &str| {
+            let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+            format!("[{name}]\nurl = \"https://a\"\nsecret = \"{secret}\"\n{accounts}\n")
+        };
+        let file = [entry("forgotten", ""), entry("ops", "accounts = [\"a\"]"), entry("oddities", "")];
+        std::fs::write(&path, file.concat()).unwrap();
+        let path = ["--aggregator-webhooks-file", path.to_str().unwrap()];
+        let check = |args: &[&str], expected: &[&str]| {
+            let config = extract(&[&path, args].concat()).unwrap();
+            assert_eq!(config.webhooks_without_use().collect::<Vec<_>>(), expected, "{args:?}");
+        };
+        check(&[], &["forgotten", "oddities"]);
+        let unusual = ["--aggregator-anomaly-factor", "10", "--aggregator-anomaly-webhooks", "oddities"];
+        check(&unusual, &["forgotten"]);
     }
 
     #[test]

@@ -57,6 +57,12 @@ struct Stages<'a> {
 /// Runs until the process is told to stop, and drains. Fails only when it cannot start.
 pub async fn serve(config: &AggregatorConfig, clock: SharedClock) -> Result<ExitCode, TaskError> {
     telemetry::init(&config.log)?;
+    for webhook in config.webhooks_without_use() {
+        tracing::warn!(
+            webhook,
+            "webhook has no accounts, so no budget leads to it: accounts = [\"*\"] is for all"
+        );
+    }
     let lifecycle = Lifecycle::new(config.drain_timeout)?;
     let readiness = Readiness::new(lifecycle.shutdown().soft_stop().clone());
     let listener = Listener::bind(config.ops_listen).await?;

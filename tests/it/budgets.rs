@@ -21,7 +21,7 @@ use self::endpoint::{Endpoint, SECRET};
 const LIMIT: Duration = Duration::from_mins(1);
 const BUDGETS: &str = "/v1/budgets?account_id=acc&gateway_id=gw";
 
-/// One more aggregator, which may know the webhook `ops`, and `theirs` of another account.
+/// One more aggregator, which may know the webhook `ops`, `theirs` of another account, and `forgotten` of nobody's.
 async fn aggregator(
     system: &System,
     dir: &TempDir,
@@ -40,11 +40,12 @@ async fn aggregator(
     }
     if let Some(endpoint) = endpoint {
         let path = dir.path().join("webhooks.toml");
-        let entry = |name: &str, account: &str| {
+        let entry = |name: &str, accounts: &str| {
             let url = &endpoint.url;
-            format!("[{name}]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\naccounts = [\"{account}\"]\n")
+            format!("[{name}]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\naccounts = [{accounts}]\n")
         };
-        std::fs::write(&path, entry("ops", "acc") + &entry("theirs", "other")).unwrap();
+        let entries = [entry("ops", "\"acc\""), entry("theirs", "\"other\""), entry("forgotten", "")];
+        std::fs::write(&path, entries.concat()).unwrap();
         program = program.env("WEIR_AGGREGATOR_WEBHOOKS_FILE", path.to_str().unwrap());
     }
     Service::start(program, LIMIT).await.unwrap()
@@ -269,6 +270,10 @@ async fn an_alert_gets_to_its_webhook_although_who_sends_it_is_killed() {
     eventually(LIMIT, (1, 2), without_way).await;
     let log = std::fs::read_to_string(sender.log()).unwrap();
     assert!(log.contains("budgets name webhooks that are not configured"), "{log}");
+    let without_accounts: Vec<_> =
+        log.lines().filter(|line| line.contains("webhook has no accounts")).collect();
+    assert!(!without_accounts.is_empty(), "{log}");
+    assert!(without_accounts.iter().all(|line| line.contains("forgotten")), "{without_accounts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

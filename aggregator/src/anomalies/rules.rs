@@ -76,7 +76,7 @@ impl AnomalyRules {
     }
 
     /// Who is told.
-    pub(super) fn webhooks(&self) -> &[String] {
+    pub(crate) fn webhooks(&self) -> &[String] {
         &self.webhooks
     }
 

@@ -130,6 +130,12 @@ impl Endpoint {
             Accounts::These(accounts) => accounts.contains(account_id),
         }
     }
+
+    /// Whether no budget leads to it: it is not said whose may.
+    #[must_use]
+    pub fn is_for_nobody(&self) -> bool {
+        matches!(&self.accounts, Accounts::These(accounts) if accounts.is_empty())
+    }
 }
 
 impl Accounts {
@@ -178,6 +184,8 @@ mod tests {
         ] {
             assert_eq!((way(name, "a"), way(name, "c")), (a, c), "{name}");
         }
+        let for_nobody = endpoints.iter().filter(|(_, endpoint)| endpoint.is_for_nobody());
+        assert_eq!(for_nobody.map(|(name, _)| name).collect::<Vec<_>>(), ["empty", "none"]);
     }
 
     #[test]
