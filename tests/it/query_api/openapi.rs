@@ -34,17 +34,9 @@ async fn query_api_answers_as_its_openapi_document_says() {
         assert_eq!(names(entry), names(&document["components"]["schemas"][schema]["properties"]), "{schema}");
     }
 
-    let number = |name: &str, default: u32| {
-        std::env::var(name).map_or(default, |text| text.parse().expect("it is a number"))
-    };
-    let (examples, seed) = (number("WEIR_SCHEMATHESIS_EXAMPLES", 60), number("WEIR_SCHEMATHESIS_SEED", 1));
     let here = json!({"account_id": ACCOUNT, "gateway_id": GATEWAY, "id": id_text(&row)});
     let bearer = json!({"Authorization": format!("Bearer {TOKEN}")});
-    let root = ["users", "create", "--json", "--account", ACCOUNT, "--gateway", GATEWAY];
-    let root =
-        world.succeeded(&[&root[..], &["--id", "9", "--name", "root", "--role", "root"]].concat()).await;
-    let made: Value = serde_json::from_str(&root).unwrap();
-    let root = json!({"Authorization": made["token"], "New-Api-User": "9"});
+    let root = root_of_new_api(&world).await;
     let listed: Value = serde_json::from_str(&as_user(&world, &root, "/api/log/").await).unwrap();
     let schema = &document["components"]["schemas"]["NewApiRow"]["properties"];
     let names = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -52,27 +44,69 @@ async fn query_api_answers_as_its_openapi_document_says() {
     let expected: Vec<_> = names(schema).into_iter().filter(|name| name != "upstream_request_id").collect();
     assert_eq!(shown, expected);
     // Where there is something, anywhere, by a user of new-api's, and by nobody.
-    let (others, of_new_api) = (json!(["--exclude-tag", "new-api"]), json!(["--include-tag", "new-api"]));
-    for (headers, select, parameters, examples) in [
-        (bearer.clone(), others.clone(), here.clone(), examples),
-        (bearer, others, json!({}), examples / 2),
-        // Nothing is asked to go: it would be waited for, and nobody does it here.
-        (root, of_new_api, json!({"target_timestamp": "0"}), examples / 2),
-        (json!({}), json!([]), here, examples / 4),
+    let others = json!(["--exclude-tag", "new-api"]);
+    for (headers, select, parameters, share) in [
+        (bearer.clone(), others.clone(), here.clone(), 1),
+        (bearer, others, json!({}), 2),
+        (root, of_new_api(), nothing_to_go(), 2),
+        (json!({}), json!([]), here, 4),
     ] {
-        let task = json!({
-            "url": format!("{}/openapi.json", world.url),
-            "headers": headers,
-            "select": select,
-            "parameters": parameters,
-            "examples": examples.max(1),
-            "seed": seed,
-        });
-        let asked =
-            tokio::task::spawn_blocking(move || run_client(SCHEMATHESIS, &task.to_string())).await.unwrap();
-        let asked: u32 = asked.trim().parse().unwrap();
-        assert!(asked > 5 * examples, "only {asked} requests were made");
+        everything_is_asked(&world, headers, (select, parameters), share).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_new_api_answers_as_the_openapi_document_says() {
+    let world = World::start_with(&[("WEIR_QUERY_API_NEW_API_DIALECT", "upstream")]).await;
+    world.insert_logs(&many_rows()).await;
+    let root = root_of_new_api(&world).await;
+    let listed = as_user(&world, &root, "/api/log/").await;
+    assert!(listed.contains(r#""success":true"#), "{listed}");
+    everything_is_asked(&world, root, (of_new_api(), nothing_to_go()), 4).await;
+}
+
+/// The operations of new-api.
+fn of_new_api() -> Value {
+    json!(["--include-tag", "new-api"])
+}
+
+/// Nothing is asked to go: it would be waited for, and nobody does it here.
+fn nothing_to_go() -> Value {
+    json!({"target_timestamp": "0"})
+}
+
+/// What a user of new-api sends who may do everything.
+async fn root_of_new_api(world: &World) -> Value {
+    let root = ["users", "create", "--json", "--account", ACCOUNT, "--gateway", GATEWAY];
+    let root =
+        world.succeeded(&[&root[..], &["--id", "9", "--name", "root", "--role", "root"]].concat()).await;
+    let made: Value = serde_json::from_str(&root).unwrap();
+    json!({"Authorization": made["token"], "New-Api-User": "9"})
+}
+
+/// Asks for what is selected, a part of the examples of each operation, with these parameters as they are.
+async fn everything_is_asked(
+    world: &World,
+    headers: Value,
+    (select, parameters): (Value, Value),
+    share: u32,
+) {
+    let number = |name: &str, default: u32| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("it is a number"))
+    };
+    let examples = number("WEIR_SCHEMATHESIS_EXAMPLES", 60) / share;
+    let task = json!({
+        "url": format!("{}/openapi.json", world.url),
+        "headers": headers,
+        "select": select,
+        "parameters": parameters,
+        "examples": examples.max(1),
+        "seed": number("WEIR_SCHEMATHESIS_SEED", 1),
+    });
+    let asked =
+        tokio::task::spawn_blocking(move || run_client(SCHEMATHESIS, &task.to_string())).await.unwrap();
+    let asked: u32 = asked.trim().parse().unwrap();
+    assert!(asked > 5 * examples, "only {asked} requests were made");
 }
 
 /// What a user of new-api is answered.
