@@ -66,15 +66,14 @@ pub(super) async fn run(
             show(&row, &token, as_json, out)
         }
         Request::Change { tenant, id, change } => {
-            let row = changed(find(table.living().await?, &tenant, id)?, change, now_ms);
-            table.put([&row]).await?;
-            let what = match change {
-                Change::Enable => "is enabled".to_owned(),
-                Change::Disable => "is disabled".to_owned(),
-                Change::Role(role) => format!("is {} now", role.as_str()),
-                Change::Remove => "is removed".to_owned(),
-            };
-            Ok(writeln!(out, "{id} ({}) {what}", row.name.escape_debug())?)
+            let rows = table.living().await?;
+            if let Change::Name(name) = &change {
+                nobody_else_is(&rows, &tenant, name)?;
+            }
+            let before = find(rows, &tenant, id)?;
+            let (was, what) = (before.name.escape_debug().to_string(), said(&change));
+            table.put([&changed(before, change, now_ms)]).await?;
+            Ok(writeln!(out, "{id} ({was}) {what}")?)
         }
     }
 }
@@ -108,14 +107,10 @@ fn new_row(
 ) -> Result<UserRow, IdentityError> {
     let is_of = |row: &&UserRow| is_of(row, &tenant);
     let living = rows.iter().filter(|row| row.status != "removed");
-    let exists = |id: String| IdentityError::Exists { kind: "user", id };
     if living.clone().filter(is_of).any(|row| row.id == id) {
-        return Err(exists(id.to_string()));
+        return Err(IdentityError::Exists { kind: "user", id: id.to_string() });
     }
-    // Rows of logs from before they had numbers are known by the name.
-    if living.filter(is_of).any(|row| row.name == name) {
-        return Err(exists(name));
-    }
+    nobody_else_is(living, &tenant, &name)?;
     nobody_has(rows, token)?;
     let before = rows.iter().filter(is_of).find(|row| row.id == id);
     if let Some(other) = before.filter(|row| row.name != name) {
@@ -139,6 +134,18 @@ fn new_row(
     })
 }
 
+/// Rows of logs from before they had numbers are known by the name.
+fn nobody_else_is<'r>(
+    living: impl IntoIterator<Item = &'r UserRow>,
+    tenant: &Scope,
+    name: &str,
+) -> Result<(), IdentityError> {
+    if living.into_iter().any(|row| is_of(row, tenant) && row.name == name) {
+        return Err(IdentityError::Exists { kind: "user", id: name.to_owned() });
+    }
+    Ok(())
+}
+
 /// Two users with one token would be let in as one of them, by chance.
 fn nobody_has(rows: &[UserRow], token: &Token) -> Result<(), IdentityError> {
     if rows.iter().any(|row| row.sha256 == token.sha256) {
@@ -154,10 +161,22 @@ fn changed(row: UserRow, change: Change, now_ms: i64) -> UserRow {
         Change::Enable => with_status(row, "enabled"),
         Change::Disable => with_status(row, "disabled"),
         Change::Role(role) => UserRow { role: role.as_str().to_owned(), version, ..row },
+        Change::Name(name) => UserRow { name, version, ..row },
         Change::Remove => {
             let row = UserRow { sha256: String::new(), display: String::new(), ..row };
             with_status(row, "removed")
         }
+    }
+}
+
+/// What became of a user.
+fn said(change: &Change) -> String {
+    match change {
+        Change::Enable => "is enabled".to_owned(),
+        Change::Disable => "is disabled".to_owned(),
+        Change::Role(role) => format!("is {} now", role.as_str()),
+        Change::Name(name) => format!("is {} now", name.escape_debug()),
+        Change::Remove => "is removed".to_owned(),
     }
 }
 

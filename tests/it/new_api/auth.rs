@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use harness::eventually;
+use serde_json::Value;
 use weir_local::ClickHouse;
+use weir_store::LogRow;
 
 use super::callers::{OTHER_TENANT, TENANT, user, who, with_user};
+use crate::query_api::rows::seed_row;
 use crate::query_api::world::World;
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -104,7 +107,7 @@ async fn users_are_made_changed_and_removed_and_nobody_sees_their_tokens() {
     let other = user(&world, OTHER_TENANT, "7", "alice", "common").await;
     let role = async |token: &str| {
         let answer = who(&world, token, "7").await;
-        serde_json::from_str::<serde_json::Value>(&answer.text).unwrap()["data"]["role"].as_u64()
+        serde_json::from_str::<Value>(&answer.text).unwrap()["data"]["role"].as_u64()
     };
     assert_eq!((role(&token).await, role(&other).await), (Some(10), Some(1)));
 
@@ -149,6 +152,42 @@ async fn users_are_made_changed_and_removed_and_nobody_sees_their_tokens() {
     // The number may be given again.
     let again = user(&world, TENANT, "7", "alice", "common").await;
     assert_eq!(role(&again).await, Some(1));
+}
+
+#[tokio::test]
+async fn a_user_who_is_renamed_keeps_what_is_theirs_and_rows_keep_the_name_they_had() {
+    let world = World::start().await;
+    let token = user(&world, TENANT, "7", "alice", "common").await;
+    user(&world, TENANT, "8", "bob", "common").await;
+    let (dialect, kind, success) = ("new_api_log", "consume", true);
+    let whose = LogRow { user_id: "7", user_name: "alice", gateway_id: "gw", ..seed_row() };
+    world.insert_logs(&[LogRow { dialect, kind, success, quota: Some(5), ..whose }]).await;
+    let asked = async |path: &str, token: &str, id: &str| {
+        let headers = [("authorization", token), ("new-api-user", id)];
+        let answer = world.ask("GET", path, &headers).await;
+        serde_json::from_str::<Value>(&answer.text).unwrap()["data"].take()
+    };
+
+    assert_eq!(with_user(&world, "rename", "7", &["alicia"]).await, "7 (alice) is alicia now\n");
+    let shown = async || {
+        let user = asked("/api/user/self", &token, "7").await;
+        (user["username"].clone(), user["used_quota"].clone())
+    };
+    eventually(LIMIT, ("alicia".into(), 5.into()), shown).await;
+    let own = asked("/api/log/self", &token, "7").await;
+    assert_eq!((&own["total"], &own["items"][0]["username"]), (&1.into(), &"alice".into()));
+
+    for (args, problem) in [
+        (["7", "bob"], "error: there is a user bob already\n"),
+        (["9", "carol"], "error: there is no user 9\n"),
+    ] {
+        let refused = world.command(&[&["users", "rename"], &TENANT[..], &args].concat()).await;
+        assert_eq!(String::from_utf8(refused.stderr).unwrap(), problem);
+    }
+    // Who gets the name gets no more than that.
+    let other = user(&world, TENANT, "9", "alice", "common").await;
+    assert_eq!(asked("/api/log/self", &other, "9").await["total"], 0);
+    assert_eq!(with_user(&world, "remove", "7", &[]).await, "7 (alicia) is removed\n");
 }
 
 #[tokio::test]

@@ -33,11 +33,12 @@ pub(in crate::identity) struct NewUser {
 }
 
 /// What may become of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::identity) enum Change {
     Enable,
     Disable,
     Role(Role),
+    Name(String),
     Remove,
 }
 
@@ -53,6 +54,7 @@ pub(in crate::identity) fn command() -> Command {
         )
     };
     let role = Arg::new("role").value_name("ROLE").required(true).value_parser(value_parser!(Role));
+    let new_name = Arg::new("name").value_name("NAME").required(true).value_parser(name);
     Command::new("users")
         .about("says who may ask in new-api's API, and ends")
         .subcommand_required(true)
@@ -66,6 +68,10 @@ pub(in crate::identity) fn command() -> Command {
         .subcommand(of_one("disable", "keeps a user out"))
         .subcommand(
             of_one("set-role", "makes something else of a user").arg(role.help("common, admin or root")),
+        )
+        .subcommand(
+            of_one("rename", "gives a user another name; what they have logged so far keeps the one before")
+                .arg(new_name.help("the new name")),
         )
         .subcommand(
             of_one("rotate-token", "gives a user another access token; the one before is nobody's then")
@@ -139,6 +145,7 @@ impl Request {
             "enable" => change(Change::Enable),
             "disable" => change(Change::Disable),
             "set-role" => change(Change::Role(required(matches, "role"))),
+            "rename" => change(Change::Name(required(matches, "name"))),
             // Clap knows no other.
             _ => change(Change::Remove),
         }
@@ -167,12 +174,15 @@ mod tests {
         };
         assert_eq!(change(&format!("set-role {of_one} root")), Change::Role(Role::Root));
         assert_eq!(change(&format!("remove {of_one}")), Change::Remove);
+        assert_eq!(change(&format!("rename {of_one} alicia")), Change::Name("alicia".to_owned()));
         for (args, part) in [
             (create.replace("--gateway gw ", ""), "--gateway"),
             (create.replace("--id 7", "--id 0"), "0 is not in 1.."),
             (create.replace("--account acc", "--account a/b"), "an account id is"),
             (format!("{create} --role owner"), "a role is common, admin or root"),
             (format!("set-role {of_one}"), "<ROLE>"),
+            (format!("rename {of_one}"), "<NAME>"),
+            (format!("rename {of_one} \t"), "a name is"),
             ("disable 7".to_owned(), "--account"),
         ] {
             let error = read(&args).unwrap_err();
