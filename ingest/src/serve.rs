@@ -171,6 +171,7 @@ fn start_spool(
     metrics: &IngestMetrics,
 ) -> Sink {
     let drainer = Drainer::new(bus.clone(), sink.clone(), store, metrics.clone());
+    let delays = drainer.delays();
     let shutdown = lifecycle.shutdown();
     lifecycle.spawn("drainer", async move {
         drainer.run(shutdown.soft_stop(), shutdown.hard_stop()).await;
@@ -178,7 +179,7 @@ fn start_spool(
     });
     let has_spool = config.spool_bytes_max > 0;
     let check = has_spool.then(|| readiness.register_stand_in("spool", &[CLICKHOUSE, PREDECESSORS]));
-    let level = SpoolLevel::new(bus, config.spool_bytes_max, check, metrics.clone());
+    let level = SpoolLevel::new(bus, config.spool_bytes_max, check, delays, metrics.clone());
     let spool = level.spool();
     let hard_stop = lifecycle.shutdown().hard_stop().clone();
     lifecycle.spawn_background("spool level", level.watch(hard_stop.clone()));

@@ -42,7 +42,7 @@ pub(crate) use publisher::stream_config;
 pub(crate) use races::{Races, TOLD};
 pub(crate) use replay::{LetterEntry, Mark, Outcome, ReplayError, Replayer, Reread, StatedCost};
 
-pub use spool::{Drainer, Spool, SpoolError, SpoolLevel, Spooler};
+pub use spool::{Delays, Drainer, Spool, SpoolError, SpoolLevel, Spooler};
 pub use store::Store;
 #[cfg(test)]
 pub(crate) use submit::Inbox;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::outage::proxy::Proxy;
 
-async fn behind(proxy: &mut Proxy) -> System {
+pub(super) async fn behind(proxy: &mut Proxy) -> System {
     System::start_with(|clickhouse| {
         let url = proxy.lead_to(&clickhouse.url);
         variables().into_iter().chain([("WEIR_CLICKHOUSE_URL", url)]).collect()

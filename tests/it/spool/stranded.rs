@@ -1,19 +1,33 @@
 //! A stream that keeps what is committed, as NATS leaves it behind after a disk was full. Here it is one that is to keep
 //! everything: so it can be looked at what is done about it, by how many processes, and how often.
 
+use std::time::Duration;
+
+use async_nats::ConnectOptions;
 use async_nats::jetstream::stream::{Config, RetentionPolicy};
+use futures_util::StreamExt;
 use harness::{System, eventually, jetstream};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use weir_event::Source;
-use weir_event::bus::{SPOOL_CONSUMER, SPOOL_STREAM, SPOOL_SUBJECTS, spool_subject};
+use weir_event::bus::{SPOOL_CONSUMER, SPOOL_STREAM, SPOOL_SUBJECTS, settling_subject, spool_subject};
 use weir_local::{Service, Weir};
 
+use super::doubt::behind;
 use super::{
-    LEDGER, LIMIT, STORED, push_spooled, records, restart, restart_clickhouse, start, stop_clickhouse,
+    LEDGER, LIMIT, REDELIVERY_LIMIT, STORED, push_spooled, records, restart, restart_clickhouse, start,
+    stop_clickhouse,
 };
+use crate::outage::proxy::Proxy;
 
 /// A Weir whose spool keeps everything.
 async fn start_keeping() -> System {
     let system = start().await;
+    keep_everything(&system).await;
+    system
+}
+
+async fn keep_everything(system: &System) {
     let ingest = &system.weir.ingest;
     assert!(ingest.stop(Weir::STOP_LIMIT).await.unwrap().success());
     let jetstream = jetstream(&system.weir.nats).await;
@@ -27,7 +41,6 @@ async fn start_keeping() -> System {
     };
     jetstream.create_stream(keeping).await.unwrap();
     restart(ingest).await;
-    system
 }
 
 /// How many messages nobody has been given, and how many are not acknowledged.
@@ -90,7 +103,48 @@ async fn what_can_never_be_committed_does_not_keep_what_nats_kept() {
     restart_clickhouse(&system).await;
     eventually(LIMIT, (0, 1), || owed(&system)).await;
     restart(&system.weir.nats.service).await;
-    eventually(LIMIT, "logpush\t20\t10\t10\t0\t0".to_owned(), || system.sql(LEDGER)).await;
+    // What waited for ClickHouse may be waiting still, as far as it is known for a while.
+    eventually(REDELIVERY_LIMIT, "logpush\t20\t10\t10\t0\t0".to_owned(), || system.sql(LEDGER)).await;
     expect_told(&system, &[&system.weir.ingest]).await;
     assert_eq!(system.sql(STORED).await, "10\t10");
+}
+
+/// Says of every write whose outcome is unknown that it is being settled, until it is aborted.
+async fn settle_everything(system: &System) -> JoinHandle<()> {
+    let nats = &system.weir.nats;
+    let client = ConnectOptions::with_token(nats.token.clone()).connect(&nats.url).await.unwrap();
+    let mut questions = client.subscribe(settling_subject("*")).await.unwrap();
+    client.flush().await.unwrap();
+    tokio::spawn(async move {
+        while let Some(question) = questions.next().await {
+            client.publish(question.reply.unwrap(), "".into()).await.unwrap();
+        }
+    })
+}
+
+#[tokio::test]
+async fn what_waits_for_the_end_of_a_write_is_not_handed_out_with_what_nats_kept() {
+    let mut proxy = Proxy::new();
+    let system = behind(&mut proxy).await;
+    keep_everything(&system).await;
+    stop_clickhouse(&system).await;
+    push_spooled(&system, &records(0..10)).await;
+    restart_clickhouse(&system).await;
+    eventually(LIMIT, (0, 0), || owed(&system)).await;
+    expect_told(&system, &[&system.weir.ingest]).await;
+    let settling = settle_everything(&system).await;
+    proxy.hold_next(&["INSERT", "logs"]);
+    push_spooled(&system, &records(10..15)).await;
+    let once = "logpush\t15\t15\t0\t0\t0";
+    eventually(LIMIT, once.to_owned(), || system.sql(LEDGER)).await;
+    // It was given out more than once by then.
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(owed(&system).await, (0, 1));
+    restart(&system.weir.nats.service).await;
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(system.sql(LEDGER).await, once, "one message is not done with");
+    settling.abort();
+    eventually(REDELIVERY_LIMIT, "logpush\t25\t15\t10\t0\t0".to_owned(), || system.sql(LEDGER)).await;
+    assert_eq!(system.sql(STORED).await, "15\t15");
+    proxy.release();
 }

@@ -3,13 +3,13 @@
 //! Every process drains; the stream gives each message to one of them at a time, and to another one if nothing is heard
 //! of the first. What is handed out in order is handed on in order.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::{self, AckKind, Context, Message};
-use futures_util::StreamExt;
 use futures_util::future::join_all;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -18,7 +18,7 @@ use weir_service::telemetry::chain;
 use super::item::Spooled;
 use super::put::ANSWER_TIMEOUT;
 use super::settling::{Known, outcome};
-use super::{SpoolError, stream};
+use super::{Delays, SpoolError, stream};
 use crate::metrics::{DrainTrouble, IngestMetrics};
 use crate::sink::{Pending, Sink, Store};
 
@@ -48,6 +48,7 @@ pub struct Drainer {
     context: Context,
     sink: Sink,
     store: Store,
+    delays: Delays,
     metrics: IngestMetrics,
 }
 
@@ -88,7 +89,13 @@ impl Drainer {
     pub fn new(client: Client, sink: Sink, store: Store, metrics: IngestMetrics) -> Self {
         let mut context = jetstream::new(client.clone());
         context.set_timeout(ANSWER_TIMEOUT);
-        Self { client, context, sink: sink.for_drain(), store, metrics }
+        Self { client, context, sink: sink.for_drain(), store, delays: Delays::default(), metrics }
+    }
+
+    /// Whether messages wait for no fault of their own.
+    #[must_use]
+    pub fn delays(&self) -> Delays {
+        self.delays.clone()
     }
 
     /// Drains until `soft_stop`, and brings to an end what is under way then, or until `hard_stop`.
@@ -122,7 +129,12 @@ impl Drainer {
 
     /// Waits until batches are taken; gives false if there is no use in it any more.
     async fn opened(&self, soft_stop: &CancellationToken) -> bool {
-        soft_stop.run_until_cancelled(self.sink.opened()).await;
+        let opened = self.sink.opened();
+        if opened.now_or_never().is_none() {
+            self.delays.closed(true);
+            soft_stop.run_until_cancelled(self.sink.opened()).await;
+            self.delays.closed(false);
+        }
         !soft_stop.is_cancelled()
     }
 
@@ -228,6 +240,7 @@ impl Drainer {
                 true
             }
             State::Pending(_) | State::Later => {
+                self.delays.gave_back(Instant::now());
                 delay(&message, RETRY_DELAY).await;
                 false
             }

@@ -16,7 +16,7 @@ use weir_service::telemetry::chain;
 
 use super::put::ANSWER_TIMEOUT;
 use super::stranded::Stranded;
-use super::{Spool, SpoolError, Spooler, stream};
+use super::{Delays, Spool, SpoolError, Spooler, stream};
 use crate::metrics::{DrainTrouble, IngestMetrics};
 
 /// How often it is looked at.
@@ -42,17 +42,19 @@ pub struct SpoolLevel {
     bytes_max: i64,
     health: Health,
     stranded: Stranded,
+    delays: Delays,
     metrics: IngestMetrics,
 }
 
 impl SpoolLevel {
     /// Looks at a spool of at most `bytes_max` bytes and says by `check` whether it takes batches; `None` for no spool,
-    /// where one from before may still be drained.
+    /// where one from before may still be drained. What waits in it is known to the one who drains, by `delays`.
     #[must_use]
     pub fn new(
         client: Client,
         bytes_max: u64,
         check: Option<ReadinessCheck>,
+        delays: Delays,
         metrics: IngestMetrics,
     ) -> Self {
         let mut context = jetstream::new(client.clone());
@@ -60,7 +62,7 @@ impl SpoolLevel {
         let bytes_max = i64::try_from(bytes_max).unwrap_or(i64::MAX);
         metrics.spool_bytes_max(bytes_max);
         let health = Health { check, refused_at: Arc::default() };
-        Self { client, context, bytes_max, health, stranded: Stranded::default(), metrics }
+        Self { client, context, bytes_max, health, stranded: Stranded::default(), delays, metrics }
     }
 
     /// The spool that is looked at; `None` where there is to be none.
@@ -110,7 +112,8 @@ impl SpoolLevel {
             self.health.pass();
         }
         let server_id = self.client.server_info().server_id;
-        match self.stranded.look(&stream, &state, &server_id).await {
+        let are_delayed = self.delays.are_there(Instant::now());
+        match self.stranded.look(&stream, &state, &server_id, are_delayed).await {
             Ok(false) => {}
             Ok(true) => self.metrics.drain_trouble(DrainTrouble::Stranded),
             // That is no reason to take nothing.

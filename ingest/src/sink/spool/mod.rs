@@ -15,6 +15,7 @@
 //! [`super::settle`]; its batches are put away with that write's name, and drained by nobody while it is being settled.
 //! If it was stored after all, its entry in the ledger says so: the batch then is done, and is not counted again.
 
+mod delays;
 mod drain;
 mod error;
 mod item;
@@ -24,6 +25,7 @@ mod settling;
 mod stranded;
 mod stream;
 
+pub use delays::Delays;
 pub use drain::Drainer;
 pub use error::SpoolError;
 pub(super) use item::Doubt;

@@ -28,12 +28,14 @@ pub(super) struct Stranded {
 impl Stranded {
     /// Looks, given the state of the stream a moment ago, and has what is found handed out once more. Gives whether there are
     /// some that stay even so, which a restart of NATS is the remedy for. `server_id` tells one start of NATS from another.
-    /// Sees to it that there is a consumer, too: when the disk is full it is too late.
+    /// Sees to it that there is a consumer, too: when the disk is full it is too late. `are_delayed` says whether what is owed
+    /// may be waiting for no fault of its own.
     pub(super) async fn look(
         &mut self,
         stream: &Stream,
         before: &State,
         server_id: &str,
+        are_delayed: bool,
     ) -> Result<bool, SpoolError> {
         let Some(consumer) = stream::look_at_consumer(stream).await? else {
             stream::consumer_after(stream, &[], server_id).await?;
@@ -61,7 +63,7 @@ impl Stranded {
             return Ok(true);
         }
         // What may be committed is drained first: as long as the disk is full, a consumer that is gone cannot be made anew.
-        if hopeful(&consumer) > 0 {
+        if hopeful(&consumer) > 0 || are_delayed && owed(&consumer) > 0 {
             return Ok(false);
         }
         tracing::warn!("the spool keeps messages that are committed; they are handed out once more");
@@ -85,7 +87,7 @@ const fn owed(consumer: &consumer::Info) -> u64 {
 }
 
 /// How many of those were not given out, or once only. What was given out again and is still there is in trouble of its
-/// own, and may be for ever.
+/// own, and may be for ever, unless it waits for something else.
 const fn hopeful(consumer: &consumer::Info) -> u64 {
     owed(consumer).saturating_sub(consumer.num_redelivered as u64)
 }
