@@ -1,7 +1,7 @@
 //! Writes the rollups and answers for the live windows.
 //!
-//! In: the minutes that messages touched, and requests for live windows. Out: rows of `usage_1m` and `usage_15m`, acknowledgements
-//! of messages, and snapshots.
+//! In: the minutes that messages touched, and requests for live windows. Out: rows of the rollups, acknowledgements of messages,
+//! and snapshots.
 //!
 //! A rollup row is a function of the log rows of its minute. It is never patched: every message marks the minutes of
 //! its entries dirty, whatever else became of them, and a flush computes dirty minutes anew from `logs`

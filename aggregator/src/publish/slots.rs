@@ -203,13 +203,15 @@ impl Running {
         let versions = self.looked_at.saturating_sub(VERSIONS_LATE_MAX_MS)..versions_end;
         let mut refused = None;
         for day in rollups.touched_days(&versions).await?.into_iter().rev() {
-            let mut stale = rollups.stale_slots(&versions, day).await?;
-            while !stale.is_empty() {
-                if let Err(error) = self.compute_some(&mut stale).await {
-                    match error.verdict() {
-                        Verdict::RetryAll => return Err(error),
-                        Verdict::RetryThis => refused = Some(error),
-                    }
+            let computed = match rollups.stale_slots(&versions, day).await {
+                Ok(stale) => self.compute_all(stale).await,
+                Err(error) => Err(error),
+            };
+            // One table that is refused holds up no other.
+            if let Err(error) = computed {
+                match error.verdict() {
+                    Verdict::RetryAll => return Err(error),
+                    Verdict::RetryThis => refused = Some(error),
                 }
             }
         }
@@ -222,21 +224,44 @@ impl Running {
     /// Computes some of what was stale when the process started.
     async fn catch_up(&mut self) -> Result<(), PublishError> {
         if self.stale.is_empty() {
-            let Some(day) = self.past.last().copied() else { return Ok(()) };
-            self.stale = self.task.rollups.stale_slots(&(0..self.looked_at), day).await?;
-            self.past.pop();
+            let Some(day) = self.past.pop() else { return Ok(()) };
+            match self.task.rollups.stale_slots(&(0..self.looked_at), day).await {
+                Ok(stale) => self.stale = stale,
+                Err(error) => {
+                    self.look_once_more(day);
+                    return Err(error);
+                }
+            }
         }
         let mut stale = std::mem::take(&mut self.stale);
         let day = stale.last().map(|stale| stale.day);
         let computed = self.compute_some(&mut stale).await;
         self.stale = stale;
         if let (Err(_), Some(day)) = (&computed, day) {
-            // What was refused is looked at once more, when everything else is done.
-            if !self.past.iter().any(|waiting| waiting.is(day)) {
-                self.past.insert(0, day);
-            }
+            self.look_once_more(day);
         }
         computed
+    }
+
+    /// What was refused is looked at once more, when everything else is done.
+    fn look_once_more(&mut self, day: Day) {
+        if !self.past.iter().any(|waiting| waiting.is(day)) {
+            self.past.insert(0, day);
+        }
+    }
+
+    /// Computes all of `stale`, but for what is refused, unless the server is not there.
+    async fn compute_all(&self, mut stale: Vec<Stale>) -> Result<(), PublishError> {
+        let mut refused = Ok(());
+        while !stale.is_empty() {
+            if let Err(error) = self.compute_some(&mut stale).await {
+                match error.verdict() {
+                    Verdict::RetryAll => return Err(error),
+                    Verdict::RetryThis => refused = Err(error),
+                }
+            }
+        }
+        refused
     }
 
     /// Computes the last of `stale` in one statement, and takes them out, unless the server was not there.

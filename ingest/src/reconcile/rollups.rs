@@ -46,9 +46,14 @@ struct WindowRow {
 }
 
 impl Watched {
-    /// Every rollup, with nothing found yet.
+    /// Every rollup, with nothing found yet. Only of minutes the word may have been lost long ago: longer windows follow them by
+    /// what the tables say, and one that is new is being filled.
     pub(super) fn all() -> Vec<Self> {
-        let watched = |rollup| Self { rollup, suspects: Suspects::default(), has_looked_back: false };
+        let watched = |rollup: &'static Rollup| Self {
+            rollup,
+            suspects: Suspects::default(),
+            has_looked_back: rollup.width_ms > MINUTE_MS,
+        };
         ROLLUPS.into_iter().map(watched).collect()
     }
 }
