@@ -214,8 +214,7 @@ impl Remover {
             if *table == USAGE_1M.table && self.has_quarters(month).await? {
                 break;
             }
-            self.drop_parts(table, parts).await?;
-            has_dropped |= !parts.is_empty();
+            has_dropped |= self.drop_parts(table, parts).await? > 0;
         }
         Ok(has_dropped)
     }
@@ -325,24 +324,22 @@ impl Remover {
         self.store.within("look at parts", parts).await
     }
 
-    /// Drops parts. One that is gone was merged, or dropped by somebody else: what is in its place is left alone.
-    async fn drop_parts(&self, table: &str, parts: &[String]) -> Result<(), SinkError> {
-        for part in parts {
-            let plain = part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+    /// Drops parts, and tells how many. One that is gone was merged, or dropped by somebody else: what is in its place is left
+    /// alone.
+    async fn drop_parts(&self, table: &str, parts: &[String]) -> Result<usize, SinkError> {
+        let mut dropped = 0;
+        let is_plain = |part: &&String| part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+        for part in parts.iter().filter(is_plain) {
             let drop = self.store.client.query_raw(&format!("ALTER TABLE {table} DROP PART '{part}'"));
-            match self
-                .store
-                .within("drop a part", async { if plain { drop.execute().await } else { Ok(()) } })
-                .await
-            {
-                Ok(()) => {}
-                Err(error) if error.is_rejection() => {
+            match self.store.within("drop a part", drop.execute()).await {
+                Ok(()) => dropped += 1,
+                Err(error) if error.is_rejection() && !error.is_outage() => {
                     tracing::info!(table, part, %error, "a part is not there to be dropped");
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(dropped)
     }
 }
 
