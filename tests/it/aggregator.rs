@@ -4,6 +4,7 @@
 mod audit;
 mod expected;
 mod live;
+mod past;
 mod quarters;
 mod random;
 mod shards;

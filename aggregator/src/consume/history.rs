@@ -15,7 +15,7 @@ use crate::fold::{Figures, LATE_AFTER_MS, Past, PastBucket, PastWeight, Sums};
 
 /// How long a statement may take.
 const TIMEOUT: Duration = Duration::from_mins(5);
-/// Rows of `logs` in a slice, unless a quarter of an hour has more: bounds what ClickHouse holds of it.
+/// Rows of `logs` in a slice if nothing else is said.
 const SLICE_ROWS_MAX: u64 = 500_000;
 
 /// How many rows each quarter of an hour has, in order.
@@ -69,6 +69,7 @@ fn weigh_past() -> String {
 #[derive(Clone)]
 pub struct History {
     client: Client,
+    slice_rows_max: u64,
 }
 
 #[derive(Debug, Row, Deserialize)]
@@ -122,7 +123,13 @@ impl History {
     /// Reads through `client`.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, slice_rows_max: SLICE_ROWS_MAX }
+    }
+
+    /// The same, with as many rows of `logs` in a slice, unless a quarter of an hour has more: bounds what ClickHouse holds.
+    #[must_use]
+    pub fn with_slices_of(self, slice_rows_max: u64) -> Self {
+        Self { slice_rows_max, ..self }
     }
 
     /// Reads the past, and hands it out part by part, oldest first, for as long as it is taken.
@@ -132,7 +139,7 @@ impl History {
         mut take: impl FnMut(PastBucket) -> ControlFlow<()>,
     ) -> Result<(), ConsumeError> {
         let quarters = in_time(bound_to(self.client.query(QUARTERS), &whole(past)).fetch_all()).await?;
-        for slice in slices(&quarters, &whole(past)) {
+        for slice in slices(&quarters, &whole(past), self.slice_rows_max) {
             if in_time(self.read(past, &slice, &mut take)).await?.is_break() {
                 break;
             }
@@ -204,10 +211,10 @@ fn whole(past: Past) -> Range<i64> {
 }
 
 /// Parts that have all of `whole` between them, in order, each with as many of the `quarters` as rows allow.
-fn slices(quarters: &[QuarterRow], whole: &Range<i64>) -> Vec<Range<i64>> {
+fn slices(quarters: &[QuarterRow], whole: &Range<i64>, rows_max: u64) -> Vec<Range<i64>> {
     let (mut slices, mut start, mut rows) = (Vec::new(), whole.start, 0_u64);
     for quarter in quarters {
-        if rows.saturating_add(quarter.rows) > SLICE_ROWS_MAX && rows > 0 {
+        if rows.saturating_add(quarter.rows) > rows_max && rows > 0 {
             slices.push(start..quarter.start_ms);
             (start, rows) = (quarter.start_ms, 0);
         }
@@ -268,12 +275,12 @@ mod tests {
         let of = |quarters: &[(i64, u64)]| {
             let quarters: Vec<_> =
                 quarters.iter().map(|&(start_ms, rows)| QuarterRow { start_ms, rows }).collect();
-            slices(&quarters, &(10..100)).iter().map(|slice| (slice.start, slice.end)).collect::<Vec<_>>()
+            slices(&quarters, &(10..100), 9).iter().map(|slice| (slice.start, slice.end)).collect::<Vec<_>>()
         };
         assert_eq!(of(&[]), [(10, 100)]);
         // The first quarter began before.
         assert_eq!(of(&[(0, 1), (15, 2), (90, 3)]), [(10, 100)]);
-        assert_eq!(of(&[(0, SLICE_ROWS_MAX - 1), (15, 1), (30, 1)]), [(10, 30), (30, 100)]);
+        assert_eq!(of(&[(0, 8), (15, 1), (30, 1)]), [(10, 30), (30, 100)]);
         assert_eq!(of(&[(0, u64::MAX), (15, u64::MAX), (30, 1)]), [(10, 15), (15, 30), (30, 100)]);
     }
 }

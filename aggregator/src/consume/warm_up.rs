@@ -1,4 +1,4 @@
-//! The task that reads the past, for all shards that need it at the same time in one statement.
+//! The task that reads the past, once for all shards that need it at the same time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;

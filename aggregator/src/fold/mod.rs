@@ -37,12 +37,13 @@
 //!
 //! Rows are committed in ClickHouse **before** the message that tells of them is published. From that it follows:
 //!
-//! - At the start, the stream's last sequence `S` is noted first, then ONE statement (so: one snapshot) reads from
-//!   `logs` the sums of the past and the ids of the rows that were stored, or ended, lately ([`WarmUp`]).
-//! - A message with a sequence of at most `S` was published before the statement ran, so its rows were committed
-//!   before it and are in the sums. It is not folded.
-//! - A message after `S` is folded, but for the entries whose id was read with the snapshot: rows that were committed
-//!   before the statement, and published after it. This asks that a row is published within [`OVERLAP_MS`] of
+//! - At the start, the stream's last sequence `S` is noted first. Then the past is read from `logs` in slices of time, each by ONE
+//!   statement (so: one snapshot) for the sums and for the ids of the rows that were stored, or ended, lately ([`WarmUp`]). When a
+//!   call ended says which slice its row is of, so a row is in both, or in neither.
+//! - A message with a sequence of at most `S` was published before any of the statements ran, so its rows were committed
+//!   before and are in the sums. It is not folded.
+//! - A message after `S` is folded, but for the entries whose id was read: rows that were committed before their slice's
+//!   statement, and published after `S`. This asks that a row is published within [`OVERLAP_MS`] of
 //!   being committed, or else as a duplicate, which is safe at any time.
 //! - A message that JetStream delivers again is known by its sequence, for as long as it can come again: the server
 //!   never sends again what is below the consumer's acknowledged floor.

@@ -82,7 +82,7 @@ pub(super) async fn insert_rows(world: &World, (from, apart_ms): (&str, u32), co
             tokens_cache_write_1h, tokens_reasoning, cost, quota) \
          SELECT 'acc', ['gw-a', 'gw-b'][1 + n % 2], \
             toDateTime64('{from}', 3, 'UTC') + toIntervalMillisecond(number * {apart_ms} + n % {apart_ms}) AS ended, \
-            leftPad(upper(hex(sipHash64(number, {salt}))), 26, '0'), ended, now64(3), 'http', 'canonical', \
+            concat('01KBC7Q2M4', leftPad(upper(hex(sipHash64(number, {salt}))), 16, '0')), ended, now64(3), 'http', 'canonical', \
             ['consume', 'consume', 'error', 'topup'][1 + n % 4], ['', 'openai'][1 + n % 2], \
             concat('model-', toString(n % 3)), n % 4 != 2, n % 9 = 0, concat('token-', toString(n % 5 AS t)), \
             concat('name-', toString(t)), toString(n % 7 AS u), concat('user-', toString(u)), toString(n % 2), \
