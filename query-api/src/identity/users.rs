@@ -68,7 +68,7 @@ pub(super) async fn run(
         Request::Change { tenant, id, change } => {
             let rows = table.living().await?;
             if let Change::Name(name) = &change {
-                nobody_else_is(&rows, &tenant, name)?;
+                nobody_else_is(rows.iter().filter(|row| row.id != id), &tenant, name)?;
             }
             let before = find(rows, &tenant, id)?;
             let (was, what) = (before.name.escape_debug().to_string(), said(&change));

@@ -169,6 +169,7 @@ async fn a_user_who_is_renamed_keeps_what_is_theirs_and_rows_keep_the_name_they_
     };
 
     assert_eq!(with_user(&world, "rename", "7", &["alicia"]).await, "7 (alice) is alicia now\n");
+    assert_eq!(with_user(&world, "rename", "7", &["alicia"]).await, "7 (alicia) is alicia now\n");
     let shown = async || {
         let user = asked("/api/user/self", &token, "7").await;
         (user["username"].clone(), user["used_quota"].clone())
