@@ -1,7 +1,7 @@
 //! Rows in an answer, written one by one: at once where all of them are in memory, or else as they are read.
 //!
 //! What is longer than a piece of it ([`NewApiRows`]) has no length that could be told before, and no more of it is held than a piece
-//! and two rows as they are sent. It is begun when the first piece is there. What fails after that can only be told by breaking off:
+//! and some rows as they are sent. It is begun when the first piece is there. What fails after that can only be told by breaking off:
 //! no client takes half of a document for the whole.
 
 use std::sync::Arc;
@@ -67,20 +67,24 @@ pub(super) async fn respond(
     }
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(send(app.clone(), writing, after, sender).in_current_span());
-    let rest = stream::unfold(receiver, async |mut receiver: mpsc::Receiver<_>| {
-        Some((receiver.recv().await?, receiver))
+    let rest = stream::unfold(Some(receiver), async |receiver| {
+        let mut receiver: mpsc::Receiver<_> = receiver?;
+        // Without its end it is broken off, whatever became of who sends it.
+        let (text, is_end) = receiver.recv().await.unwrap_or((Err(BrokenOff), true));
+        Some((text, (!is_end).then_some(receiver)))
     });
     let beginning = stream::iter([Ok::<_, BrokenOff>(Bytes::from(text))]);
     let response = warp::reply::stream(beginning.chain(rest)).into_response();
     Ok(with_charset(response))
 }
 
-/// Sends the rows and what is after them, until nobody takes it any more. Each row has the time of a request.
+/// Sends the rows and what is after them, each with whether it is the end, until nobody takes it any more. Each row has the
+/// time of a request.
 async fn send(
     app: Arc<App>,
     mut writing: Writing,
     after: String,
-    sender: mpsc::Sender<Result<Bytes, BrokenOff>>,
+    sender: mpsc::Sender<(Result<Bytes, BrokenOff>, bool)>,
 ) {
     loop {
         let row = timeout(app.request_timeout, writing.next()).await.map_err(Error::from).flatten();
@@ -92,7 +96,7 @@ async fn send(
                 (Err(BrokenOff), true)
             }
         };
-        if sender.send(text).await.is_err() || is_end {
+        if sender.send((text, is_end)).await.is_err() || is_end {
             return;
         }
     }
