@@ -9,6 +9,7 @@ use bytes::Bytes;
 use clickhouse::Row;
 use serde::Deserialize;
 use tokio::time::timeout;
+use tracing::Instrument;
 use weir_budget::{
     Amount, BUDGETS_SUBJECT, Budget, BudgetId, Terms, WEBHOOKS_SUBJECT, WebhooksAnswer, WebhooksRequest,
 };
@@ -54,6 +55,9 @@ pub enum BudgetError {
     /// ClickHouse does not store it.
     #[error("budget cannot be stored")]
     Store(#[from] StoreError),
+    /// A defect: who writes it died.
+    #[error("the writing of the budget stopped")]
+    Stopped,
 }
 
 /// A bound that another budget, or a longer filter, would break.
@@ -128,19 +132,30 @@ impl Budgets {
         let held = self.held(scope).await?;
         held.with_one_more(&terms).is_in_bounds()?;
         let budget = Budget { id: BudgetId::from_random(bits), scope: Scope::clone(scope), terms };
-        let row = budget.to_row();
-        self.write(&row).await?;
-        if let Err(full) = self.held(scope).await?.is_in_bounds() {
-            self.put(&BudgetRow { deleted: true, ..row }).await?;
-            return Err(full.into());
-        }
-        self.tell().await;
+        let (budgets, scope, row) = (self.clone(), scope.clone(), budget.to_row());
+        // Whoever asked for it may leave meanwhile.
+        let written = async move { budgets.write_within_bounds(&scope, row).await };
+        tokio::spawn(written.in_current_span()).await.map_err(|_| BudgetError::Stopped)??;
         Ok(budget)
     }
 
-    /// Gives one other terms, if it is there. Terms that are no longer than those of before have room at any time. As with one that
-    /// is made, it is looked once more: what is too long by then gives way to what was there, unless that has given way to something
-    /// else.
+    /// Writes one, and takes it away again if there are too many by then. If that cannot be seen it stays.
+    async fn write_within_bounds(&self, scope: &Writable<Scope>, row: BudgetRow) -> Result<(), BudgetError> {
+        self.write(&row).await?;
+        match self.held(scope).await.map(HeldRow::is_in_bounds) {
+            Ok(Ok(())) => {}
+            Ok(Err(full)) => {
+                self.put(&BudgetRow { deleted: true, ..row }).await?;
+                return Err(full.into());
+            }
+            Err(error) => tracing::warn!(error = chain(&error), "budgets cannot be counted again"),
+        }
+        self.tell().await;
+        Ok(())
+    }
+
+    /// Gives one other terms, if it is there. Terms that are no longer than those of before have room at any time. Of two that
+    /// become longer at once each may find room: to take one back could undo what somebody else was told is in force.
     pub async fn change(
         &self,
         scope: &Writable<Scope>,
@@ -148,20 +163,11 @@ impl Budgets {
         terms: Terms,
     ) -> Result<Option<Budget>, BudgetError> {
         let Some(before) = self.one(scope, id).await? else { return Ok(None) };
-        let budget = Budget { terms, ..before.clone() };
-        let is_longer = filter_bytes(&budget.terms) > filter_bytes(&before.terms);
-        if is_longer {
-            self.held(scope).await?.with_terms(&before.terms, &budget.terms).has_short_filters()?;
+        if filter_bytes(&terms) > filter_bytes(&before.terms) {
+            self.held(scope).await?.with_terms(&before.terms, &terms).has_short_filters()?;
         }
-        self.write(&budget.to_row()).await?;
-        if is_longer
-            && let Err(full) = self.held(scope).await?.has_short_filters()
-            && self.one(scope, id).await?.as_ref() == Some(&budget)
-        {
-            self.put(&before.to_row()).await?;
-            return Err(full.into());
-        }
-        self.tell().await;
+        let budget = Budget { terms, ..before };
+        self.put(&budget.to_row()).await?;
         Ok(Some(budget))
     }
 

@@ -98,7 +98,7 @@ impl From<BudgetError> for Error {
     fn from(error: BudgetError) -> Self {
         match error {
             BudgetError::Store(error) => Self::of_change(error),
-            BudgetError::Full(_) | BudgetError::Random(_) => Self::Budget(error),
+            BudgetError::Full(_) | BudgetError::Random(_) | BudgetError::Stopped => Self::Budget(error),
         }
     }
 }
