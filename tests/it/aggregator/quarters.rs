@@ -55,10 +55,14 @@ async fn digest(world: &World, statement: &str) -> String {
 
 /// Waits until every rollup is what its rows come to.
 pub(super) async fn rollups_come_to_equal_the_logs(world: &World) {
-    for (rows, rollup) in [OF_MINUTES, OF_QUARTERS, OF_MODELS] {
-        let expected = digest(world, rows).await;
-        eventually(LIMIT, expected, || digest(world, rollup)).await;
+    for rollup in [OF_MINUTES, OF_QUARTERS, OF_MODELS] {
+        comes_to_equal_the_logs(world, rollup).await;
     }
+}
+
+async fn comes_to_equal_the_logs(world: &World, (rows, rollup): (&str, &str)) {
+    let expected = digest(world, rows).await;
+    eventually(LIMIT, expected, || digest(world, rollup)).await;
 }
 
 /// Waits until nothing is written into a table. Gives what it has by then.
@@ -139,6 +143,22 @@ async fn quarters_of_what_was_there_before_their_table_are_written_by_themselves
     for table in QUARTERS {
         at_rest(&world, table).await;
     }
+}
+
+#[tokio::test]
+async fn a_table_of_quarters_that_is_refused_holds_up_no_other() {
+    let world = World::start(&[]).await;
+    world.execute("RENAME TABLE usage_15m_by_model TO elsewhere").await;
+    insert_rows(&world, ("2026-11-20 10:00:00", 60_000), 600, 1).await;
+    tell_of_all(&world).await;
+    comes_to_equal_the_logs(&world, OF_QUARTERS).await;
+    // Nor does it when what was there before is caught up with.
+    assert_eq!(world.first.service.stop(LIMIT).await.unwrap().code(), Some(0));
+    world.execute("TRUNCATE TABLE usage_15m").await;
+    world.restart().await;
+    comes_to_equal_the_logs(&world, OF_QUARTERS).await;
+    world.execute("RENAME TABLE elsewhere TO usage_15m_by_model").await;
+    rollups_come_to_equal_the_logs(&world).await;
 }
 
 /// Sums by day in a time zone, of the rows and of the quarters, with how many quarters there are of the shortest and of the
