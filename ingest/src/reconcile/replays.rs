@@ -16,7 +16,7 @@ use crate::sink::{Mark, SinkError};
 const ROWS_AT_ONCE_MAX: usize = 10_000;
 
 impl Reconciler {
-    /// Brings replays to their end, as far as their rows are there; the others are looked for again.
+    /// Brings replays to their end, as far as their rows are there, or were; the others are looked for again.
     pub(super) async fn finish_replays(&self) -> Result<(), SinkError> {
         let mut open: BTreeMap<Scope, Vec<Mark>> = BTreeMap::new();
         for mark in self.store.open_marks().await? {
@@ -43,7 +43,7 @@ impl Reconciler {
         tracing::warn!(rows = landed.len(), account, gateway, "a replay that was not finished is finished");
         let ids: Vec<EventId> = landed.iter().map(|row| row.id).collect();
         // Before any of them is taken out again.
-        self.store.enter_replays_of(scope, &ids).await?;
+        self.store.enter_landed(scope, &landed).await?;
         self.races.repair(scope, &ids).await?;
         let minutes = landed.iter().flat_map(|row| row.minutes().map(move |minute| (scope.clone(), minute)));
         if self.races.announcer().tell_changed_for_certain(minutes, TELL_LIMIT).await {

@@ -24,6 +24,10 @@ const INSERT: Point = (0, &["INSERT", "logs"]);
 const AGE: &str = "ALTER TABLE logs UPDATE ingested_at = ingested_at - INTERVAL 10 DAY WHERE write_id % 2 = 0 \
     SETTINGS mutations_sync = 2";
 const ROWS: &str = "SELECT count(), uniqExact(id), countIf(empty(flags)) FROM logs";
+/// How many rows the ledger says there are, and by how much it does not balance.
+const ENTERED: &str = "SELECT sum(stored), sum(received - stored - duplicates - dead_lettered - ignored - deleted) FROM ledger FINAL";
+/// Of how many rows replays have something left to do.
+const OPEN: &str = "SELECT count() FROM ledger FINAL WHERE startsWith(subject, 'replay:') AND version < 2";
 
 /// A system that looks all the time for what is to be put right.
 async fn start_eager() -> System {
@@ -113,13 +117,11 @@ async fn a_row_that_is_opened_twice_is_found_however_old_it_is() {
 /// Every event has one row, with all of it; the ledger and the rollups say so, and nothing is left to be done.
 async fn expect_put_right(system: &System, events: u64) {
     eventually(LIMIT, [&*events.to_string(); 3].join("\t"), || system.sql(ROWS)).await;
-    let ledger = "SELECT sum(stored), sum(received - stored - duplicates - dead_lettered - ignored - deleted) FROM ledger FINAL";
-    eventually(LIMIT, format!("{events}\t0"), || system.sql(ledger)).await;
+    eventually(LIMIT, format!("{events}\t0"), || system.sql(ENTERED)).await;
     let cost = system.sql("SELECT count(), toString(sum(cost)) FROM logs").await;
     let rollup = "SELECT sum(requests), toString(sum(cost)) FROM usage_1m FINAL";
     eventually(LIMIT, cost, || system.sql(rollup)).await;
-    let open = "SELECT count() FROM ledger FINAL WHERE startsWith(subject, 'replay:') AND version < 2";
-    eventually(LIMIT, "0".to_owned(), || system.sql(open)).await;
+    eventually(LIMIT, "0".to_owned(), || system.sql(OPEN)).await;
 }
 
 #[tokio::test]
@@ -161,4 +163,40 @@ async fn what_a_killed_replay_had_sent_is_counted_once_when_it_lands() {
     assert_eq!(system.sql(ROWS).await, "1\t1\t0");
     land(&system, &proxy).await;
     expect_put_right(&system, 3).await;
+}
+
+#[tokio::test]
+async fn a_row_of_a_killed_replay_that_is_taken_out_again_was_stored() {
+    let system = start_eager().await;
+    sealed(&system, 0).await;
+    sealed(&system, 1).await;
+    system.sql(AGE).await;
+    let proxy = kill_behind(&system, ENTRY).await;
+    assert_eq!(system.sql(ROWS).await, "4\t2\t2");
+    // One by a replay that had read what there was of its event before it came.
+    let repaired = "INSERT INTO ledger \
+            (hour, source, account_id, write_id, subject, stored, duplicates, gateway_id, minute, version) \
+        SELECT toStartOfHour(ingested_at), source, account_id, write_id, id, -1, 1, gateway_id, toStartOfMinute(created_at), 2 \
+        FROM logs WHERE bitAnd(write_id, 1) = 1 AND id = (SELECT max(id) FROM logs)";
+    system.sql(repaired).await;
+    let out = "DELETE FROM logs WHERE bitAnd(write_id, 1) = 1 AND id = (SELECT max(id) FROM logs)";
+    system.sql(out).await;
+    // The other one by somebody who wants none of it.
+    let query_api = system.weir.addresses.query_api;
+    let gateway = system.sql("SELECT any(gateway_id) FROM logs").await;
+    let url = format!("http://{query_api}/client/v4/accounts/acc/ai-gateway/gateways/{gateway}/logs?limit=1");
+    let delete = system.http.delete(url).bearer_auth(&system.weir.secrets.query_token);
+    let deleted = delete.send().await.unwrap();
+    assert!(deleted.status().is_success(), "{:?}", deleted.text().await);
+    assert_eq!(system.sql(ROWS).await, "1\t1\t0");
+    assert_eq!(system.sql(ENTERED).await, "-1\t0");
+    let_time_pass(&system).await;
+    eventually(LIMIT, "0".to_owned(), || system.sql(OPEN)).await;
+    assert_eq!(system.sql(ENTERED).await, "1\t0");
+    // The entry that the replay makes of it is the same.
+    proxy.release();
+    let own =
+        "SELECT sum(stored), max(version) FROM ledger FINAL WHERE bitAnd(write_id, 1) = 1 AND subject = ''";
+    eventually(LIMIT, "2\t1".to_owned(), || system.sql(own)).await;
+    assert_eq!(system.sql(ENTERED).await, "1\t0");
 }

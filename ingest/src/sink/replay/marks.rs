@@ -2,19 +2,24 @@
 //!
 //! A row that is opened bears the time of the row whose place it takes, so it does not show later that it is new; and what a
 //! replay had sent may land long after it died. So before its rows are stored each has an entry of its own in the ledger, which
-//! sums to nothing: subject `replay:`, the gateway, `/` and the event's id, under the id of the write, in the hour of the
-//! replay. Once the row is there and is the only one of its event, the ledger has its write, and NATS the word of its
-//! minutes, the entry is in version [`TOLD`]. Until then whoever lives sees to it that it comes to that, see
-//! [`crate::reconcile`]. Each step of that may be taken again, and beside the replay itself, should it live after all.
+//! sums to nothing: subject `replay:`, the gateway, `/`, the event's id, `/` and the hour that the row says it was stored in
+//! (epoch seconds), under the id of the write, in the hour of the replay. Once the row is there and is the only one of its
+//! event, the ledger has its write, and NATS the word of its minutes, the entry is in version [`TOLD`]. Until then whoever
+//! lives sees to it that it comes to that, see [`crate::reconcile`]. Each step of that may be taken again, and beside the
+//! replay itself, should it live after all.
+//!
+//! A row may be taken out again before anybody comes to look: then it is not there, but has a correction in the ledger under its
+//! own name, by which is known that it was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use clickhouse::Row;
 use serde::Deserialize;
 use weir_event::{EventId, Scope, Timestamp};
 use weir_store::LedgerRow;
-use weir_store::deletion::{TOLD, YOUNG_S};
+use weir_store::deletion::{IS_CORRECTION, TOLD, YOUNG_S};
 
+use super::rows::Part;
 use crate::sink::insert::hour_of;
 use crate::sink::store::IDS_PER_QUERY_MAX;
 use crate::sink::{SinkError, Store};
@@ -41,14 +46,15 @@ pub(crate) struct Mark {
     minute: u32,
 }
 
-/// A row that has landed.
+/// A row that has landed, be it there or taken out since.
 pub(crate) struct Landed<'m> {
     pub(crate) mark: &'m Mark,
     pub(crate) id: EventId,
-    /// That it is of.
+    /// That it is of, or was.
     minute: Option<Timestamp>,
 }
 
+/// What there is of a row, or was.
 #[derive(Row, Deserialize)]
 struct LandedRow {
     id: [u8; 26],
@@ -57,11 +63,11 @@ struct LandedRow {
 }
 
 impl Mark {
-    /// Of a row of the event `id`, by a replay that is at work at `now`.
+    /// Of a row of the event `id`, by a replay that is at work at `now`, that is to have come at `at`.
     pub(super) fn new(
         (source, write_id): (&str, u64),
         (scope, id): (&Scope, EventId),
-        now: Timestamp,
+        (now, at): (Timestamp, Timestamp),
         minute: Option<Timestamp>,
     ) -> Self {
         let seconds = |minute: Timestamp| u32::try_from(minute.millis() / 1_000).unwrap_or_default();
@@ -70,15 +76,31 @@ impl Mark {
             source: source.to_owned(),
             account_id: scope.account_id.to_string(),
             write_id,
-            subject: format!("{SUBJECT}{}{SEPARATOR}{id}", scope.gateway_id),
+            subject: format!(
+                "{SUBJECT}{}{SEPARATOR}{id}{SEPARATOR}{}",
+                scope.gateway_id,
+                hour_of(at.millis())
+            ),
             minute: minute.map_or(0, seconds),
         }
     }
 
     /// Whose event the row is of; `None` where nobody can ask for it, because its name is none.
     pub(crate) fn event(&self) -> Option<(Scope, EventId)> {
-        let (gateway_id, id) = self.subject.strip_prefix(SUBJECT)?.rsplit_once(SEPARATOR)?;
+        let (gateway_id, id, _) = self.name()?;
         Some((Scope::parse(&self.account_id, gateway_id).ok()?, id.parse().ok()?))
+    }
+
+    /// The part of its write that it is of.
+    pub(super) fn part(&self) -> Option<Part<'_>> {
+        let (_, _, hour) = self.name()?;
+        Some((hour, &self.source, &self.account_id, self.write_id))
+    }
+
+    fn name(&self) -> Option<(&str, &str, u32)> {
+        let (event, hour) = self.subject.strip_prefix(SUBJECT)?.rsplit_once(SEPARATOR)?;
+        let (gateway_id, id) = event.rsplit_once(SEPARATOR)?;
+        Some((gateway_id, id, hour.parse().ok()?))
     }
 
     fn minute(&self) -> Option<Timestamp> {
@@ -131,7 +153,7 @@ impl Store {
         self.within("look for replays that were killed", query.fetch_all()).await
     }
 
-    /// Those of `marks`, all of one tenant, whose rows are there.
+    /// Those of `marks`, all of one tenant, whose rows are there, or were.
     pub(crate) async fn landed<'m>(
         &self,
         scope: &Scope,
@@ -144,7 +166,12 @@ impl Store {
         for named in named.chunks(IDS_PER_QUERY_MAX) {
             let mut ids: Vec<_> = named.iter().map(|(_, id)| *id).collect();
             ids.dedup();
-            let rows: Vec<LandedRow> = self.fetch_of("look for rows of replays", scope, &ids, "").await?;
+            let mut rows: Vec<LandedRow> = self.fetch_of("look for rows of replays", scope, &ids, "").await?;
+            let there: HashSet<_> = rows.iter().map(|row| (row.id, row.write_id)).collect();
+            let is_missing = |(mark, id): &&(&Mark, EventId)| !there.contains(&(id.bytes(), mark.write_id));
+            let missing: Vec<_> = named.iter().filter(is_missing).copied().collect();
+            // Asked for behind them: of a row that goes in between it is said before.
+            rows.extend(self.taken_out(scope, &missing).await?);
             let rows: HashMap<_, _> =
                 rows.iter().map(|row| ((row.id, row.write_id), row.created_at)).collect();
             landed.extend(named.iter().filter_map(|&(mark, id)| {
@@ -154,6 +181,34 @@ impl Store {
             }));
         }
         Ok(landed)
+    }
+
+    /// What the ledger has of rows of these marks that were taken out.
+    async fn taken_out(
+        &self,
+        scope: &Scope,
+        marks: &[(&Mark, EventId)],
+    ) -> Result<Vec<LandedRow>, SinkError> {
+        let parts: Vec<_> = marks.iter().filter_map(|(mark, _)| mark.part()).collect();
+        let (hours, writes): (HashSet<_>, HashSet<_>) = parts.iter().map(|part| (part.0, part.3)).unzip();
+        let ids: HashSet<_> = marks.iter().map(|(_, id)| id.as_str()).collect();
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let taken_out = format!(
+            "SELECT toFixedString(subject, 26) AS id, write_id, toInt64(toUnixTimestamp(minute)) * 1000 AS created_at \
+            FROM ledger WHERE toUnixTimestamp(hour) IN ? AND account_id = ? AND gateway_id = ? AND write_id IN ? \
+                AND subject IN ? AND {IS_CORRECTION}"
+        );
+        let query = self
+            .client
+            .query(&taken_out)
+            .bind(Vec::from_iter(hours))
+            .bind(scope.account_id.as_str())
+            .bind(scope.gateway_id.as_str())
+            .bind(Vec::from_iter(writes))
+            .bind(Vec::from_iter(ids));
+        self.within("look for what was taken out of a replay", query.fetch_all()).await
     }
 }
 
@@ -170,19 +225,20 @@ mod tests {
 
     fn mark(gateway: &str, minute: Option<Timestamp>) -> (Mark, Scope, EventId) {
         let (scope, id) = (Scope::parse("acc", gateway).unwrap(), EventId::derive(Timestamp::MIN, &[b"1"]));
-        (Mark::new(("logpush", 9), (&scope, id), time(59), minute), scope, id)
+        (Mark::new(("logpush", 9), (&scope, id), (time(59), time(-1)), minute), scope, id)
     }
 
     #[test]
     fn a_mark_names_its_event_and_sums_to_nothing() {
         let (mark, scope, id) = mark("gw", Some(time(-60)));
         assert_eq!(mark.event(), Some((scope, id)));
+        assert_eq!(mark.part(), Some(((HOUR - 1) * 3_600, "logpush", "acc", 9)), "of the hour of the row");
         let expected = LedgerRow {
             hour: HOUR * 3_600,
             source: "logpush",
             account_id: "acc",
             write_id: 9,
-            subject: &format!("replay:gw/{id}"),
+            subject: &format!("replay:gw/{id}/{}", (HOUR - 1) * 3_600),
             minute: (HOUR - 1) * 3_600,
             version: 1,
             ..LedgerRow::default()
@@ -194,10 +250,17 @@ mod tests {
     fn an_entry_of_another_kind_is_no_mark() {
         let (mark, _, id) = mark("gw", None);
         let digest = "ab".repeat(32);
-        let others =
-            [format!("gw/{digest}"), digest, id.to_string(), "deleted:gw:0".to_owned(), String::new()];
+        let others = [
+            format!("gw/{digest}"),
+            digest,
+            id.to_string(),
+            "deleted:gw:0".to_owned(),
+            format!("replay:gw/{id}"),
+            String::new(),
+        ];
         for subject in others {
-            assert_eq!(Mark { subject, ..mark.clone() }.event(), None);
+            let mark = Mark { subject, ..mark.clone() };
+            assert_eq!((mark.event(), mark.part()), (None, None));
         }
     }
 

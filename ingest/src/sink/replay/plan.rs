@@ -131,7 +131,7 @@ impl<'l> Plan<'l> {
     pub(super) fn marks(&self, letters: &[&'l Reread], now: Timestamp, write_id: u64) -> Vec<Mark> {
         let mark = |row: NewRow<'l>| {
             let source = letters[row.index].batch.source().as_str();
-            Mark::new((source, write_id), (row.event.scope, row.event.id), now, row.minute)
+            Mark::new((source, write_id), (row.event.scope, row.event.id), (now, row.at), row.minute)
         };
         self.new_rows(now).map(mark).collect()
     }

@@ -9,6 +9,7 @@ use weir_store::deletion::IS_CORRECTION;
 use weir_store::{LedgerRow, ScaledUsd};
 
 use super::cost::StatedCost;
+use super::marks::Landed;
 use crate::sink::insert::{REPLAYED, hour_of};
 use crate::sink::store::IDS_PER_QUERY_MAX;
 use crate::sink::{EventRef, SinkError, Store};
@@ -52,7 +53,7 @@ struct NameRow {
 }
 
 /// The part of a write that has an entry of its own.
-type Part<'r> = (u32, &'r str, &'r str, u64);
+pub(super) type Part<'r> = (u32, &'r str, &'r str, u64);
 
 impl KnownRow {
     /// How many of its fields are closed.
@@ -77,8 +78,10 @@ impl KnownRow {
         }
     }
 
-    fn part(&self) -> Part<'_> {
-        (hour_of(self.ingested_at), &self.source, &self.account_id, self.write_id)
+    /// The part of a replay that it is of.
+    fn replayed_part(&self) -> Option<Part<'_>> {
+        let part = (hour_of(self.ingested_at), &*self.source, &*self.account_id, self.write_id);
+        (self.write_id & REPLAYED != 0).then_some(part)
     }
 }
 
@@ -107,8 +110,23 @@ impl Store {
     /// Enters the writes of earlier replays among `rows` that the ledger does not know, by what there is of them. Their own
     /// entry, should it come yet, stands for this one.
     pub(super) async fn enter_replays(&self, rows: impl Iterator<Item = &KnownRow>) -> Result<(), SinkError> {
-        let parts: BTreeSet<Part<'_>> =
-            rows.filter(|row| row.write_id & REPLAYED != 0).map(KnownRow::part).collect();
+        self.enter_parts(rows.filter_map(KnownRow::replayed_part).collect()).await
+    }
+
+    /// The same for what has landed, what has been taken out of it since, and what other replays stored of its events.
+    pub(crate) async fn enter_landed(&self, scope: &Scope, landed: &[Landed<'_>]) -> Result<(), SinkError> {
+        let mut landed: Vec<_> = landed.iter().collect();
+        landed.sort_unstable_by_key(|row| row.id);
+        for landed in landed.chunks(IDS_PER_QUERY_MAX) {
+            let ids: Vec<_> = landed.iter().map(|row| row.id).collect();
+            let rows: Vec<KnownRow> = self.fetch_of("read the rows of replays", scope, &ids, "").await?;
+            let there = rows.iter().filter_map(KnownRow::replayed_part);
+            self.enter_parts(there.chain(landed.iter().filter_map(|row| row.mark.part())).collect()).await?;
+        }
+        Ok(())
+    }
+
+    async fn enter_parts(&self, parts: BTreeSet<Part<'_>>) -> Result<(), SinkError> {
         if parts.is_empty() {
             return Ok(());
         }
@@ -127,17 +145,6 @@ impl Store {
         }
         tracing::warn!(entries = entries.len(), "writes of a replay that died are entered in the ledger");
         self.enter(&entries).await
-    }
-
-    /// The same for the rows of `ids`, which are in any order.
-    pub(crate) async fn enter_replays_of(&self, scope: &Scope, ids: &[EventId]) -> Result<(), SinkError> {
-        let mut ids = ids.to_vec();
-        ids.sort_unstable();
-        for ids in ids.chunks(IDS_PER_QUERY_MAX) {
-            let rows: Vec<KnownRow> = self.fetch_of("read the rows of replays", scope, ids, "").await?;
-            self.enter_replays(rows.iter()).await?;
-        }
-        Ok(())
     }
 
     async fn entered(&self, parts: &BTreeSet<Part<'_>>) -> Result<Vec<EnteredRow>, SinkError> {
