@@ -2,6 +2,7 @@
 //! when it is asked for.
 
 mod late;
+mod refused;
 mod replay;
 
 use std::process::{Command, Output};

@@ -4,34 +4,25 @@
 //! rollup; and what it has sent may land when it is long dead. Which rows that is say the marks that it left, see
 //! [`crate::sink`]: so their events are looked at by their ids, however old they are, and no others.
 
-use std::collections::BTreeMap;
-
 use weir_event::{EventId, Scope};
 
 use super::Reconciler;
 use super::deletions::TELL_LIMIT;
 use crate::sink::{Mark, SinkError};
 
-/// How many rows are dealt with at once.
-const ROWS_AT_ONCE_MAX: usize = 10_000;
-
 impl Reconciler {
     /// Brings replays to their end, as far as their rows are there, or were; the others are looked for again.
     pub(super) async fn finish_replays(&self) -> Result<(), SinkError> {
-        let mut open: BTreeMap<Scope, Vec<Mark>> = BTreeMap::new();
-        for mark in self.store.open_marks().await? {
-            if let Some((scope, _)) = mark.event() {
-                open.entry(scope).or_default().push(mark);
+        // One that cannot be finished holds up no other, and however many have not landed, the rest is come to behind them.
+        let (mut finished, mut last) = (Ok(()), Mark::default());
+        loop {
+            let open = self.store.open_marks(&last).await?;
+            let Some(end) = open.last() else { return finished };
+            last = end.clone();
+            for (scope, marks) in Mark::by_scope(open) {
+                finished = finished.and(self.finish_replay(&scope, &marks).await);
             }
         }
-        // One that cannot be finished holds up no other tenant's.
-        let mut finished = Ok(());
-        for (scope, marks) in open {
-            for marks in marks.chunks(ROWS_AT_ONCE_MAX) {
-                finished = finished.and(self.finish_replay(&scope, marks).await);
-            }
-        }
-        finished
     }
 
     async fn finish_replay(&self, scope: &Scope, marks: &[Mark]) -> Result<(), SinkError> {

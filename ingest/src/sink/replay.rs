@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use weir_event::{EventId, Scope, Timestamp};
 use weir_service::clock::SharedClock;
+use weir_service::telemetry::chain;
 use weir_store::LedgerRow;
 
 use super::columns::Columns;
@@ -173,8 +174,22 @@ impl Replayer {
         self.store.enter_marks(&marks).await?;
         let rows = plan.new_rows(now).map(|row| row.event.row(row.at, write_id, row.cost_revision));
         let rows: Vec<_> = rows.collect();
-        self.store.insert_filled_logs(&rows, columns, &token).await?;
-        Ok((write_id, marks))
+        match self.store.insert_filled_logs(&rows, columns, &token).await.map_err(ReplayError::from) {
+            Ok(()) => Ok((write_id, marks)),
+            Err(error) => {
+                if error.is_rejection() {
+                    self.close_refused(marks).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Nobody needs to wait for rows that ClickHouse refused. Where it cannot be said so, they are waited for in vain.
+    async fn close_refused(&self, marks: Vec<Mark>) {
+        if let Err(error) = self.store.close_refused(marks).await {
+            tracing::warn!(error = chain(&error), "what was refused is waited for");
+        }
     }
 
     /// Letters that have become events of which some fields stay closed are kept, as when they come in.

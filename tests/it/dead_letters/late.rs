@@ -23,19 +23,20 @@ const INSERT: Point = (0, &["INSERT", "logs"]);
 /// Makes every row that no replay stored one of long ago.
 const AGE: &str = "ALTER TABLE logs UPDATE ingested_at = ingested_at - INTERVAL 10 DAY WHERE write_id % 2 = 0 \
     SETTINGS mutations_sync = 2";
-const ROWS: &str = "SELECT count(), uniqExact(id), countIf(empty(flags)) FROM logs";
+pub(super) const ROWS: &str = "SELECT count(), uniqExact(id), countIf(empty(flags)) FROM logs";
 /// How many rows the ledger says there are, and by how much it does not balance.
 const ENTERED: &str = "SELECT sum(stored), sum(received - stored - duplicates - dead_lettered - ignored - deleted) FROM ledger FINAL";
 /// Of how many rows replays have something left to do.
-const OPEN: &str = "SELECT count() FROM ledger FINAL WHERE startsWith(subject, 'replay:') AND version < 2";
+pub(super) const OPEN: &str =
+    "SELECT count() FROM ledger FINAL WHERE startsWith(subject, 'replay:') AND version < 2";
 
 /// A system that looks all the time for what is to be put right.
-async fn start_eager() -> System {
+pub(super) async fn start_eager() -> System {
     System::start_with(|_| vec![(EAGER.0, EAGER.1.to_owned())]).await
 }
 
 /// Replays that were killed are left alone for as long as they may be at work.
-async fn let_time_pass(system: &System) {
+pub(super) async fn let_time_pass(system: &System) {
     let age = "ALTER TABLE ledger UPDATE entered_at = entered_at - INTERVAL 10 MINUTE WHERE startsWith(subject, 'replay:') \
         SETTINGS mutations_sync = 2";
     system.sql(age).await;
@@ -115,7 +116,7 @@ async fn a_row_that_is_opened_twice_is_found_however_old_it_is() {
 }
 
 /// Every event has one row, with all of it; the ledger and the rollups say so, and nothing is left to be done.
-async fn expect_put_right(system: &System, events: u64) {
+pub(super) async fn expect_put_right(system: &System, events: u64) {
     eventually(LIMIT, [&*events.to_string(); 3].join("\t"), || system.sql(ROWS)).await;
     eventually(LIMIT, format!("{events}\t0"), || system.sql(ENTERED)).await;
     let cost = system.sql("SELECT count(), toString(sum(cost)) FROM logs").await;
@@ -199,4 +200,21 @@ async fn a_row_of_a_killed_replay_that_is_taken_out_again_was_stored() {
         "SELECT sum(stored), max(version) FROM ledger FINAL WHERE bitAnd(write_id, 1) = 1 AND subject = ''";
     eventually(LIMIT, "2\t1".to_owned(), || system.sql(own)).await;
     assert_eq!(system.sql(ENTERED).await, "1\t0");
+}
+
+#[tokio::test]
+async fn what_lands_is_found_however_many_rows_do_not() {
+    let system = start_eager().await;
+    sealed(&system, 0).await;
+    system.sql(AGE).await;
+    let _held = kill_at(&system, ENTRY).await;
+    // Others are younger, and come before it in order.
+    let others = "INSERT INTO ledger (hour, source, account_id, write_id, subject, version) \
+        SELECT hour, source, 'abc', 2 * number + 3, subject, 1 \
+        FROM ledger CROSS JOIN numbers(60000) AS numbers WHERE startsWith(subject, 'replay:')";
+    system.sql(others).await;
+    let_time_pass(&system).await;
+    eventually(LIMIT, "1\t1\t1".to_owned(), || system.sql(ROWS)).await;
+    eventually(LIMIT, "1\t0".to_owned(), || system.sql(ENTERED)).await;
+    eventually(LIMIT, "60000".to_owned(), || system.sql(OPEN)).await;
 }
