@@ -94,7 +94,7 @@ struct SlotRow {
 }
 
 /// A day of a rollup.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Day {
     rollup: &'static Rollup,
     start_ms: i64,
@@ -245,7 +245,7 @@ impl Running {
 
     /// What was refused is looked at once more, when everything else is done.
     fn look_once_more(&mut self, day: Day) {
-        if !self.past.iter().any(|waiting| waiting.is(day)) {
+        if !self.past.contains(&day) {
             self.past.insert(0, day);
         }
     }
@@ -321,12 +321,6 @@ impl SlotRow {
         let scope = Scope::parse(&self.account_id, &self.gateway_id).ok()?;
         let slot = ScopeWindow { scope, start: Timestamp::from_millis(self.start_ms).ok()? };
         Some(Stale { day, slot, requests_about: self.requests_about })
-    }
-}
-
-impl Day {
-    fn is(self, other: Self) -> bool {
-        self.rollup.table == other.rollup.table && self.start_ms == other.start_ms
     }
 }
 

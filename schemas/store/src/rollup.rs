@@ -13,7 +13,7 @@ pub const CALLS: &str = "kind IN ('consume', 'error')";
 const WINDOWS_PARAM: &str = "{windows:Array(Tuple(String, String, DateTime('UTC')))}";
 
 /// A table of sums over the calls of a tenant in a UTC window, by some of the columns of `logs`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Rollup {
     /// Its name.
     pub table: &'static str,
