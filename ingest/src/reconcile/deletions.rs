@@ -4,7 +4,7 @@
 //! What is deleted has a correction in the ledger, which is in version 1 until everything is done. So whatever is in that
 //! version and nobody is likely to be at work on goes through the same steps once more, see [`weir_store::deletion`].
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use clickhouse::Row;
@@ -17,7 +17,7 @@ use weir_store::removal::Reach;
 use weir_store::removal::SUBJECT;
 
 use super::Reconciler;
-use crate::sink::{SinkError, Store, TOLD};
+use crate::sink::{SinkError, Store, TOLD, by_scope};
 
 /// Of how many rows a look takes on the rest of the work.
 const ROWS_PER_LOOK_MAX: usize = 50_000;
@@ -56,10 +56,7 @@ impl Reconciler {
         let query =
             self.store.client.query(UNTOLD).bind(TOLD).bind(SUBJECT).bind(YOUNG_S).bind(ROWS_PER_LOOK_MAX);
         let untold: Vec<UntoldRow> = self.store.within("look for deletions", query.fetch_all()).await?;
-        let mut doomed: BTreeMap<Scope, Vec<DoomedRow>> = BTreeMap::new();
-        for (scope, row) in untold.into_iter().filter_map(UntoldRow::doomed) {
-            doomed.entry(scope).or_default().push(row);
-        }
+        let doomed = by_scope(untold.into_iter().filter_map(UntoldRow::doomed));
         // One that cannot be finished holds up no other tenant's.
         let mut finished = Ok(());
         for (scope, rows) in doomed {

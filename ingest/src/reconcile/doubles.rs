@@ -1,7 +1,6 @@
 //! Events that have several rows, and corrections whose minutes were not told: what is left of a writer that died, or
 //! could not reach ClickHouse, between its commit and the end of its repair.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use clickhouse::Row;
@@ -11,7 +10,7 @@ use weir_store::LedgerRow;
 
 use super::Reconciler;
 use super::slices::{LOOK_BACK_MS, Time};
-use crate::sink::{SinkError, TOLD};
+use crate::sink::{SinkError, TOLD, by_scope};
 
 #[derive(Row, Deserialize)]
 struct DoubleRow {
@@ -38,7 +37,8 @@ impl Reconciler {
     pub(super) async fn repair_doubles(&self, now_ms: i64) -> Result<(), SinkError> {
         let since_ms = now_ms - LOOK_BACK_MS;
         for range in self.slices(Time::Started, since_ms).await? {
-            for (scope, ids) in by_scope(&self.doubles(since_ms, &range).await?) {
+            let doubles = self.doubles(since_ms, &range).await?;
+            for (scope, ids) in by_scope(doubles.iter().filter_map(DoubleRow::event)) {
                 self.races.repair(&scope, &ids).await?;
             }
         }
@@ -69,14 +69,6 @@ impl Reconciler {
         let query = self.store.client.query(DOUBLES).bind(since_ms).bind(range.start).bind(range.end);
         self.store.within("look for events with several rows", query.fetch_all()).await
     }
-}
-
-fn by_scope(rows: &[DoubleRow]) -> BTreeMap<Scope, Vec<EventId>> {
-    let mut doubled: BTreeMap<Scope, Vec<EventId>> = BTreeMap::new();
-    for (scope, id) in rows.iter().filter_map(DoubleRow::event) {
-        doubled.entry(scope).or_default().push(id);
-    }
-    doubled
 }
 
 impl DoubleRow {

@@ -44,6 +44,7 @@ pub(crate) use replay::{LetterEntry, Mark, Outcome, ReplayError, Replayer, Rerea
 
 pub use spool::{Delays, Drainer, Spool, SpoolError, SpoolLevel, Spooler};
 pub use store::Store;
+pub(crate) use store::by_scope;
 #[cfg(test)]
 pub(crate) use submit::Inbox;
 pub use submit::{GroupLimits, Pending, Receipt, Sink};

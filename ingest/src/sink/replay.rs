@@ -24,7 +24,7 @@ mod rows;
 
 use std::time::Duration;
 
-use weir_event::{EventId, Scope, Timestamp};
+use weir_event::Timestamp;
 use weir_service::clock::SharedClock;
 use weir_service::telemetry::chain;
 use weir_store::LedgerRow;
@@ -222,13 +222,4 @@ impl Outcome {
 
 fn events_of<'l>(letters: &[&'l Reread]) -> Vec<super::EventRef<'l>> {
     letters.iter().flat_map(|letter| letter.batch.events()).collect()
-}
-
-/// Ids by whose they are.
-fn by_scope<'e>(events: impl Iterator<Item = (&'e Scope, EventId)>) -> Vec<(&'e Scope, Vec<EventId>)> {
-    let mut scopes = std::collections::BTreeMap::<&Scope, Vec<EventId>>::new();
-    for (scope, id) in events {
-        scopes.entry(scope).or_default().push(id);
-    }
-    scopes.into_iter().collect()
 }

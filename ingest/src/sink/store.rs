@@ -25,6 +25,15 @@ pub struct Store {
     pub(super) timeout: Duration,
 }
 
+/// What there is, by whose it is.
+pub(crate) fn by_scope<S: Ord, T>(all: impl IntoIterator<Item = (S, T)>) -> BTreeMap<S, Vec<T>> {
+    let mut scopes: BTreeMap<S, Vec<T>> = BTreeMap::new();
+    for (scope, one) in all {
+        scopes.entry(scope).or_default().push(one);
+    }
+    scopes
+}
+
 #[derive(Row, Deserialize)]
 pub(super) struct IdRow {
     pub(super) id: [u8; 26],
@@ -79,12 +88,8 @@ impl Store {
         events: &[EventRef<'e>],
         rest: &str,
     ) -> Result<Vec<(&'e Scope, Vec<EventId>)>, SinkError> {
-        let mut scopes: BTreeMap<&Scope, Vec<EventId>> = BTreeMap::new();
-        for event in events {
-            scopes.entry(event.scope).or_default().push(event.id);
-        }
         let mut found = Vec::new();
-        for (scope, mut ids) in scopes {
+        for (scope, mut ids) in by_scope(events.iter().map(|event| (event.scope, event.id))) {
             // In order of time, so that each statement's share of the ids spans as little of it as can be.
             ids.sort_unstable();
             let mut of_scope = Vec::new();

@@ -22,7 +22,7 @@ use weir_store::deletion::{IS_CORRECTION, TOLD, YOUNG_S};
 use super::rows::Part;
 use crate::sink::insert::hour_of;
 use crate::sink::store::IDS_PER_QUERY_MAX;
-use crate::sink::{SinkError, Store};
+use crate::sink::{SinkError, Store, by_scope};
 
 /// How the subject of a mark begins. No gateway has a colon in its name, so no letter's subject begins so.
 const SUBJECT: &str = "replay:";
@@ -87,13 +87,7 @@ impl Mark {
 
     /// Marks by whose they are, without those that are nobody's.
     pub(crate) fn by_scope(marks: Vec<Self>) -> BTreeMap<Scope, Vec<Self>> {
-        let mut scopes: BTreeMap<Scope, Vec<Self>> = BTreeMap::new();
-        for mark in marks {
-            if let Some((scope, _)) = mark.event() {
-                scopes.entry(scope).or_default().push(mark);
-            }
-        }
-        scopes
+        by_scope(marks.into_iter().filter_map(|mark| Some((mark.event()?.0, mark))))
     }
 
     /// Whose event the row is of; `None` where nobody can ask for it, because its name is none.

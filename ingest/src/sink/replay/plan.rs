@@ -8,10 +8,10 @@ use weir_store::{CostRevisionRow, LedgerRow};
 use super::cost::OpenedCost;
 use super::marks::Mark;
 use super::rows::KnownRow;
-use super::{LetterEntry, Outcome, Reread, by_scope};
-use crate::sink::EventRef;
+use super::{LetterEntry, Outcome, Reread};
 use crate::sink::insert::{REPLAYED, hour_of};
 use crate::sink::races::Raced;
+use crate::sink::{EventRef, by_scope};
 
 /// What is to be done. Everything is in the order of the letters.
 pub(super) struct Plan<'l> {
@@ -190,7 +190,7 @@ impl<'l> Plan<'l> {
     }
 
     /// Events of which there are rows that have to go, or may be, by whose they are.
-    pub(super) fn doubled(&self) -> Vec<(&'l Scope, Vec<EventId>)> {
+    pub(super) fn doubled(&self) -> BTreeMap<&'l Scope, Vec<EventId>> {
         by_scope(self.beside.iter().map(|beside| (beside.event.scope, beside.event.id)))
     }
 

@@ -12,7 +12,7 @@ use super::cost::StatedCost;
 use super::marks::Landed;
 use crate::sink::insert::{REPLAYED, hour_of};
 use crate::sink::store::IDS_PER_QUERY_MAX;
-use crate::sink::{EventRef, SinkError, Store};
+use crate::sink::{EventRef, SinkError, Store, by_scope};
 
 const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
@@ -92,7 +92,7 @@ impl Store {
         events: &[EventRef<'_>],
     ) -> Result<HashMap<EventId, Vec<KnownRow>>, SinkError> {
         let mut known: HashMap<EventId, Vec<KnownRow>> = HashMap::new();
-        for (scope, mut ids) in super::by_scope(events.iter().map(|event| (event.scope, event.id))) {
+        for (scope, mut ids) in by_scope(events.iter().map(|event| (event.scope, event.id))) {
             ids.sort_unstable();
             ids.dedup();
             for ids in ids.chunks(IDS_PER_QUERY_MAX) {
