@@ -4,7 +4,7 @@
 //! Rows go in the same stages as what somebody asks for, a day in each. Where all of a month goes, and nothing of it is too
 //! young to be counted by the hour, its parts are dropped instead: those that were there before it was counted.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clickhouse::Row;
@@ -18,7 +18,7 @@ use weir_store::rollup::{QUARTERS, ROLLUPS, USAGE_1M};
 
 use super::Remover;
 use super::stages::Counted;
-use crate::sink::SinkError;
+use crate::sink::{SinkError, by_scope};
 
 const DAY: Duration = Duration::from_hours(24);
 /// From one look to the next while nothing has become too old since.
@@ -135,12 +135,12 @@ impl Remover {
             has_dropped |= self.retire_month(month, before, stored_before).await?;
         }
         // What was being computed when the others were dropped was not told of, and nobody would look at it again.
+        let mut months = BTreeSet::new();
         for rollup in ROLLUPS {
-            for month in self.months(rollup.table, before).await? {
-                if removal::month_after(month) <= before {
-                    has_dropped |= self.drop_rollups(month).await?;
-                }
-            }
+            months.extend(self.months(rollup.table, before).await?);
+        }
+        for month in months.into_iter().filter(|month| removal::month_after(*month) <= before) {
+            has_dropped |= self.drop_rollups(month).await?;
         }
         self.retire_strays(before, stored_before).await?;
         self.retire_annotations(before).await?;
@@ -151,14 +151,12 @@ impl Remover {
     async fn retire_annotations(&self, before: Timestamp) -> Result<(), SinkError> {
         let statement = removal::annotated_before(before, ANNOTATED_PER_LOOK_MAX);
         let annotated = self.store.client.query_raw(&statement).fetch_all::<AnnotatedRow>();
-        let mut of_tenants = BTreeMap::<Scope, Vec<EventId>>::new();
-        for row in self.store.within("look for annotations", annotated).await? {
-            let scope = Scope::parse(&row.account_id, &row.gateway_id);
-            if let (Ok(scope), Ok(id)) = (scope, EventId::try_from(row.id)) {
-                of_tenants.entry(scope).or_default().push(id);
-            }
-        }
-        for (scope, ids) in &of_tenants {
+        let event = |row: &AnnotatedRow| {
+            let scope = Scope::parse(&row.account_id, &row.gateway_id).ok()?;
+            Some((scope, EventId::try_from(row.id).ok()?))
+        };
+        let annotated = self.store.within("look for annotations", annotated).await?;
+        for (scope, ids) in &by_scope(annotated.iter().filter_map(event)) {
             for ids in ids.chunks(ROWS_PER_STATEMENT_MAX) {
                 self.store.remove(Reach::Tenant(scope), &deletion::attachments(ids)).await?;
             }
