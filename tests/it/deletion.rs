@@ -31,7 +31,7 @@ pub(super) fn lines(numbers: std::ops::Range<u64>, at: impl Fn(u64) -> i64) -> S
 }
 
 /// Requests in the longest windows of a gateway; `None` while they are not complete.
-pub(super) async fn live(system: &System, gateway: &str) -> Option<u64> {
+pub(crate) async fn live(system: &System, gateway: &str) -> Option<u64> {
     let answer = system.get(&format!("/v1/live?account_id=acc&gateway_id={gateway}")).await;
     let live = (answer.status == StatusCode::OK).then(|| answer.json())?;
     let rows = live["rows"].as_array().filter(|_| live["complete"] == Value::Bool(true))?;

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use weir_local::Weir;
 
+use crate::deletion::live;
 use crate::outage::proxy::Proxy;
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -73,6 +74,31 @@ async fn what_was_taken_out_of_an_unentered_write_is_entered_with_it() {
     eventually(LIMIT, expected.to_owned(), || system.sql(entries)).await;
     // As if the last one had been deleted.
     assert_eq!(system.sql(SUMS).await, "8\t2\t6\t0\t0");
+}
+
+/// A materialized view of the operator's own that fails: ClickHouse says that the insert failed, and its rows are there.
+#[tokio::test]
+async fn rows_that_are_stored_although_their_insert_failed_are_counted_once() {
+    let system = System::start().await;
+    system.sql("CREATE TABLE copies (id String) ENGINE = MergeTree ORDER BY id").await;
+    let fails = "CREATE MATERIALIZED VIEW fails TO copies AS \
+        SELECT toString(id) AS id FROM logs WHERE NOT throwIf(ray_id = '0000000000000003', 'a view that fails')";
+    system.sql(fails).await;
+    let batch = lines(5);
+    assert_eq!(system.push(&batch).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(system.sql("SELECT count(), uniqExact(id) FROM logs").await, "5\t5");
+    assert_eq!(system.sql(SUMS).await, "0\t0\t0\t0\t0");
+    system.sql("DROP VIEW fails").await;
+    let again = system.push(&batch).await.json();
+    assert_eq!((&again["stored"], &again["duplicates"]), (&json!(0), &json!(5)), "{again}");
+    // Whoever finds them there tells the aggregator of them.
+    eventually(LIMIT, Some(5), || live(&system, "gw")).await;
+    let age = "ALTER TABLE logs UPDATE ingested_at = ingested_at - INTERVAL 10 MINUTE WHERE 1 SETTINGS mutations_sync = 2";
+    system.sql(age).await;
+    system.weir.ingest.kill_hard().unwrap();
+    system.weir.ingest.restart(Weir::START_LIMIT).await.unwrap();
+    eventually(LIMIT, "10\t5\t5\t0\t0".to_owned(), || system.sql(SUMS)).await;
+    assert_eq!(system.sql("SELECT count(), uniqExact(id) FROM logs").await, "5\t5");
 }
 
 #[tokio::test]
