@@ -13,6 +13,8 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::outage::proxy::Proxy;
+
 const LIMIT: Duration = Duration::from_mins(1);
 
 const ENDED_AT: i64 = 1_790_000_000_000;
@@ -161,4 +163,38 @@ async fn a_token_of_the_file_pushes_what_it_may_and_no_more() {
         async || system.metrics_of(&system.weir.ingest).await.contains("weir_ingest_senders_file_stale 1");
     eventually(LIMIT, true, stale).await;
     assert_eq!(status_of("narrow-2").await, StatusCode::OK, "the tokens from before count on");
+}
+
+#[tokio::test]
+async fn what_goes_over_a_network_is_compressed_and_comes_as_it_is() {
+    const SENT: &str = "decompress=1";
+    const ASKED_FOR: &str = "accept-encoding: lz4";
+    const STORED: &str = "SELECT (SELECT sum(cityHash64(id, cost, usage_json)) FROM logs), \
+        (SELECT sum(cityHash64(id, texts)) FROM bodies)";
+    let system = System::start().await;
+    let mut proxy = Proxy::new();
+    let near = proxy.lead_to(&system.weir.clickhouse.url);
+    let compressed = || [proxy.count(SENT) > 0, proxy.count(ASKED_FOR) > 0];
+    assert_eq!(compressed(), [false, false]);
+    let records: Vec<String> = (1..=200).map(|number| record(number, ENDED_AT)).collect();
+    let push = async |address, stored: u64, duplicates: u64| {
+        let answer = system.push_at(address, &records.join("\n")).await.unwrap().json();
+        assert_eq!(answer, tally(200, stored, duplicates, 0));
+    };
+
+    // This machine, by an address that does not say so.
+    let far = near.replace("127.0.0.1", "0.0.0.0");
+    let mut as_it_is = None;
+    for (url, is_compressed) in [(near, false), (far, true)] {
+        let ingest = system.second_ingest(vec![("WEIR_CLICKHOUSE_URL", url)]).await;
+        push(ingest.address, 200, 0).await;
+        push(ingest.address, 0, 200).await;
+        assert_eq!(compressed(), [is_compressed; 2]);
+        let stored = system.sql(STORED).await;
+        assert_eq!(*as_it_is.get_or_insert_with(|| stored.clone()), stored);
+        drop(ingest);
+        for table in ["logs", "bodies"] {
+            system.sql(&format!("TRUNCATE TABLE {table}")).await;
+        }
+    }
 }
