@@ -76,7 +76,7 @@ pub const KEYS: &[Key] = &[
         .default("32MiB"),
     Key::new(
         "ingest.write_interval",
-        "the least time from one write to the next that is not full: what comes meanwhile is written together",
+        "the least time from one write to the next that is not full: what comes meanwhile is written together; one of a MiB or more waits up to four times as long, and a second at most, for what is being read",
     )
     .default("100ms"),
     Key::new(
@@ -286,8 +286,8 @@ pub(crate) fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
 }
 
 pub(crate) fn read_group(reader: &mut Reader) -> Result<GroupLimits, Reported> {
-    /// Enough for every push to have its chunks waiting.
-    const WAITING_MAX: usize = 16;
+    /// Enough for eight pushes to have all their chunks waiting.
+    const WAITING_MAX: usize = 72;
     let events_max = reader.get_in("ingest.write_events_max", 1_usize..=1_000_000);
     let interval = reader.get_in("ingest.write_interval", Duration::ZERO..=Duration::from_mins(1));
     let bytes_max: Result<ByteSize, _> = reader.get("ingest.write_bytes_max");

@@ -7,6 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::{Attributes, RawRecord};
 
+/// How many chunks of one push or file may be on their way to the store while the next one is read: about as many as make
+/// a full write.
+pub(crate) const CHUNKS_PENDING_MAX: usize = 8;
 /// How much of a record that is too long is kept, in bytes: enough to see what it was.
 const KEPT_OF_TOO_LONG_BYTES: usize = 65_536;
 

@@ -22,6 +22,7 @@ mod senders;
 mod senders_file;
 
 pub use body::BodyError;
+pub(crate) use chunk::CHUNKS_PENDING_MAX;
 pub use chunk::{Chunk, ChunkLimits};
 pub(crate) use encoding::decompressed;
 pub use framing::{Framing, RecordReader};

@@ -18,15 +18,13 @@ use super::body::{Body, BodyError, Incoming, Part};
 use super::encoding::Encoding;
 use super::pace::Pace;
 use super::senders::{Forbidden, Terms};
-use super::{ChunkLimits, Form, Framing, Origin, RecordReader};
+use super::{CHUNKS_PENDING_MAX, ChunkLimits, Form, Framing, Origin, RecordReader};
 use crate::metrics::{IngestMetrics, PushResult};
 use crate::pipeline::Pipeline;
 use crate::sink::{Encoded, Pending, Receipt, Sink, SinkError};
 
 /// How many parts of a body may wait between the connection and the reader.
 const PARTS_WAITING_MAX: usize = 8;
-/// How many chunks of a push may be on their way to the store while the next one is read.
-const CHUNKS_PENDING_MAX: usize = 2;
 
 /// What a push may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +213,9 @@ impl Pushes {
         let source = origin.source.as_str();
         let mut tally = Tally::default();
         let mut pending: VecDeque<Pending> = VecDeque::new();
-        while let Some(chunk) = records.next_chunk()? {
+        loop {
+            let making = self.sink.making();
+            let Some(chunk) = records.next_chunk()? else { break };
             let received = chunk.records().count() as u64;
             self.metrics.received(source, received);
             tally.received += received;
@@ -230,7 +230,7 @@ impl Pushes {
             drop(chunk);
             let encoded = Encoded::of(&batch);
             drop(batch);
-            pending.push_back(self.sink.submit_blocking(encoded)?);
+            pending.push_back(making.submit_blocking(encoded)?);
             if pending.len() > CHUNKS_PENDING_MAX {
                 tally.settle(pending.pop_front())?;
             }

@@ -115,6 +115,7 @@ impl Intake {
     }
 
     async fn submit(&self, delivery: &Arc<Delivery>, index: usize) -> Result<UnderWay, SinkError> {
+        let making = self.sink.making();
         let (pipeline, shared) = (Arc::clone(&self.pipeline), Arc::clone(delivery));
         let prepare = move || Prepared::of(&shared.parts[index], &pipeline, shared.keeps_originals());
         // It fails only when the process ends, or by a defect, which is told; in either case the part is still there.
@@ -124,7 +125,7 @@ impl Intake {
         self.metrics.received(SOURCE, received);
         self.metrics.ignored(SOURCE, ignored);
         self.metrics.redacted(&redaction, self.pipeline.redactor().rules());
-        Ok(UnderWay { part: index, refusals, pending: self.sink.submit(batch).await? })
+        Ok(UnderWay { part: index, refusals, pending: making.submit(batch).await? })
     }
 
     async fn produce(&self, delivery: &Delivery, refusals: Vec<Refusal>) {

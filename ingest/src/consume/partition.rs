@@ -27,7 +27,7 @@ use super::lost::{Losses, Lost, Seen};
 use super::metrics::{KafkaMetrics, Loss};
 
 /// How many deliveries of a partition may wait behind the one that is being committed.
-const WAITING_MAX: usize = 1;
+const WAITING_MAX: usize = 6;
 
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,12 +9,10 @@ use weir_service::telemetry::chain;
 
 use super::dump::Dump;
 use super::error::ImportError;
-use crate::accept::{Chunk, Origin};
+use crate::accept::{CHUNKS_PENDING_MAX, Chunk, Origin};
 use crate::pipeline::Pipeline;
-use crate::sink::{Encoded, Pending, Receipt, Sink, SinkError};
+use crate::sink::{Encoded, Making, Pending, Receipt, Sink, SinkError};
 
-/// How many chunks may be on their way to the store while the next one is read.
-const CHUNKS_PENDING_MAX: usize = 2;
 /// How often the log tells how far it is.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// Between attempts while ClickHouse is away: doubles from the first to the longest.
@@ -55,13 +53,14 @@ impl Importer {
         let mut on_their_way = VecDeque::new();
         let mut told_at = Instant::now();
         let end = loop {
+            let making = self.sink.making();
             let chunk = match dump.next_chunk() {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             };
             let Some(chunk) = chunk.from_position(self.from_row) else { continue };
-            let pending = self.submit(&chunk);
+            let pending = self.submit(&chunk, making);
             on_their_way.push_back(OnTheirWay { chunk, pending });
             if on_their_way.len() > CHUNKS_PENDING_MAX {
                 self.settle(on_their_way.pop_front(), &mut tally)?;
@@ -79,8 +78,8 @@ impl Importer {
         end.map(|()| tally)
     }
 
-    fn submit(&self, chunk: &Chunk) -> Result<Pending, SinkError> {
-        self.sink.submit_blocking(Encoded::of(&self.pipeline.prepare(chunk, &self.origin)))
+    fn submit(&self, chunk: &Chunk, making: Making<'_>) -> Result<Pending, SinkError> {
+        making.submit_blocking(Encoded::of(&self.pipeline.prepare(chunk, &self.origin)))
     }
 
     /// Waits until rows are committed. What fails since ClickHouse is away is tried until it is back.
@@ -99,7 +98,7 @@ impl Importer {
                     );
                     sleep(pause);
                     pause = (pause * 2).min(PAUSE_LONGEST);
-                    pending = self.submit(&chunk);
+                    pending = self.submit(&chunk, self.sink.making());
                 }
                 Err(source) => return Err(ImportError::Sink { row: tally.last_row, source }),
             }

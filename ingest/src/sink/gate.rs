@@ -1,8 +1,9 @@
-//! Whether batches are taken: closed while nothing can be written.
+//! What is closed as long as anyone keeps it closed: the way in, while nothing can be written, and the end of a group, while
+//! batches are being made.
 
 use tokio::sync::watch;
 
-/// Closed as long as anyone keeps it closed. Clones are the same gate.
+/// Clones are the same gate.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     closers: watch::Sender<usize>,

@@ -47,5 +47,5 @@ pub use store::Store;
 pub(crate) use store::by_scope;
 #[cfg(test)]
 pub(crate) use submit::Inbox;
-pub use submit::{GroupLimits, Pending, Receipt, Sink};
+pub use submit::{GroupLimits, Making, Pending, Receipt, Sink};
 pub use writer::Writer;

@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use weir_event::EventId;
 use weir_service::telemetry::chain;
 
@@ -17,6 +18,12 @@ use super::settle::clickhouse_answers;
 use super::submit::{Answer, Inbox, Submission};
 use super::{Encoded, EventRef, GroupLimits, SinkError, Store};
 use crate::metrics::IngestMetrics;
+
+/// Bytes of rows from which a write waits for batches that are being made: a larger one costs ClickHouse less.
+const WAITING_BYTES_MIN: usize = 1 << 20;
+/// How long it waits, in intervals between writes, and at most.
+const WAITING_INTERVALS: u32 = 4;
+const WAITING_MAX: Duration = Duration::from_secs(1);
 
 /// Batches that are to be committed together.
 #[derive(Debug)]
@@ -131,17 +138,39 @@ impl Intake {
         }
     }
 
+    /// The next batch for a group that was begun: one that is there, that comes while the group may not be closed yet, or
+    /// that is being made and comes before `waiting_until`.
+    async fn next_in_time(&mut self, waiting_until: Option<Instant>) -> Option<Submission> {
+        let submissions = &mut self.inbox.submissions;
+        if let Some(at) = self.not_before
+            && let Ok(Some(next)) = timeout_at(at, submissions.recv()).await
+        {
+            return Some(next);
+        }
+        if let Ok(next) = submissions.try_recv() {
+            return Some(next);
+        }
+        let until = waiting_until?;
+        tokio::select! {
+            biased;
+            next = submissions.recv() => next,
+            // Whoever made the last one has handed it in before.
+            () = self.inbox.making.opened() => submissions.try_recv().ok(),
+            // What was gathered is turned away.
+            () = self.inbox.gate.closed() => None,
+            () = sleep_until(until) => None,
+        }
+    }
+
     /// The next batches that go together; `None` when every sink is gone.
     async fn gather(&mut self) -> Option<Vec<Submission>> {
         let first = self.next().await?;
         let (mut events, mut bytes) = (first.batch.events().len(), first.batch.len_bytes());
         let mut group = vec![first];
+        let waiting_until = Instant::now() + (self.limits.interval * WAITING_INTERVALS).min(WAITING_MAX);
         while events < self.limits.events_max && bytes < self.limits.bytes_max {
-            let next = match self.not_before {
-                Some(at) => timeout_at(at, self.inbox.submissions.recv()).await.ok().flatten(),
-                None => None,
-            };
-            let Some(next) = next.or_else(|| self.inbox.submissions.try_recv().ok()) else { break };
+            let waiting_until = (bytes >= WAITING_BYTES_MIN).then_some(waiting_until);
+            let Some(next) = self.next_in_time(waiting_until).await else { break };
             if next.batch.columns() != group[0].batch.columns() {
                 self.next = Some(next);
                 break;
@@ -183,4 +212,89 @@ pub(super) async fn known_ids(
 ) -> Result<HashSet<EventId>, SinkError> {
     let events: Vec<_> = batches.iter().flat_map(|batch| batch.events()).collect();
     store.known_of(&events).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::submit::Sink;
+    use super::super::submit::tests::{batch, sink_of};
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_millis(100);
+    const LIMITS: GroupLimits = GroupLimits {
+        waiting_max: 16,
+        events_max: 100,
+        bytes_max: 8 << 20,
+        interval: INTERVAL,
+        pending_bytes_max: 64 << 20,
+    };
+    const MUCH: usize = WAITING_BYTES_MIN;
+    const LITTLE: usize = WAITING_BYTES_MIN / 2;
+
+    fn intake() -> (Sink, Intake) {
+        let (sink, inbox) = sink_of(&LIMITS);
+        (sink, Intake { inbox, limits: LIMITS, not_before: None, next: None })
+    }
+
+    /// The batches of the next group, and how long it took to gather them.
+    async fn gathered(intake: &mut Intake) -> (usize, Duration) {
+        let begun = Instant::now();
+        let group = intake.gather().await.unwrap();
+        (group.len(), begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_with_much_waits_for_what_is_being_made_and_goes_with_the_last_of_it() {
+        let (sink, mut intake) = intake();
+        let (second, third) = (sink.making(), sink.making());
+        sink.submit(batch(MUCH)).await.unwrap();
+        let make = async {
+            tokio::time::sleep(INTERVAL).await;
+            second.submit(batch(LITTLE)).await.unwrap();
+            tokio::time::sleep(INTERVAL).await;
+            third.submit(batch(LITTLE)).await.unwrap();
+        };
+        let ((count, time), ()) = tokio::join!(gathered(&mut intake), make);
+        assert_eq!((count, time.as_millis()), (3, 200));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_waits_for_nothing_that_is_abandoned_nor_for_long() {
+        let (sink, mut intake) = intake();
+        sink.submit(batch(MUCH)).await.unwrap();
+        let abandoned = sink.making();
+        let leave = async {
+            tokio::time::sleep(INTERVAL).await;
+            drop(abandoned);
+        };
+        let ((count, time), ()) = tokio::join!(gathered(&mut intake), leave);
+        assert_eq!((count, time.as_millis()), (1, 100));
+
+        sink.submit(batch(MUCH)).await.unwrap();
+        let _slow = sink.making();
+        let (count, time) = gathered(&mut intake).await;
+        assert_eq!((count, time), (1, INTERVAL * WAITING_INTERVALS));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_with_little_goes_at_once_whatever_is_being_made() {
+        let (sink, mut intake) = intake();
+        let _slow = sink.making();
+        sink.submit(batch(LITTLE)).await.unwrap();
+        let (count, time) = gathered(&mut intake).await;
+        assert_eq!((count, time), (1, Duration::ZERO));
+        sink.submit(batch(LITTLE)).await.unwrap();
+        let (count, time) = gathered(&mut intake).await;
+        assert_eq!((count, time), (1, INTERVAL), "at most one in so long");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_waits_for_room_holds_no_write_up() {
+        let (sink, mut intake) = intake();
+        sink.submit(batch(MUCH)).await.unwrap();
+        let all_room = sink.submit(batch(LIMITS.pending_bytes_max));
+        let (submitted, (count, time)) = tokio::join!(all_room, gathered(&mut intake));
+        assert_eq!((count, time), (1, Duration::ZERO));
+        assert!(submitted.is_ok());
+    }
 }

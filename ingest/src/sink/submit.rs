@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use weir_event::Source;
 
-use super::gate::Gate;
+use super::gate::{Closed, Gate};
 use super::group::Account;
 use super::spool::{Doubt, Item, Spool, SpoolError};
 use super::unentered::Unentered;
@@ -27,7 +27,8 @@ pub struct GroupLimits {
     pub events_max: usize,
     /// Bytes of rows in one write. It may be exceeded by one batch.
     pub bytes_max: usize,
-    /// The least time from one write to the next that is not full: what comes meanwhile is written together.
+    /// The least time from one write to the next that is not full: what comes meanwhile is written together. One that has
+    /// much already may wait some times as long for batches that are being made.
     pub interval: Duration,
     /// Bytes of rows that wait or are being written, over all pushes. A batch that is larger goes alone.
     pub pending_bytes_max: usize,
@@ -79,9 +80,17 @@ pub struct Sink {
     budget: Arc<Semaphore>,
     budget_units: u32,
     gate: Gate,
+    making: Gate,
     unentered: Unentered,
     way: Way,
     metrics: IngestMetrics,
+}
+
+/// A batch that is being made, from before its records are read: a write that has much already waits for it, a little.
+#[derive(Debug)]
+pub struct Making<'s> {
+    sink: &'s Sink,
+    under_way: Closed,
 }
 
 /// A batch that is on its way.
@@ -115,6 +124,8 @@ pub(super) struct Answer {
 pub(crate) struct Inbox {
     pub(super) submissions: mpsc::Receiver<Submission>,
     pub(super) gate: Gate,
+    /// Closed while batches are being made.
+    pub(super) making: Gate,
     /// What is known of batches in which there was nothing to store, for the next write to enter in the ledger.
     pub(super) unentered: Unentered,
 }
@@ -122,13 +133,14 @@ pub(crate) struct Inbox {
 impl Sink {
     pub(crate) fn new(limits: &GroupLimits, metrics: IngestMetrics) -> (Self, Inbox) {
         let (sender, submissions) = mpsc::channel(limits.waiting_max);
-        let gate = Gate::default();
+        let (gate, making) = (Gate::default(), Gate::default());
         let unentered = Unentered::default();
         let budget_units = units(limits.pending_bytes_max);
         let budget = Arc::new(Semaphore::new(budget_units as usize));
-        let inbox = Inbox { submissions, gate: gate.clone(), unentered: unentered.clone() };
+        let inbox =
+            Inbox { submissions, gate: gate.clone(), making: making.clone(), unentered: unentered.clone() };
         let way = Way::Kept;
-        (Self { submissions: sender, budget, budget_units, gate, unentered, way, metrics }, inbox)
+        (Self { submissions: sender, budget, budget_units, gate, making, unentered, way, metrics }, inbox)
     }
 
     /// The same way to the writer for batches that are put away in a spool while they cannot be written. Others stay with
@@ -149,26 +161,15 @@ impl Sink {
         self.gate.opened().await;
     }
 
-    /// Hands a batch in, and waits for room. The same for threads of a runtime that may block.
-    pub fn submit_blocking(&self, batch: Encoded) -> Result<Pending, SinkError> {
-        Handle::current().block_on(self.submit(batch))
+    /// Says that a batch is being made.
+    #[must_use]
+    pub fn making(&self) -> Making<'_> {
+        Making { sink: self, under_way: self.making.close() }
     }
 
-    /// Hands a batch in, and waits for room. A batch in which there is nothing to store is settled at once.
+    /// Hands a batch in that was not told of, and waits for room.
     pub async fn submit(&self, batch: Encoded) -> Result<Pending, SinkError> {
-        if batch.is_empty() {
-            return Ok(self.settle_ignored(&batch));
-        }
-        let batch = Arc::new(batch);
-        let result = tokio::select! {
-            biased;
-            () = self.gate.closed() => Err(SinkError::Unsettled),
-            result = self.send(Arc::clone(&batch)) => result,
-        };
-        match result {
-            Ok(pending) => Ok(pending),
-            Err(error) => self.turn_away(batch, error).await,
-        }
+        self.making().submit(batch).await
     }
 
     /// A batch that the writer did not get.
@@ -196,10 +197,17 @@ impl Sink {
         Pending { outcome: receiver }
     }
 
-    async fn send(&self, batch: Arc<Encoded>) -> Result<Pending, SinkError> {
+    async fn send(&self, batch: Arc<Encoded>, under_way: Closed) -> Result<Pending, SinkError> {
         let units = units(batch.len_bytes()).min(self.budget_units);
-        let part = Arc::clone(&self.budget).acquire_many_owned(units).await;
-        let (answer, pending) = self.answer(&batch, part.map_err(|_| SinkError::Stopped)?);
+        let part = if let Ok(part) = Arc::clone(&self.budget).try_acquire_many_owned(units) {
+            part
+        } else {
+            // It waits for a write, which is not to wait for it.
+            drop(under_way);
+            let part = Arc::clone(&self.budget).acquire_many_owned(units).await;
+            part.map_err(|_| SinkError::Stopped)?
+        };
+        let (answer, pending) = self.answer(&batch, part);
         let submission = Submission { batch, answer };
         self.submissions.send(submission).await.map_err(|_| SinkError::Stopped)?;
         Ok(pending)
@@ -217,6 +225,31 @@ impl Sink {
             _part: part,
         };
         (answer, Pending { outcome: receiver })
+    }
+}
+
+impl Making<'_> {
+    /// Hands the batch in, and waits for room. The same for threads of a runtime that may block.
+    pub fn submit_blocking(self, batch: Encoded) -> Result<Pending, SinkError> {
+        Handle::current().block_on(self.submit(batch))
+    }
+
+    /// Hands the batch in, and waits for room. A batch in which there is nothing to store is settled at once.
+    pub async fn submit(self, batch: Encoded) -> Result<Pending, SinkError> {
+        let Self { sink, under_way } = self;
+        if batch.is_empty() {
+            return Ok(sink.settle_ignored(&batch));
+        }
+        let batch = Arc::new(batch);
+        let result = tokio::select! {
+            biased;
+            () = sink.gate.closed() => Err(SinkError::Unsettled),
+            result = sink.send(Arc::clone(&batch), under_way) => result,
+        };
+        match result {
+            Ok(pending) => Ok(pending),
+            Err(error) => sink.turn_away(batch, error).await,
+        }
     }
 }
 
@@ -293,7 +326,7 @@ pub(super) fn units(bytes: usize) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use tokio::time::timeout;
@@ -313,11 +346,15 @@ mod tests {
     const SOON: Duration = Duration::from_millis(50);
 
     fn sink() -> (Sink, Inbox) {
-        Sink::new(&LIMITS, IngestMetrics::register(&mut Metrics::new("ingest", "0")))
+        sink_of(&LIMITS)
+    }
+
+    pub(in crate::sink) fn sink_of(limits: &GroupLimits) -> (Sink, Inbox) {
+        Sink::new(limits, IngestMetrics::register(&mut Metrics::new("ingest", "0")))
     }
 
     /// A batch with one dead letter, of as many bytes.
-    fn batch(bytes: usize) -> Encoded {
+    pub(in crate::sink) fn batch(bytes: usize) -> Encoded {
         let origin = Origin {
             account_id: "acc".parse().unwrap(),
             gateway_id: None,
