@@ -83,7 +83,7 @@ pub const KEYS: &[Key] = &[
         "ingest.pending_bytes_max",
         "the most bytes of records that wait to be written or are being written",
     )
-    .default("128MiB"),
+    .default("64MiB"),
     Key::new(
         "ingest.spool_bytes_max",
         "how much of what is pushed while ClickHouse is away is kept in JetStream, compressed; 0B to refuse it instead",

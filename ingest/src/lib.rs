@@ -13,6 +13,7 @@ pub mod config;
 pub mod consume;
 mod dead_letters;
 pub mod decode;
+mod ffi;
 mod glob;
 mod import;
 mod in_flight;
@@ -31,3 +32,4 @@ pub mod sink;
 mod text;
 
 pub use command::{Settings, run};
+pub use ffi::give_back_large_blocks;

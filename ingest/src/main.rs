@@ -5,8 +5,13 @@ use std::process::ExitCode;
 use weir_ingest::Settings;
 use weir_service::telemetry;
 
+fn main() -> ExitCode {
+    weir_ingest::give_back_large_blocks();
+    run()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn run() -> ExitCode {
     let settings = match Settings::from_process() {
         Ok(settings) => settings,
         Err(error) => return error.report(),

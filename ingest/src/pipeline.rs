@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::available_parallelism;
 
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use weir_event::{GatewayId, Timestamp, UsageEvent};
 
 use crate::accept::{Attributes, Chunk, Origin, RawRecord};
@@ -14,6 +18,9 @@ use crate::redact::{Letter, Redactor, Tally};
 /// How far an event's start may be ahead of this server's clock: a day is no skew, it is a wrong clock or unit, and
 /// such a row would be the newest one for as long.
 const AHEAD_MAX_MS: i64 = 86_400_000;
+
+/// Bytes of records from which making a batch of them takes a turn: what is smaller is no matter of memory.
+const TURN_BYTES_MIN: usize = 256 << 10;
 
 /// The reason code of a sealed letter.
 pub(crate) const UNDECRYPTABLE: &str = "undecryptable";
@@ -63,6 +70,7 @@ pub struct Pipeline {
     keys: PrivateKeys,
     redactor: Redactor,
     new_api_types: NewApiTypes,
+    turns: Arc<Semaphore>,
 }
 
 /// What a record became.
@@ -89,6 +97,7 @@ impl Pipeline {
             keys: PrivateKeys::default(),
             redactor: Redactor::default(),
             new_api_types: NewApiTypes::default(),
+            turns: Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))),
         }
     }
 
@@ -114,6 +123,21 @@ impl Pipeline {
     #[must_use]
     pub const fn redactor(&self) -> &Redactor {
         &self.redactor
+    }
+
+    /// Waits for a turn to make a batch of so many bytes of records, for those who may be many. There are as many turns as
+    /// cores: more would be no faster, and each batch in the making takes several times the memory of its records.
+    pub(crate) async fn turn(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        if bytes < TURN_BYTES_MIN {
+            return None;
+        }
+        // It is never closed.
+        Arc::clone(&self.turns).acquire_owned().await.ok()
+    }
+
+    /// The same for threads of a runtime that may block.
+    pub(crate) fn turn_blocking(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        Handle::current().block_on(self.turn(bytes))
     }
 
     /// Works a chunk through. A record that cannot be taken in becomes a dead letter; its neighbours do not notice.

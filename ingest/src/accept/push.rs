@@ -219,6 +219,7 @@ impl Pushes {
             let received = chunk.records().count() as u64;
             self.metrics.received(source, received);
             tally.received += received;
+            let turn = self.pipeline.turn_blocking(chunk.len_bytes());
             let batch = self.pipeline.prepare(&chunk, origin);
             if let Err(error) = terms.admit(&chunk, &batch, Instant::now()) {
                 self.metrics.failed(source, received);
@@ -229,7 +230,7 @@ impl Pushes {
             tally.ignored += batch.ignored;
             drop(chunk);
             let encoded = Encoded::of(&batch);
-            drop(batch);
+            drop((batch, turn));
             pending.push_back(making.submit_blocking(encoded)?);
             if pending.len() > CHUNKS_PENDING_MAX {
                 tally.settle(pending.pop_front())?;

@@ -116,8 +116,13 @@ impl Intake {
 
     async fn submit(&self, delivery: &Arc<Delivery>, index: usize) -> Result<UnderWay, SinkError> {
         let making = self.sink.making();
+        // Waited for here: threads that may block are shared, and deliveries may be many.
+        let turn = self.pipeline.turn(delivery.parts[index].chunk.len_bytes()).await;
         let (pipeline, shared) = (Arc::clone(&self.pipeline), Arc::clone(delivery));
-        let prepare = move || Prepared::of(&shared.parts[index], &pipeline, shared.keeps_originals());
+        let prepare = move || {
+            let _turn = turn;
+            Prepared::of(&shared.parts[index], &pipeline, shared.keeps_originals())
+        };
         // It fails only when the process ends, or by a defect, which is told; in either case the part is still there.
         let prepared = tokio::task::spawn_blocking(prepare).await;
         let Prepared { batch, received, ignored, redaction, refusals } =

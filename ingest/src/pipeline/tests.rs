@@ -4,8 +4,10 @@ mod ai_gateway;
 mod events;
 
 use std::io::BufReader;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 use weir_event::{Source, Timestamp};
 use weir_store::{BodyRow, LogRow};
 
@@ -280,4 +282,17 @@ fn names_are_held_to_a_length() {
     let chunk = LineReader::new(BufReader::new(record.as_bytes()), limits).next_chunk().unwrap().unwrap();
     let event = batch.prepare(&chunk, &origin()).events.remove(0).into_parts().0;
     assert_eq!(event.model.unwrap().len(), 256);
+}
+
+#[tokio::test]
+async fn large_batches_are_made_by_as_many_as_there_are_turns_and_small_ones_by_anybody() {
+    let pipeline = Pipeline::new(PriceBook::builtin());
+    let mut turns = Vec::new();
+    for _ in 0..available_parallelism().unwrap().get() {
+        turns.push(pipeline.turn(TURN_BYTES_MIN).await.unwrap());
+    }
+    assert!(timeout(Duration::from_millis(50), pipeline.turn(TURN_BYTES_MIN)).await.is_err());
+    assert!(pipeline.turn(TURN_BYTES_MIN - 1).await.is_none());
+    turns.pop();
+    assert!(pipeline.turn(TURN_BYTES_MIN).await.is_some());
 }

@@ -106,6 +106,7 @@ impl Encoded {
         for letter in batch.letters() {
             encoded.push_letter(batch, letter);
         }
+        encoded.shrink();
         encoded
     }
 
@@ -239,6 +240,13 @@ impl Encoded {
     #[must_use]
     pub fn len_bytes(&self) -> usize {
         [&self.logs, &self.bodies, &self.entries, &self.letters].iter().map(|parts| parts.bytes.len()).sum()
+    }
+
+    /// Gives back what grew too large: it may wait for long, and only what is in use is counted.
+    fn shrink(&mut self) {
+        for parts in [&mut self.logs, &mut self.bodies, &mut self.entries, &mut self.letters] {
+            parts.bytes.shrink_to_fit();
+        }
     }
 
     fn push(&mut self, priced: &PricedEvent) {

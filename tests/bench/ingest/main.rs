@@ -42,6 +42,9 @@ const ROUNDS: u64 = 5;
 const BATCHES: usize = 12;
 const RECORDS_PER_BATCH: usize = 2_000;
 const CONNECTIONS: usize = 4;
+/// `ingest.pushes_max` is as many.
+const CROWD: usize = 8;
+const CROWD_RECORDS: usize = 6_000;
 const RECORDS: u64 = (BATCHES * RECORDS_PER_BATCH) as u64;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -65,7 +68,7 @@ async fn pushes(system: &System, rivals: &Rivals<'_>) {
     for number in 0..=ROUNDS {
         let round = Round::make(number, BATCHES, RECORDS_PER_BATCH);
         limit.run(system, number, rivals.insert_prepared(&round)).await;
-        weir.run(system, number, push_all(system, &round)).await;
+        weir.run(system, number, push_all(system, &round, CONNECTIONS)).await;
         alone.run(system, number, rivals.insert_raw(&round)).await;
         whole.run(system, number, rivals.insert_raw_whole(&round)).await;
         let (ours, parse) = parsing::measure(&round);
@@ -100,6 +103,18 @@ async fn pushes(system: &System, rivals: &Rivals<'_>) {
     let records = usize::try_from(events).unwrap();
     println!("a record has {} bytes, {} under gzip -6", plain_bytes / records, gzip_bytes / records);
     println!("most memory of ingest: {} MiB", peak_mib(&system.weir.ingest));
+    crowd(system).await;
+    println!(
+        "the same, and {CROWD} pushes of {CROWD_RECORDS} records at a time: {} MiB",
+        peak_mib(&system.weir.ingest)
+    );
+}
+
+/// As many pushes at a time as are read at a time, of batches that are longer than what may be on the way of one.
+async fn crowd(system: &System) {
+    let round = Round::make(2 * (ROUNDS + 1), CROWD, CROWD_RECORDS);
+    push_all(system, &round, CROWD).await;
+    merged(system).await;
 }
 
 /// A topic, against the limit.
@@ -123,10 +138,10 @@ async fn topics(system: &System, rivals: &Rivals<'_>) {
 }
 
 /// Pushes every batch over a few connections; the time to the last ack.
-async fn push_all(system: &System, round: &Round) -> Duration {
+async fn push_all(system: &System, round: &Round, connections: usize) -> Duration {
     let begun = Instant::now();
-    join_all((0..CONNECTIONS).map(|connection| async move {
-        for gzip in round.gzip.iter().skip(connection).step_by(CONNECTIONS) {
+    join_all((0..connections).map(|connection| async move {
+        for gzip in round.gzip.iter().skip(connection).step_by(connections) {
             let token = Some(system.weir.secrets.ingest_token.as_str());
             let answer = system.push_raw(gzip.clone(), token, Some("gzip")).await;
             assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);

@@ -1,4 +1,4 @@
-//! The C interface of libchdb, and the only unsafe code of Weir.
+//! The C interface of libchdb.
 //!
 //! What comes out is safe to use: a [`Library`] that stays loaded for the life of the process, a [`Connection`]
 //! that closes itself and runs one statement at a time (`&mut self`), and an [`InsertStream`] that owns its
