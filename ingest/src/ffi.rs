@@ -4,7 +4,8 @@
 ///
 /// Chunks and encoded batches are blocks of some MiB that live for as long as a write takes. Once the C library has met blocks
 /// of a size it keeps them, in heaps that several threads share, and of what it keeps a good part fits nothing. A block of
-/// its own (a mapping, whatever `MALLOC_MMAP_THRESHOLD_` says) costs more, about a tenth of `ingest`'s CPU under load, and is gone when it is freed.
+/// its own (a mapping, whatever `MALLOC_MMAP_THRESHOLD_` says) is gone when it is freed; it costs more, about a tenth of
+/// `ingest`'s CPU under load.
 pub fn give_back_large_blocks() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
