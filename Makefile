@@ -67,7 +67,6 @@ soak: ## breaks everything at random while events come in; SOAK_SECONDS=600 SEED
 		cargo test $(LOCKED) --package weir-tests --test it -- soak:: --nocapture
 
 .PHONY: bench
-bench: ## the figures of the README, measured side by side on this machine
+bench: ## the figures of tests/bench/RESULTS.md, measured side by side on this machine
 	$(call step,provision: libchdb and nats-server) deploy/local/provision.sh tools chdb nats; $(done)
-	@test -x tests/bench/run || { echo 'make bench: there is no tests/bench/run yet' >&2; exit 1; }
 	@exec tests/bench/run

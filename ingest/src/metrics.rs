@@ -204,7 +204,7 @@ impl IngestMetrics {
         for reason in [Drop::Backlog, Drop::Refused, Drop::Stopped] {
             drop(self.usage_messages_dropped.get_or_create(&DropLabels { reason }));
         }
-        for trouble in [Trouble::Unreadable, Trouble::Rejected] {
+        for trouble in [Trouble::Unreadable, Trouble::Rejected, Trouble::Stranded] {
             drop(self.drain_troubles.get_or_create(&TroubleLabels { trouble }));
         }
     }
