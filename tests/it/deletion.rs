@@ -26,7 +26,7 @@ async fn start() -> System {
     System::start_with(|_| vec![(EAGER.0, EAGER.1.to_owned())]).await
 }
 
-pub(super) fn lines(numbers: std::ops::Range<u64>, at: impl Fn(u64) -> i64) -> String {
+pub(crate) fn lines(numbers: std::ops::Range<u64>, at: impl Fn(u64) -> i64) -> String {
     numbers.map(|number| record(number, at(number))).collect::<Vec<_>>().join("\n")
 }
 

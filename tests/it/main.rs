@@ -10,6 +10,7 @@ mod dead_letters;
 mod deletion;
 mod filter;
 mod forms;
+mod grants;
 mod import;
 mod intake;
 mod kafka;

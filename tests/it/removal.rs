@@ -18,7 +18,7 @@ use weir_local::ClickHouse;
 use crate::deletion::{ledger, lines, live};
 
 /// What died is taken over, or looked for, when it is some minutes old.
-const LIMIT: Duration = Duration::from_mins(8);
+pub(crate) const LIMIT: Duration = Duration::from_mins(8);
 const EAGER: (&str, &str) = ("WEIR_INGEST_RECONCILE_INTERVAL", "1s");
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -30,7 +30,7 @@ async fn start_with(variables: &[(&'static str, &str)]) -> System {
 }
 
 /// Makes what was stored until now some hours older: stored in hours that are over.
-async fn grow_old(system: &System, hours: u32) {
+pub(crate) async fn grow_old(system: &System, hours: u32) {
     let columns = "hour, source, account_id, write_id, subject, received, stored, duplicates, dead_lettered, ignored, deleted, \
         gateway_id, minute, entered_at, version";
     let older = columns.replacen("hour", &format!("hour - INTERVAL {hours} HOUR"), 1);
@@ -99,7 +99,7 @@ async fn expect_figures(system: &System, gateway: &str, rows: u64) {
 }
 
 /// Requests and cost by minute, of rollups and of rows.
-async fn expect_rollups(system: &System, gateway: &str) {
+pub(crate) async fn expect_rollups(system: &System, gateway: &str) {
     let by_minute = |table: &str, what: &str, minute: &str| {
         format!(
             "SELECT {minute} AS at, {what} AS requests, sum(cost) FROM {table} WHERE gateway_id = '{gateway}' \

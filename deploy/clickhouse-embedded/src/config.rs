@@ -4,6 +4,7 @@
 //! error, not in the log, not by `Debug`.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Config {
     pub library: PathBuf,
     /// The data folder.
     pub data: PathBuf,
+    /// ClickHouse's own configuration.
+    pub engine_config: Option<PathBuf>,
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The user's name.
@@ -81,6 +84,14 @@ pub enum ConfigError {
         /// What the system said.
         source: io::Error,
     },
+    /// ClickHouse's own configuration.
+    #[error("cannot read --engine-config {path}")]
+    EngineConfig {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// No place for the library is known.
     #[error("no --library given, and neither WEIR_CHDB_LIBRARY nor HOME is set")]
     NoLibrary,
@@ -108,6 +119,7 @@ impl Config {
         Ok(Self {
             library,
             data: take(&mut matches, "path"),
+            engine_config: engine_config(&mut matches)?,
             listen,
             user: take(&mut matches, "user"),
             password,
@@ -134,6 +146,9 @@ pub fn default_library() -> Option<PathBuf> {
     Some(cache.join("chdb").join(LIBRARY_VERSION).join("libchdb.so"))
 }
 
+const ENGINE_CONFIG: &str = "ClickHouse's own configuration, as clickhouse-local reads it: every statement is run as its user \
+    `default`";
+
 fn command() -> Command {
     let arg = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help)
@@ -147,6 +162,7 @@ fn command() -> Command {
                 .required(true)
                 .value_parser(value_parser!(PathBuf)),
         )
+        .arg(arg("engine-config", "FILE", ENGINE_CONFIG).value_parser(value_parser!(PathBuf)))
         .arg(
             arg(
                 "library",
@@ -216,6 +232,15 @@ fn password(matches: &mut ArgMatches) -> Result<Option<Password>, ConfigError> {
     Ok(text.filter(|text| !text.is_empty()).map(Password))
 }
 
+/// The engine itself says little of a file that it cannot read.
+fn engine_config(matches: &mut ArgMatches) -> Result<Option<PathBuf>, ConfigError> {
+    let path: Option<PathBuf> = matches.remove_one("engine-config");
+    match path.as_ref().map(File::open).transpose() {
+        Ok(_) => Ok(path),
+        Err(source) => Err(ConfigError::EngineConfig { path: path.unwrap_or_default(), source }),
+    }
+}
+
 fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -264,6 +289,10 @@ mod tests {
         refused(&["--path", "/x", "--listen", "nowhere"], "listen");
         refused(&["--path", "/x", "--what", "1"], "--what");
         refused(&["--path", "/x", "--password-file", "/does/not/exist"], "/does/not/exist");
+        refused(
+            &["--path", "/x", "--library", "/l", "--engine-config", "/does/not/exist"],
+            "/does/not/exist",
+        );
     }
 
     #[test]

@@ -94,7 +94,12 @@ fn serve_until_told(config: &Config) -> Result<(), RunError> {
     let _lock = DataLock::take(&config.data)?;
     let data = fs::canonicalize(&config.data)
         .map_err(|source| LockError::Io { folder: config.data.clone(), source })?;
-    let options = HostOptions { library: config.library.clone(), data, limits: config.limits };
+    let options = HostOptions {
+        library: config.library.clone(),
+        data,
+        config: config.engine_config.clone(),
+        limits: config.limits,
+    };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::Runtime)?;
     let served = runtime.block_on(async {

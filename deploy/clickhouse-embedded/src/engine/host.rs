@@ -19,6 +19,8 @@ pub struct HostOptions {
     pub library: PathBuf,
     /// The data folder; the engine's own files go into a folder below it.
     pub data: PathBuf,
+    /// ClickHouse's own configuration.
+    pub config: Option<PathBuf>,
     /// How many requests run and wait.
     pub limits: PoolLimits,
 }
@@ -62,11 +64,12 @@ impl Host {
         fs::create_dir_all(&engine).map_err(|source| HostError::Folder { path: engine.clone(), source })?;
 
         let library = Library::load(&options.library)?;
-        let arguments = vec![
+        let mut arguments = vec![
             format!("--path={}", engine.display()),
             "--implicit_select=0".to_owned(),
             "--progress=off".to_owned(),
         ];
+        arguments.extend(options.config.as_ref().map(|file| format!("--config-file={}", file.display())));
         let control = Control::new(library.connect(&arguments)?);
         let facts = Facts::read(&control)?;
         tracing::debug!(library = library.version(), version = facts.version, "engine opened");
