@@ -123,6 +123,45 @@ async fn aggregator_shows_rows_that_were_changed_after_it_is_told_of_their_minut
 }
 
 #[tokio::test]
+async fn aggregator_reads_a_tenant_again_while_everybody_elses_windows_go_on() {
+    let world = World::start(&[]).await;
+    let now_ms = world.now_ms().await;
+    let (first, more) = (entries(0, 200, now_ms), entries(1_000, 100, now_ms));
+    world.deliver(&first).await;
+    wait_for_windows(&world, &first).await;
+    let warm_ups = world.metric("weir_aggregator_warm_ups_total").await;
+
+    // One gateway loses rows, and ClickHouse tells nothing of what is left before more of both has come.
+    world.execute("DELETE FROM logs WHERE gateway_id = 'gw-a' AND model = 'model-0'").await;
+    let is_gone = |entry: &UsageEntry| entry.scope == scope("gw-a") && entry.model == "model-0";
+    let (gone, mut left): (Vec<_>, Vec<_>) = first.into_iter().partition(is_gone);
+    assert!(gone.len() > 20);
+    world.commit(&more).await;
+    world.clickhouse.service.suspend().unwrap();
+    world.publish_dirty(&gone).await;
+    let is_complete = async || world.live(&scope("gw-a")).await.complete;
+    harness::eventually(LIMIT, false, is_complete).await;
+    world.publish(&more).await;
+    left.extend(more);
+    let is_right = async |gateway: &str| {
+        let live = world.live(&scope(gateway)).await;
+        live == expected::snapshot(&left, &scope(gateway), live.as_of)
+    };
+    harness::eventually(LIMIT, true, || is_right("gw-b")).await;
+    assert!(!is_complete().await);
+    world.clickhouse.service.resume().unwrap();
+    harness::eventually(LIMIT, true, || is_right("gw-a")).await;
+
+    // What was deleted, and is stored again, counts again.
+    world.deliver(&gone).await;
+    left.extend(gone);
+    wait_for_windows(&world, &left).await;
+    check_rollups(&world, &left).await;
+    assert!(world.metric("weir_aggregator_rereads_total").await > 0);
+    assert_eq!(world.metric("weir_aggregator_warm_ups_total").await, warm_ups, "nobody else was read");
+}
+
+#[tokio::test]
 async fn aggregator_that_is_killed_has_the_same_windows_after_its_restart() {
     let world = World::start(&[]).await;
     let now_ms = world.now_ms().await;

@@ -1,5 +1,6 @@
 //! Reads the past from `logs`, oldest first, a slice of it at a time.
 
+use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
@@ -18,19 +19,57 @@ const TIMEOUT: Duration = Duration::from_mins(5);
 /// Rows of `logs` in a slice if nothing else is said.
 const SLICE_ROWS_MAX: u64 = 500_000;
 
+/// Rows of these tenants.
+const OF_TENANTS: &str = "AND (account_id, gateway_id) IN {tenants:Array(Tuple(String, String))}";
+
+/// Whose past is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Tenants<'t> {
+    /// Everybody's.
+    All,
+    /// That of some.
+    These(&'t BTreeSet<Scope>),
+}
+
+impl Tenants<'_> {
+    /// What is behind the other conditions of a statement.
+    fn condition(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::These(_) => OF_TENANTS,
+        }
+    }
+
+    fn bind(self, query: Query) -> Query {
+        match self {
+            Self::All => query,
+            Self::These(scopes) => {
+                let names = |scope: &Scope| (scope.account_id.to_string(), scope.gateway_id.to_string());
+                query.param("tenants", scopes.iter().map(names).collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
 /// How many rows each quarter of an hour has, in order.
-const QUARTERS: &str = "\
-SELECT toInt64(toUnixTimestamp(toStartOfFifteenMinutes(created_at))) * 1000 AS start_ms, count() AS rows FROM logs \
-WHERE created_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') \
-    AND created_at < fromUnixTimestamp64Milli({until:Int64}, 'UTC') \
-GROUP BY start_ms ORDER BY start_ms";
+fn count_quarters(tenants: Tenants<'_>) -> String {
+    let of_tenants = tenants.condition();
+    format!(
+        "SELECT toInt64(toUnixTimestamp(toStartOfFifteenMinutes(created_at))) * 1000 AS start_ms, \
+             count() AS rows FROM logs \
+         WHERE created_at >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC') \
+             AND created_at < fromUnixTimestamp64Milli({{until:Int64}}, 'UTC') {of_tenants} \
+         GROUP BY start_ms ORDER BY start_ms"
+    )
+}
 
 /// A slice of the past. One statement over one table is one snapshot, and a row is of one slice: it is either in the sums and,
 /// if it is recent, in the ids, or in neither. What is summed, and of which rows, is what the rollup of quarters has; what calls
 /// took is counted here, for sums of maps take ClickHouse most of the time of such a statement.
 ///
 /// In the order of time, as calls come: a series is quick at its newest buckets.
-fn read_slice() -> String {
+fn read_slice(tenants: Tenants<'_>) -> String {
+    let of_tenants = tenants.condition();
     let sums = USAGE_15M.sums();
     let times = |name: &str| {
         let most = Histogram::VALUE_MAX;
@@ -48,7 +87,7 @@ fn read_slice() -> String {
                  >= fromUnixTimestamp64Milli({{ids_from:Int64}}, 'UTC')) AS ids \
          FROM logs \
          WHERE created_at >= fromUnixTimestamp64Milli({{since:Int64}}, 'UTC') \
-             AND created_at < fromUnixTimestamp64Milli({{until:Int64}}, 'UTC') AND {CALLS} \
+             AND created_at < fromUnixTimestamp64Milli({{until:Int64}}, 'UTC') AND {CALLS} {of_tenants} \
          GROUP BY account_id, gateway_id, token, model, provider, user_id, channel_id, start_s \
          ORDER BY start_s"
     )
@@ -136,11 +175,13 @@ impl History {
     pub async fn load(
         &self,
         past: Past,
+        tenants: Tenants<'_>,
         mut take: impl FnMut(PastBucket) -> ControlFlow<()>,
     ) -> Result<(), ConsumeError> {
-        let quarters = in_time(bound_to(self.client.query(QUARTERS), &whole(past)).fetch_all()).await?;
+        let query = tenants.bind(self.client.query(&count_quarters(tenants)));
+        let quarters = in_time(bound_to(query, &whole(past)).fetch_all()).await?;
         for slice in slices(&quarters, &whole(past), self.slice_rows_max) {
-            if in_time(self.read(past, &slice, &mut take)).await?.is_break() {
+            if in_time(self.read(past, tenants, &slice, &mut take)).await?.is_break() {
                 break;
             }
         }
@@ -169,10 +210,12 @@ impl History {
     async fn read(
         &self,
         past: Past,
+        tenants: Tenants<'_>,
         slice: &Range<i64>,
         take: &mut impl FnMut(PastBucket) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, clickhouse::error::Error> {
-        let mut rows = bound_to(self.client.query(&read_slice()), slice)
+        let query = tenants.bind(self.client.query(&read_slice(tenants)));
+        let mut rows = bound_to(query, slice)
             .param("by_second_from", past.by_second_from_ms)
             .param("ids_from", past.ids_from_ms)
             .fetch::<PastRow>()?;

@@ -12,13 +12,14 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
-use weir_event::Timestamp;
 use weir_event::bus::{DIRTY_SUBJECT, DirtyMessage, UsageMessage};
+use weir_event::{Scope, Timestamp};
 use weir_service::clock::SharedClock;
 use weir_service::telemetry::chain;
 
 use super::error::{ConsumeError, Verdict};
 use super::progress::{Look, Progress};
+use super::reread::Rereads;
 use super::stream::{
     PULL_MESSAGES, Position, Predecessors, delete, messages, predecessors, shard_consumer, usage_stream,
 };
@@ -194,6 +195,8 @@ impl Intake {
         let mut connects = self.parts.connects.clone();
         let mut upkeep = interval(UPKEEP_INTERVAL);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut rereads = Rereads::of(&self.parts, self.shard, &self.windows.fold);
+        let created_ns = self.windows.position.map(|position| position.created_ns);
         loop {
             tokio::select! {
                 message = messages.next() => match message {
@@ -204,20 +207,23 @@ impl Intake {
                 _ = upkeep.tick() => tokio::select! {
                     read_again = self.keep_up(stream, consumer) => if read_again? {
                         return Ok(());
+                    } else {
+                        rereads.begin_if_due();
                     },
                     changed = connects.changed() => return changed.map_err(|_| ConsumeError::Closed),
                 },
+                () = rereads.finish(created_ns) => {}
                 changed = connects.changed() => return changed.map_err(|_| ConsumeError::Closed),
             }
         }
     }
 
-    /// Takes a message. One that outdates the windows has the past read soon, and not at any time within the interval: all
+    /// Takes a message. One that outdates windows has the past read soon, and not at any time within the interval: all
     /// shards hear of it at once, and are to ask for the past together.
     async fn follow_up(&mut self, message: Message, upkeep: &mut Interval) -> Result<(), ConsumeError> {
-        let was_warm = !self.needs_warm_up();
+        let was_outdated = self.is_outdated();
         self.take(message).await?;
-        if was_warm && self.needs_warm_up() {
+        if !was_outdated && self.is_outdated() {
             upkeep.reset();
         }
         Ok(())
@@ -309,16 +315,14 @@ impl Intake {
     }
 
     /// Rows that were changed. Gives their minutes, if it is for this shard to have them computed. If they are in the windows,
-    /// the next upkeep reads the past again.
+    /// the next upkeep has their tenant's past read again.
     fn take_dirty(&self, sequence: u64, payload: &[u8]) -> Result<BTreeSet<ScopeWindow>, ConsumeError> {
         let dirty: DirtyMessage = serde_json::from_slice(payload).map_err(ConsumeError::Undecodable)?;
-        let outdated = self.windows.fold.lock().outdate(sequence, &dirty.minutes, now(&self.parts.clock));
+        let now = now(&self.parts.clock);
+        let outdated = self.windows.fold.lock().outdate(sequence, &dirty.scope, &dirty.minutes, now);
         if outdated {
-            tracing::info!(
-                shard = self.shard,
-                sequence,
-                "rows in the windows were changed, the past is to be read again"
-            );
+            let Scope { account_id, gateway_id } = &dirty.scope;
+            tracing::debug!(shard = self.shard, sequence, %account_id, %gateway_id, "rows in the windows were changed");
         }
         let is_ours = self.shard == DIRTY_SHARD;
         Ok(if is_ours { ScopeWindow::minutes_of_dirty(&dirty) } else { BTreeSet::new() })
@@ -366,6 +370,12 @@ impl Intake {
             fold.settle(look.acknowledged);
         }
         Ok(self.lacks || self.needs_warm_up())
+    }
+
+    /// Whether anything of the past has to be read again.
+    fn is_outdated(&self) -> bool {
+        let fold = self.windows.fold.lock();
+        fold.is_outdated() || fold.needs_warm_up(now(&self.parts.clock))
     }
 
     fn needs_warm_up(&self) -> bool {

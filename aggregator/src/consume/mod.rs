@@ -16,13 +16,14 @@ mod error;
 mod history;
 mod intake;
 mod progress;
+mod reread;
 mod shards;
 mod stream;
 mod warm_up;
 
 pub use connection::{Connection, connect};
 pub use error::{ConsumeError, Verdict};
-pub use history::History;
+pub use history::{History, Tenants};
 pub use intake::IntakeParts;
 pub use shards::{ShardChecks, ShardsTask};
 pub(crate) use stream::messages;

@@ -57,10 +57,16 @@
 //!
 //! A row that is priced anew does not come in a usage message: its minute is named by a
 //! [`DirtyMessage`](weir_event::bus::DirtyMessage), published after the change is committed. What is folded cannot be
-//! taken out again, so if a window reaches back to the minute the past is read again, and until it was, snapshots are
-//! not `complete`. The stream's order keeps this exact: a warm-up that began after the message came read the changed
-//! rows, and is not repeated for it. A row's own message that comes after such a warm-up, with the cost of before, is
-//! known by its id.
+//! taken out again, so if a window reaches back to the minute the tenant's past is read again ([`Reread`]), and until it was,
+//! snapshots of that tenant are not `complete`. Everybody else's windows go on as if nothing were: messages are folded while
+//! ClickHouse answers, and those of the tenant are kept aside as well. Then the windows that were read take the place of those
+//! that there were, and what was kept aside is folded into them.
+//!
+//! It is exact for the reasons for which a start is. The stream's last sequence is noted before the past is read. Messages up to
+//! it were in the past, also those that come later: a tenant that was read again has a sequence of its own, below which nothing of
+//! it is folded. Those after it are folded but for the ids that were read. What was known of the tenant's ids before counts no
+//! more, for a row that was deleted may be stored again. A reading that began after the message of the change came read the
+//! changed rows, and is not repeated for it.
 //!
 //! # Bounds
 //!
@@ -73,7 +79,8 @@
 //! ([`WarmUp::weigh`]).
 //!
 //! Old buckets are packed to some 25 bytes each. At most [`Limits::ids_max`] recent ids are kept, some
-//! 100 bytes each.
+//! 100 bytes each; but those that were read with the past all stay until everything is folded that was published while it was read,
+//! for some of that tells of them.
 
 mod answer;
 mod buckets;
@@ -84,6 +91,7 @@ mod lengths;
 mod names;
 mod packed;
 mod question;
+mod reread;
 mod rings;
 mod sequences;
 mod series;
@@ -98,6 +106,7 @@ mod tests;
 pub use figures::Figures;
 pub use lengths::{WindowLengths, WindowLengthsError};
 pub use question::{Question, QuestionError};
+pub use reread::Reread;
 pub use state::{Applied, Fold, Limits, Snapshot};
 pub use sums::Sums;
 pub use warm_up::{Past, PastBucket, PastWeight, WarmUp};

@@ -6,16 +6,20 @@ use weir_event::bus::{LiveSnapshot, UsageEntry};
 use super::ids::RecentIds;
 use super::lengths::WindowLengths;
 use super::question::Question;
+use super::reread::{Changes, Origin};
 use super::sequences::Sequences;
 use super::warm_up::Past;
 use super::windows::{AHEAD_MAX_MS, Placed, Windows};
+
+/// How far the clocks of this process and of NATS may be apart, in milliseconds.
+const CLOCKS_APART_MAX_MS: u64 = 60_000;
 
 /// How much may be kept, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Series with windows of their own, at most: API token, model, provider, user and channel.
     pub keys_max: usize,
-    /// Ids of recently folded events, at most.
+    /// Ids of recently folded events, at most; more of them for as long as messages come that were published while the past was read.
     pub ids_max: usize,
     /// How long the windows are.
     pub windows: WindowLengths,
@@ -26,7 +30,10 @@ pub struct Limits {
 pub struct Fold {
     pub(super) windows: Windows,
     pub(super) ids: RecentIds,
+    /// Ids are held until everything is folded that was published before.
+    pub(super) ids_held_until: Option<Timestamp>,
     pub(super) sequences: Sequences,
+    pub(super) changes: Changes,
     pub(super) warm: bool,
     pub(super) through: Option<Timestamp>,
 }
@@ -70,7 +77,9 @@ impl Fold {
         Self {
             windows: Windows::new(&limits, now),
             ids: RecentIds::new(limits.ids_max, Past::needed_at(now, &limits.windows).ids_from_ms),
+            ids_held_until: None,
             sequences,
+            changes: Changes::default(),
             warm: false,
             through: None,
         }
@@ -85,7 +94,13 @@ impl Fold {
             return applied;
         }
         for entry in entries {
-            self.fold(entry, now).count_in(&mut applied);
+            let origin = self.changes.origin(&entry.scope);
+            if sequence <= origin.last_sequence {
+                applied.redelivered += 1;
+                continue;
+            }
+            self.keep_aside(sequence, entry, now);
+            self.fold(entry, origin, now).count_in(&mut applied);
         }
         applied
     }
@@ -95,25 +110,28 @@ impl Fold {
     /// nothing.
     pub fn folded_through(&mut self, at: Timestamp) {
         self.through = self.through.max(Some(at));
+        if self.ids_held_until.is_some_and(|until| until <= at) {
+            self.ids_held_until = None;
+            self.ids.release();
+        }
     }
 
-    /// Rows of `minutes` were changed in ClickHouse, says the message that has `sequence` in the stream. If a window
-    /// reaches back to any of them, the past has to be read again: what is folded cannot be taken out. A message that
-    /// a warm-up was later than tells it nothing new. Gives whether the past has to be read.
-    pub fn outdate(&mut self, sequence: u64, minutes: &[Timestamp], now: Timestamp) -> bool {
-        self.windows.observe(now);
-        let outdated = self.sequences.insert(sequence) && self.windows.hold_any(minutes);
-        if outdated {
-            self.warm = false;
+    /// Rows were read by `now`, and whatever was published by then may tell of them: their ids are held until all of it is folded.
+    pub(super) fn hold_ids(&mut self, now: Timestamp) {
+        if self.ids.len() == 0 {
+            self.ids.release();
+        } else {
+            self.ids.hold();
+            self.ids_held_until = Some(now.saturating_add_millis(CLOCKS_APART_MAX_MS));
         }
-        outdated
     }
 
     /// What is asked for of the windows that end at `now`. Of which shards that is, is not known here.
     #[must_use]
     pub fn snapshot(&self, question: &Question, now: Timestamp) -> Snapshot {
         let answer = self.windows.answer(question, now);
-        let whole = self.warm && self.windows.reach_back_from(now);
+        let is_outdated = self.changes.is_outdated(&question.scope);
+        let whole = self.warm && !is_outdated && self.windows.reach_back_from(now);
         let mut live = LiveSnapshot {
             as_of: now,
             complete_through: self.through.filter(|_| whole),
@@ -128,8 +146,8 @@ impl Fold {
         Snapshot { live, beyond_range: answer.beyond_range }
     }
 
-    /// Whether the past has to be read, or read again: the clock was set back beyond what was kept, or rows that are in
-    /// the windows were changed.
+    /// Whether all of the past has to be read, or read again: the clock was set back beyond what was kept, or rows of
+    /// too many tenants were changed.
     #[must_use]
     pub fn needs_warm_up(&self, now: Timestamp) -> bool {
         !self.warm || !self.windows.reach_back_from(now)
@@ -163,21 +181,21 @@ impl Fold {
         self.ids.len()
     }
 
-    fn fold(&mut self, entry: &UsageEntry, now: Timestamp) -> Outcome {
+    pub(super) fn fold(&mut self, entry: &UsageEntry, origin: Origin, now: Timestamp) -> Outcome {
         // What was kept had not ended later than AHEAD_MAX_MS after it was folded, so an event that ended later than
         // this, and whose id is not known, was never folded.
-        let surely_known_ms = self.ids.complete_from_ms() + AHEAD_MAX_MS;
+        let surely_known_ms = self.ids.complete_from_ms().max(origin.ids_from_ms) + AHEAD_MAX_MS;
         if entry.duplicate && entry.created_at.millis() <= surely_known_ms {
             return Outcome::Duplicate;
         }
-        if !self.ids.insert(entry.id, now) {
+        if !self.ids.insert(entry.id, origin.generation, now) {
             return if entry.duplicate { Outcome::Duplicate } else { Outcome::Repeated };
         }
         Outcome::Placed(self.windows.add(entry, now))
     }
 }
 
-enum Outcome {
+pub(super) enum Outcome {
     Duplicate,
     Repeated,
     Placed(Placed),

@@ -1,6 +1,7 @@
 //! The fold against a model that keeps every event and adds them all up at each read.
 
 mod model;
+mod reread;
 mod rest;
 
 use std::collections::HashSet;
@@ -30,7 +31,7 @@ fn warm(sequence: u64, past: &[PastBucket], now_ms: i64) -> Fold {
     for bucket in past {
         warm_up.load(bucket);
     }
-    warm_up.finish()
+    warm_up.finish(at(now_ms))
 }
 
 #[derive(Clone, Debug)]
@@ -91,7 +92,7 @@ proptest! {
     ) {
         let limits = Limits { windows: lengths, ..limits() };
         let longest_ms = lengths.longest_ms();
-        let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+        let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish(at(START_MS));
         let mut model = Model { lengths, ..Model::default() };
         let (mut now_ms, mut latest_ms, mut sequence) = (START_MS, START_MS, 0);
         let mut seen = HashSet::new();
@@ -214,30 +215,9 @@ fn nothing_is_complete_before_the_warm_up() {
 }
 
 #[test]
-fn rows_that_change_ask_for_the_past_once_and_only_if_a_window_has_them() {
-    let mut fold = warm(10, &[], START_MS);
-    let mut check = |sequence, age_ms: i64, expected: bool| {
-        let outdated = fold.outdate(sequence, &[at(START_MS - age_ms)], at(START_MS));
-        assert_eq!(outdated, expected, "{sequence}");
-        assert_eq!(fold.needs_warm_up(at(START_MS)), expected, "{sequence}");
-        assert_eq!(ask(&fold, &scope("gw-a"), &[], START_MS).complete, !expected, "{sequence}");
-    };
-    // The warm-up was later than the message.
-    check(10, 0, false);
-    check(11, DAY_MS + SLACK_MS + 1, false);
-    // It is ahead of the clock, and will be in a window.
-    check(12, -AHEAD_MAX_MS, true);
-    let mut fold = warm(12, &[], START_MS);
-    assert!(!fold.outdate(12, &[at(START_MS)], at(START_MS)), "delivered again after the past was read");
-    assert!(fold.outdate(13, &[at(START_MS - DAY_MS - SLACK_MS)], at(START_MS)));
-    // Its sequence is taken in like any other.
-    assert_eq!(fold.apply(13, &[entry(1, START_MS)], at(START_MS)).redelivered, 1);
-}
-
-#[test]
 fn seconds_are_kept_through_a_clock_that_is_set_back_where_no_window_is_read_from_minutes() {
     let windows = WindowLengths::new(&[Duration::from_secs(1)]).unwrap();
-    let mut fold = WarmUp::begin(Limits { windows, ..limits() }, 0, at(START_MS)).finish();
+    let mut fold = WarmUp::begin(Limits { windows, ..limits() }, 0, at(START_MS)).finish(at(START_MS));
     fold.sweep(at(START_MS + 31_000));
     let now_ms = START_MS + 31_000 - SLACK_MS;
     assert_eq!(fold.apply(1, &[entry(2, now_ms)], at(now_ms)).folded, 1);
@@ -247,7 +227,7 @@ fn seconds_are_kept_through_a_clock_that_is_set_back_where_no_window_is_read_fro
 #[test]
 fn idle_keys_leave_and_make_room() {
     let limits = Limits { keys_max: 1, ..limits() };
-    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish(at(START_MS));
     fold.apply(1, &[entry(2, START_MS)], at(START_MS));
     let later = START_MS + DAY_MS + SLACK_MS;
     fold.sweep(at(later));
@@ -261,7 +241,7 @@ fn idle_keys_leave_and_make_room() {
 #[test]
 fn a_duplicate_of_what_may_have_been_forgotten_is_not_folded() {
     let limits = Limits { ids_max: 2, ..limits() };
-    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish(at(START_MS));
     let now_ms = START_MS + 3_600_000;
     let apply = |fold: &mut Fold, sequence, seed, created_ms, duplicate| {
         let event = UsageEntry { duplicate, ..entry(seed, created_ms) };
@@ -275,6 +255,24 @@ fn a_duplicate_of_what_may_have_been_forgotten_is_not_folded() {
     assert_eq!(apply(&mut fold, 5, 7, now_ms, true).duplicate, 1);
     // Of what is remembered it is known anyway.
     assert_eq!(apply(&mut fold, 6, 2, now_ms + AHEAD_MAX_MS, true).duplicate, 1);
+}
+
+#[test]
+fn what_was_read_is_known_until_all_is_folded_that_was_published_meanwhile() {
+    let limits = Limits { ids_max: 2, ..limits() };
+    let events: Vec<_> = (0..5).map(|seed| entry(seed * 2, START_MS)).collect();
+    let recent = events.iter().map(|event| event.id).collect();
+    let mut warm_up = WarmUp::begin(limits, 0, at(START_MS));
+    for bucket in &Model::of(events.clone()).past(START_MS, &recent) {
+        warm_up.load(bucket);
+    }
+    // It took ten seconds, and the clock of NATS may be another.
+    let mut fold = warm_up.finish(at(START_MS + 10_000));
+    fold.keep_ids(1);
+    fold.folded_through(at(START_MS + 69_999));
+    assert_eq!(fold.apply(1, &events, at(START_MS)).repeated, 5);
+    fold.folded_through(at(START_MS + 70_000));
+    assert_eq!(fold.ids(), 2);
 }
 
 #[test]

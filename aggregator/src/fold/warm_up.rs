@@ -6,10 +6,11 @@ use std::collections::BinaryHeap;
 use weir_event::{EventId, Scope, Timestamp};
 
 use super::figures::{Figures, Source};
+use super::ids::Generation;
 use super::lengths::WindowLengths;
 use super::sequences::Sequences;
 use super::state::{Fold, Limits};
-use super::windows::{AHEAD_MAX_MS, Key, MINUTE_MS, OVERLAP_MS, Placed, SLACK_MS};
+use super::windows::{AHEAD_MAX_MS, Key, MINUTE_MS, OVERLAP_MS, Placed, SLACK_MS, Windows};
 
 /// What of `logs` a warm-up at a certain time asks for. All bounds are inclusive, in epoch milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,13 +92,16 @@ impl WarmUp {
     /// Begins with nothing. `last_sequence` is the stream's last at a time before the past is read.
     #[must_use]
     pub fn begin(limits: Limits, last_sequence: u64, now: Timestamp) -> Self {
-        Self {
-            fold: Fold::new(limits, Sequences::up_to(last_sequence), now),
-            now,
-            keys_max: limits.keys_max,
-            heaviest: BinaryHeap::new(),
-            is_tight: false,
-        }
+        let mut fold = Fold::new(limits, Sequences::up_to(last_sequence), now);
+        fold.ids.hold();
+        Self { fold, now, keys_max: limits.keys_max, heaviest: BinaryHeap::new(), is_tight: false }
+    }
+
+    /// The same, into windows that have nothing yet and know who gets a place. No message is folded into them.
+    pub(super) fn begin_into(windows: Windows, limits: Limits, now: Timestamp) -> Self {
+        let mut warm_up = Self::begin(limits, 0, now);
+        warm_up.fold.windows = windows;
+        warm_up
     }
 
     /// Takes in how heavy a series is, once for each of them and before any of the past. If there are more than places the
@@ -132,14 +136,15 @@ impl WarmUp {
         let placed = self.fold.windows.put(key, start.millis(), Source::Figures(figures), *late);
         self.is_tight |= placed == Placed::InRest;
         for id in &bucket.recent_ids {
-            self.fold.ids.insert(*id, self.now);
+            self.fold.ids.insert(*id, Generation::FIRST, self.now);
         }
     }
 
-    /// All of the past is in.
+    /// All of the past is in, read by `now`.
     #[must_use]
-    pub fn finish(mut self) -> Fold {
+    pub fn finish(mut self, now: Timestamp) -> Fold {
         self.fold.windows.choose(None);
+        self.fold.hold_ids(now);
         Fold { warm: true, ..self.fold }
     }
 }

@@ -1,6 +1,6 @@
 //! The windows of every series: where an entry's figures are put, and what is kept.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use weir_event::bus::UsageEntry;
@@ -208,6 +208,42 @@ impl Windows {
         self.hasher.hash_one(key)
     }
 
+    /// Whether a series that comes may find no place.
+    pub(super) fn is_tight(&self) -> bool {
+        self.keys >= self.keys_max || !self.candidates.is_empty()
+    }
+
+    /// The hashes of the series of a tenant that have places.
+    pub(super) fn places_of(&self, scope: &Scope) -> impl Iterator<Item = u64> {
+        let series = self.scopes.get(scope).into_iter().flat_map(|scoped| scoped.series.keys());
+        series.map(move |ids| self.hash(Key { scope, names: self.names.texts(*ids) }))
+    }
+
+    /// Windows without anything, by which a series has the same hash as by these.
+    pub(super) fn empty_like(&self, limits: &Limits, now: Timestamp) -> Self {
+        Self { hasher: self.hasher.clone(), ..Self::new(limits, now) }
+    }
+
+    /// Puts what `other` has of tenants in the place of what is here of them. Should there be more series than places then, the
+    /// lightest of theirs are moved into their rests.
+    pub(super) fn replace(&mut self, scopes: &BTreeSet<Scope>, other: &mut Self) {
+        for scope in scopes {
+            if let Some(replaced) = self.scopes.remove(scope) {
+                self.keys -= replaced.series.len();
+            }
+            let Some(mut read) = other.scopes.remove(scope) else { continue };
+            let series = std::mem::take(&mut read.series);
+            let renamed = |(ids, series)| (self.names.intern(other.names.texts(ids)), series);
+            read.series = series.into_iter().map(renamed).collect();
+            self.keys += read.series.len();
+            self.scopes.insert(scope.clone(), read);
+        }
+        let excess = self.keys.saturating_sub(self.keys_max);
+        for (_, scope, ids) in self.lightest(excess, |scope| scopes.contains(scope)) {
+            self.move_to_rest(&scope, ids);
+        }
+    }
+
     /// From here on these series get a place, and no others do; with `None` whatever comes first.
     pub(super) fn choose(&mut self, chosen: Option<HashSet<u64>>) {
         self.chosen = chosen;
@@ -248,40 +284,46 @@ impl Windows {
                 return false;
             }
             let Some((_, scope, ids)) = self.victims.pop() else { return false };
-            let Some(scoped) = self.scopes.get_mut(&scope) else { continue };
             let is_light = |series: &Series| u64::from(series.weight) * HEAVIER < weight;
-            if !scoped.series.get(&ids).is_some_and(|series| is_light(series)) {
-                continue;
-            }
-            if let Some(series) = scoped.series.remove(&ids) {
-                let rest = scoped.rest.get_or_insert_with(|| Box::new(Series::new(i64::MIN)));
-                rest.take_in(&series);
-                self.keys -= 1;
-                return true;
+            let series = self.scopes.get(&scope).and_then(|scoped| scoped.series.get(&ids));
+            if series.is_some_and(|series| is_light(series)) {
+                return self.move_to_rest(&scope, ids);
             }
         }
         false
     }
 
+    /// Takes a series' place away. Gives whether there was one.
+    fn move_to_rest(&mut self, scope: &Scope, ids: NameIds) -> bool {
+        let Some(scoped) = self.scopes.get_mut(scope) else { return false };
+        let Some(series) = scoped.series.remove(&ids) else { return false };
+        let rest = scoped.rest.get_or_insert_with(|| Box::new(Series::new(i64::MIN)));
+        rest.take_in(&series);
+        self.keys -= 1;
+        true
+    }
+
     /// Finds the lightest series, where there are candidates for their places.
     fn choose_victims(&mut self) {
-        self.victims.clear();
-        if self.candidates.is_empty() || self.keys < self.keys_max {
-            return;
-        }
-        let scopes = self.scopes.iter();
+        let is_needed = !self.candidates.is_empty() && self.keys >= self.keys_max;
+        self.victims = if is_needed { self.lightest(VICTIMS_MAX, |_| true) } else { Vec::new() };
+    }
+
+    /// So many series of these tenants that weigh least, the least last.
+    fn lightest(&self, most: usize, is_meant: impl Fn(&Scope) -> bool) -> Vec<(u32, Scope, NameIds)> {
+        let scopes = self.scopes.iter().filter(|(scope, _)| is_meant(scope));
         let weights = scopes.flat_map(|(scope, scoped)| {
             scoped.series.iter().map(move |(ids, series)| (series.weight, scope, *ids))
         });
-        let mut weights: Vec<_> = weights.collect();
-        let count = VICTIMS_MAX.min(weights.len());
+        let mut weights: Vec<_> = if most > 0 { weights.collect() } else { Vec::new() };
+        let count = most.min(weights.len());
         if let Some(last) = count.checked_sub(1) {
             weights.select_nth_unstable_by_key(last, |(weight, ..)| *weight);
         }
         weights.truncate(count);
         weights.sort_unstable_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
-        let victim = |(weight, scope, ids): (u32, &Scope, NameIds)| (weight, scope.clone(), ids);
-        self.victims = weights.into_iter().map(victim).collect();
+        let owned = |(weight, scope, ids): (u32, &Scope, NameIds)| (weight, scope.clone(), ids);
+        weights.into_iter().map(owned).collect()
     }
 }
 

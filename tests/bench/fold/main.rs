@@ -107,7 +107,7 @@ fn memory(series: u64, calls: u64) {
 fn new_fold(series: u64) -> Fold {
     let windows = WindowLengths::default();
     let limits = Limits { keys_max: usize::try_from(series).unwrap(), ids_max: 100_000, windows };
-    WarmUp::begin(limits, 0, at(START_MS)).finish()
+    WarmUp::begin(limits, 0, at(START_MS)).finish(at(START_MS))
 }
 
 /// A call of a series: one of so many tokens, 4 models, and as many users as tokens.

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use weir_aggregator::consume::History;
+use weir_aggregator::consume::{History, Tenants};
 use weir_aggregator::fold::{Past, PastBucket};
 
 use super::quarters::insert_rows;
@@ -28,7 +28,7 @@ async fn read(history: &History) -> Vec<PastBucket> {
         buckets.push(bucket);
         ControlFlow::Continue(())
     };
-    history.load(PAST, take).await.unwrap();
+    history.load(PAST, Tenants::All, take).await.unwrap();
     buckets
 }
 
@@ -73,6 +73,6 @@ async fn slices_of_the_past_have_every_call_once_and_come_in_order() {
         taken += 1;
         if taken == 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    whole.with_slices_of(40).load(PAST, take).await.unwrap();
+    whole.with_slices_of(40).load(PAST, Tenants::All, take).await.unwrap();
     assert_eq!(taken, 100);
 }

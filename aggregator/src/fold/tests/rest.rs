@@ -101,7 +101,7 @@ proptest! {
     #[test]
     fn totals_are_exact_and_rows_are_from_when_they_say(steps in steps(), keys_max in 1_usize..8) {
         let limits = Limits { keys_max, ..limits() };
-        let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+        let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish(at(START_MS));
         let mut model = Model::default();
         let (mut now_ms, mut latest_ms, mut sequence) = (START_MS, START_MS, 0);
         for step in steps {
@@ -161,7 +161,7 @@ fn warmed_up(limits: Limits, sequence: u64, past: &[PastBucket], now_ms: i64) ->
     for bucket in past {
         warm_up.load(bucket);
     }
-    warm_up.finish()
+    warm_up.finish(at(START_MS))
 }
 
 /// Of the past, nothing without a place is heavier than what has one, and no place is left empty.
@@ -216,7 +216,7 @@ fn of_series(number: u32, series: u32, created_ms: i64) -> UsageEntry {
 #[test]
 fn what_comes_often_takes_the_place_of_what_does_not() {
     let limits = Limits { keys_max: 2, ..limits() };
-    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish(at(START_MS));
     let mut number = 0;
     let mut apply = |fold: &mut Fold, series, now_ms| {
         number += 1;
@@ -261,7 +261,7 @@ fn what_comes_often_takes_the_place_of_what_does_not() {
 #[test]
 fn two_of_the_same_weight_do_not_take_turns() {
     let limits = Limits { keys_max: 1, ..limits() };
-    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish(at(START_MS));
     for number in 0..200 {
         let now_ms = START_MS + i64::from(number) * 20_000;
         fold.sweep(at(now_ms));
@@ -273,7 +273,7 @@ fn two_of_the_same_weight_do_not_take_turns() {
 #[test]
 fn the_rest_goes_when_no_window_reaches_back_to_it() {
     let limits = Limits { keys_max: 1, ..limits() };
-    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish();
+    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish(at(START_MS));
     fold.apply(1, &[of_series(1, 1, START_MS), of_series(2, 2, START_MS)], at(START_MS));
     let rows = |fold: &Fold, now_ms| ask(fold, &scope("gw-a"), &[Dimension::Token], now_ms).rows.len();
     assert_eq!(rows(&fold, START_MS + DAY_MS - 1), 2);
