@@ -1,11 +1,14 @@
-//! The start of an aggregator behind many rows of the past day, against a plain aggregate over the same rows.
+//! The start of an aggregator behind many rows of the past day, against a plain aggregate over the same rows; and what it reads again
+//! when a log of one gateway goes.
 
 use std::env;
 use std::time::{Duration, Instant};
 
 use harness::traffic::now_ms;
-use harness::{System, Volume};
+use harness::{System, Volume, eventually};
+use serde_json::Value;
 use tokio::time::sleep;
+use weir_event::Scope;
 use weir_local::Service;
 use weir_store::rollup::{CALLS, USAGE_15M};
 
@@ -14,6 +17,9 @@ const ROWS: u64 = 3_000_000;
 const SLICE: usize = 500_000;
 const ROUNDS: u64 = 3;
 const LIMIT: Duration = Duration::from_mins(10);
+/// What an aggregator says when it has read.
+const ALL: &str = "the past is read";
+const SOME: &str = "the past of tenants is read again";
 /// Rows that were stored lately would be looked at by ingest, and found to have no rollups.
 const AGE_MS: i64 = 3_600_000;
 
@@ -49,8 +55,28 @@ pub(crate) async fn measure() {
             ratio(plain),
             ratio(by_minute),
         );
-        println!("  {}", said(aggregator));
+        println!("  {}", told(aggregator, ALL).last().unwrap());
     }
+    let all = took(&told(aggregator, ALL));
+    for scope in [Volume::small_gateway(), Volume::big_gateway()] {
+        let before = told(aggregator, SOME).len();
+        delete_one(&system, &scope).await;
+        eventually(LIMIT, true, async || told(aggregator, SOME).len() > before).await;
+        let took = took(&told(aggregator, SOME));
+        let (gateway, ratio) = (&scope.gateway_id, took.as_secs_f64() / all.as_secs_f64());
+        println!("a log of {gateway} is deleted: read again in {took:.1?}, {ratio:.3} of all");
+    }
+}
+
+/// Deletes the oldest log of the day of a gateway.
+async fn delete_one(system: &System, scope: &Scope) {
+    let Scope { account_id, gateway_id } = scope;
+    let url = format!(
+        "http://{}/client/v4/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/logs?limit=1",
+        system.weir.addresses.query_api
+    );
+    let request = system.http.delete(url).bearer_auth(&system.weir.secrets.query_token);
+    request.send().await.unwrap().error_for_status().unwrap();
 }
 
 /// Starts it anew. Gives the time until it is ready, and the most memory by then, in MB.
@@ -70,8 +96,15 @@ async fn time(system: &System, statement: &str) -> Duration {
     begun.elapsed()
 }
 
-/// What it says of its reading.
-fn said(aggregator: &Service) -> String {
+/// What it says of its readings.
+fn told(aggregator: &Service, message: &str) -> Vec<Value> {
     let log = std::fs::read_to_string(aggregator.log()).unwrap();
-    log.lines().rfind(|line| line.contains("the past is read")).unwrap().to_owned()
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["message"] == message).collect()
+}
+
+/// How long the last one took.
+fn took(told: &[Value]) -> Duration {
+    let millis = &told.last().unwrap()["took_ms"];
+    Duration::from_millis(millis.as_u64().or_else(|| millis.as_str()?.parse().ok()).unwrap())
 }
