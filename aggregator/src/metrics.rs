@@ -25,6 +25,7 @@ enum AggregatorMetric {
     EntriesLate,
     EntriesSkewed,
     EntriesRest,
+    EntriesHomeless,
     MessagesPending,
     FoldDelay,
     Keys,
@@ -63,6 +64,7 @@ pub struct AggregatorMetrics {
     pub entries_late: Counter,
     pub entries_skewed: Counter,
     pub entries_rest: Counter,
+    pub entries_homeless: Counter,
     pub messages_pending: Gauge,
     pub fold_delay_s: Histogram,
     pub keys: Gauge,
@@ -104,6 +106,7 @@ impl AggregatorMetrics {
             entries_late: metrics.register(Name::EntriesLate, Counter::default()),
             entries_skewed: metrics.register(Name::EntriesSkewed, Counter::default()),
             entries_rest: metrics.register(Name::EntriesRest, Counter::default()),
+            entries_homeless: metrics.register(Name::EntriesHomeless, Counter::default()),
             messages_pending: metrics.register(Name::MessagesPending, Gauge::default()),
             fold_delay_s: metrics.register(Name::FoldDelay, Histogram::new(DELAY_BOUNDS_S)),
             keys: metrics.register(Name::Keys, Gauge::default()),
@@ -131,7 +134,7 @@ impl AggregatorMetrics {
 
     /// Counts what became of a message's entries.
     pub fn count(&self, applied: Applied) {
-        let Applied { folded, redelivered, duplicate, repeated, late, skewed, rest } = applied;
+        let Applied { folded, redelivered, duplicate, repeated, late, skewed, rest, homeless } = applied;
         self.entries_folded.inc_by(folded);
         self.entries_redelivered.inc_by(redelivered);
         self.entries_duplicate.inc_by(duplicate);
@@ -139,6 +142,7 @@ impl AggregatorMetrics {
         self.entries_late.inc_by(late);
         self.entries_skewed.inc_by(skewed);
         self.entries_rest.inc_by(rest);
+        self.entries_homeless.inc_by(homeless);
     }
 }
 
@@ -155,6 +159,7 @@ impl MetricName for AggregatorMetric {
             Self::EntriesLate => "aggregator_entries_late",
             Self::EntriesSkewed => "aggregator_entries_skewed",
             Self::EntriesRest => "aggregator_entries_rest",
+            Self::EntriesHomeless => "aggregator_entries_homeless",
             Self::MessagesPending => "aggregator_messages_pending",
             Self::FoldDelay => "aggregator_fold_delay_seconds",
             Self::Keys => "aggregator_keys",
@@ -192,6 +197,9 @@ impl MetricName for AggregatorMetric {
             Self::EntriesLate => "entries older than every window, only in rollups",
             Self::EntriesSkewed => "entries too far in the future for windows, only in rollups",
             Self::EntriesRest => "entries put into windows without their names, beyond keys_max",
+            Self::EntriesHomeless => {
+                "entries of tenants that have no windows, beyond keys_max, only in rollups"
+            }
             Self::MessagesPending => "messages of the stream that are not delivered yet",
             Self::FoldDelay => "from the publishing of a message to its being in the windows",
             Self::Keys => "series that have windows: token, model, provider, user and channel",

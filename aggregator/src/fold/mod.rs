@@ -78,6 +78,9 @@
 //! A series leaves when its last bucket does, and its names with it. Of a past with more series than places the heaviest get them
 //! ([`WarmUp::weigh`]).
 //!
+//! A tenant has no place among another's rest, so of more than [`Limits::keys_max`] tenants (and a thousand) those that come last are not
+//! kept. Their calls are counted, and snapshots of a tenant that is not kept are not `complete` for as long as a window reaches back to such calls.
+//!
 //! Old buckets are packed to some 25 bytes each. At most [`Limits::ids_max`] recent ids are kept, some
 //! 100 bytes each; but those that were read with the past all stay until everything is folded that was published while it was read,
 //! for some of that tells of them.

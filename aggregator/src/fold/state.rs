@@ -18,6 +18,7 @@ const CLOCKS_APART_MAX_MS: u64 = 60_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Series with windows of their own, at most: API token, model, provider, user and channel.
+    /// So many tenants, too, but a thousand at least.
     pub keys_max: usize,
     /// Ids of recently folded events, at most; more of them for as long as messages come that were published while the past was read.
     pub ids_max: usize,
@@ -55,6 +56,8 @@ pub struct Applied {
     pub skewed: u64,
     /// Of those that were folded: into the rest, for there are more series than are kept.
     pub rest: u64,
+    /// Of a tenant without a place, for there are more of them than are kept.
+    pub homeless: u64,
 }
 
 /// The windows of a tenant.
@@ -131,7 +134,8 @@ impl Fold {
     pub fn snapshot(&self, question: &Question, now: Timestamp) -> Snapshot {
         let answer = self.windows.answer(question, now);
         let is_outdated = self.changes.is_outdated(&question.scope);
-        let whole = self.warm && !is_outdated && self.windows.reach_back_from(now);
+        let has_all = self.windows.have_all_of(&question.scope, now);
+        let whole = self.warm && !is_outdated && has_all && self.windows.reach_back_from(now);
         let mut live = LiveSnapshot {
             as_of: now,
             complete_through: self.through.filter(|_| whole),
@@ -168,6 +172,12 @@ impl Fold {
     #[must_use]
     pub fn keys(&self) -> usize {
         self.windows.keys()
+    }
+
+    /// Tenants that have series.
+    #[must_use]
+    pub fn tenants(&self) -> usize {
+        self.windows.tenants()
     }
 
     /// Forgets the oldest ids beyond so many: what all shards remember together is bounded.
@@ -213,6 +223,7 @@ impl Outcome {
             }
             Self::Placed(Placed::Late) => &mut applied.late,
             Self::Placed(Placed::Skewed) => &mut applied.skewed,
+            Self::Placed(Placed::Homeless) => &mut applied.homeless,
         };
         *count += 1;
     }

@@ -31,6 +31,8 @@ pub(super) const HOUR_MS: i64 = 60 * MINUTE_MS;
 const HALVE_AFTER_MS: i64 = 10 * MINUTE_MS;
 /// How many series may lose their places between two sweeps.
 const VICTIMS_MAX: usize = 1_024;
+/// So many tenants are kept at least, however few series are.
+const TENANTS_LEAST: usize = 1_000;
 /// A candidate is so many times as heavy as a series whose place it takes: two of the same weight do not take turns.
 const HEAVIER: u64 = 2;
 
@@ -52,16 +54,20 @@ pub(super) enum Placed {
     Late,
     /// Nowhere: it is too far in the future.
     Skewed,
+    /// Nowhere: there are more tenants than are kept.
+    Homeless,
 }
 
 /// The series of a tenant.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scoped {
     pub(super) series: HashMap<NameIds, Box<Series>>,
     /// What there was no series for.
     pub(super) rest: Option<Box<Series>>,
     /// By the minute of their end, as requests: calls that came late.
     late: Buckets,
+    /// Until then a window may reach back to calls that there was no place for, in milliseconds.
+    lacks_until_ms: i64,
 }
 
 /// All windows.
@@ -72,6 +78,8 @@ pub(super) struct Windows {
     pub(super) lengths: WindowLengths,
     keys: usize,
     keys_max: usize,
+    /// What [`Scoped::lacks_until_ms`] is of a tenant that comes now.
+    homeless_until_ms: i64,
     /// The latest time that was ever shown to us: what was dropped was dropped by it.
     latest_ms: i64,
     candidates: Candidates,
@@ -99,6 +107,7 @@ impl Windows {
             lengths: limits.windows,
             keys: 0,
             keys_max: limits.keys_max,
+            homeless_until_ms: i64::MIN,
             latest_ms: now.millis(),
             candidates: Candidates::of(limits.keys_max),
             chosen: None,
@@ -134,7 +143,12 @@ impl Windows {
             return Placed::Late;
         }
         if !self.scopes.contains_key(key.scope) {
-            self.scopes.insert(key.scope.clone(), Scoped::default());
+            if self.scopes.len() >= self.keys_max.max(TENANTS_LEAST) {
+                self.homeless_until_ms = self.latest_ms.max(at_ms) + self.lengths.longest_ms() + SLACK_MS;
+                return Placed::Homeless;
+            }
+            let lacks_until_ms = self.homeless_until_ms;
+            self.scopes.insert(key.scope.clone(), Scoped { lacks_until_ms, ..Scoped::default() });
         }
         let ids = self.names.find(key.names);
         let Some(scoped) = self.scopes.get_mut(key.scope) else { return Placed::Late };
@@ -191,6 +205,18 @@ impl Windows {
     /// Whether nothing that a window at `now` needs was dropped because the clock was ahead before.
     pub(super) fn reach_back_from(&self, now: Timestamp) -> bool {
         now.millis() >= self.latest_ms - SLACK_MS
+    }
+
+    /// Whether all calls of a tenant had a place that a window at `now` reaches back to.
+    pub(super) fn have_all_of(&self, scope: &Scope, now: Timestamp) -> bool {
+        let scoped = self.scopes.get(scope);
+        let lacks_until_ms = scoped.map_or(self.homeless_until_ms, |scoped| scoped.lacks_until_ms);
+        now.millis() >= lacks_until_ms
+    }
+
+    /// How many tenants there are.
+    pub(super) fn tenants(&self) -> usize {
+        self.scopes.len()
     }
 
     /// Whether any of `minutes` is kept, or will be when its time has come.
@@ -324,6 +350,13 @@ impl Windows {
         weights.sort_unstable_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
         let owned = |(weight, scope, ids): (u32, &Scope, NameIds)| (weight, scope.clone(), ids);
         weights.into_iter().map(owned).collect()
+    }
+}
+
+impl Default for Scoped {
+    fn default() -> Self {
+        let (series, rest, late) = (HashMap::new(), None, Buckets::default());
+        Self { series, rest, late, lacks_until_ms: i64::MIN }
     }
 }
 

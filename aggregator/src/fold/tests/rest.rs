@@ -282,3 +282,33 @@ fn the_rest_goes_when_no_window_reaches_back_to_it() {
     let applied = fold.apply(2, &[of_series(3, 2, later_ms)], at(later_ms));
     assert_eq!((applied.folded, applied.rest, rows(&fold, later_ms)), (1, 0, 1));
 }
+
+#[test]
+fn tenants_beyond_the_bound_are_not_complete_while_a_window_reaches_back_to_their_calls() {
+    let mut fold = WarmUp::begin(Limits { keys_max: 1, ..limits() }, 0, at(START_MS)).finish(at(START_MS));
+    let gateway = |number: u32| scope(&format!("gw-{number}"));
+    let call = |number: u32, seed, at_ms| UsageEntry { scope: gateway(number), ..entry(seed, at_ms) };
+    for number in 0..1_000 {
+        assert!(ask(&fold, &gateway(number), &[], START_MS).complete);
+        assert_eq!(
+            fold.apply(u64::from(number) + 1, &[call(number, number, START_MS)], at(START_MS)).folded,
+            1
+        );
+    }
+    assert_eq!(fold.tenants(), 1_000);
+    assert_eq!(fold.apply(1_001, &[call(1_000, 1_000, START_MS)], at(START_MS)).homeless, 1);
+    // Who has a place goes on.
+    assert_eq!(fold.apply(1_002, &[call(7, 1_001, START_MS)], at(START_MS)).folded, 1);
+    assert!(ask(&fold, &gateway(7), &[], START_MS).complete);
+    assert!(!ask(&fold, &gateway(1_000), &[], START_MS).complete);
+    // When there is room again, it is not known yet whether those who come had calls before.
+    let later = START_MS + DAY_MS + SLACK_MS;
+    fold.sweep(at(later - 1));
+    assert_eq!(fold.tenants(), 1_000);
+    assert!(!ask(&fold, &gateway(1_000), &[], later - 1).complete);
+    fold.sweep(at(later + MINUTE_MS));
+    assert_eq!(fold.tenants(), 0);
+    assert!(ask(&fold, &gateway(1_000), &[], later).complete);
+    assert_eq!(fold.apply(1_003, &[call(1_000, 1_002, later)], at(later)).folded, 1);
+    assert!(ask(&fold, &gateway(1_000), &[], later).complete);
+}
