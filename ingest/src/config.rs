@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -256,9 +257,11 @@ fn read_private_keys(reader: &mut Reader) -> Result<PrivateKeys, Reported> {
 }
 
 pub(crate) fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
+    /// Of nothing there would be no record: where others have `0B` for none, a push would be acked and not looked at.
+    const PIECE: RangeInclusive<ByteSize> = ByteSize::from_bytes(1 << 10)..=ByteSize::from_bytes(1 << 30);
     let body_bytes_max: Result<ByteSize, _> = reader.get("ingest.body_bytes_max");
-    let line_bytes_max: Result<ByteSize, _> = reader.get("ingest.line_bytes_max");
-    let chunk_bytes_max: Result<ByteSize, _> = reader.get("ingest.chunk_bytes_max");
+    let line_bytes_max = reader.get_in("ingest.line_bytes_max", PIECE);
+    let chunk_bytes_max = reader.get_in("ingest.chunk_bytes_max", PIECE);
     let lines_max = reader.get_in("ingest.chunk_lines_max", 1_usize..=100_000);
     let concurrent_max = reader.get_in("ingest.pushes_max", 1_usize..=1_000);
     let turn_timeout = reader.get("ingest.turn_timeout");
@@ -455,6 +458,25 @@ mod tests {
     }
 
     #[test]
+    fn records_and_chunks_of_nothing_are_refused() {
+        let told = |size: &str| {
+            let args = ["--ingest-line-bytes-max", size, "--ingest-chunk-bytes-max", size];
+            read(&args, &[TOKENS]).map(|config| config.push.chunk)
+        };
+        for size in ["0B", "1023B"] {
+            let error = told(size).unwrap_err();
+            assert!(error.starts_with("2 problems"), "{error}");
+            assert!(
+                error.contains("ingest.line_bytes_max") && error.contains("ingest.chunk_bytes_max"),
+                "{error}"
+            );
+            assert!(error.contains("is not between 1KiB and 1GiB"), "{error}");
+        }
+        let least = told("1KiB").unwrap();
+        assert_eq!((least.line_bytes_max, least.bytes_max), (1 << 10, 1 << 10));
+    }
+
+    #[test]
     fn price_files_are_read_at_the_start() {
         let error = read(&[], &[TOKENS, ("WEIR_INGEST_PRICE_FILES", "/nowhere/a.toml")]).unwrap_err();
         assert!(error.contains("ingest.price_files") && error.contains("/nowhere/a.toml"), "{error}");
@@ -527,7 +549,7 @@ mod tests {
     fn relations_between_values_are_checked() {
         let error = read(&["--ingest-listen", "127.0.0.1:9091"], &[TOKENS]).unwrap_err();
         assert!(error.contains("ingest.ops_listen"), "{error}");
-        let error = read(&["--ingest-line-bytes-max", "2GiB"], &[TOKENS]).unwrap_err();
+        let error = read(&["--ingest-body-bytes-max", "1MiB"], &[TOKENS]).unwrap_err();
         assert!(error.contains("ingest.line_bytes_max"), "{error}");
         let error = read(&["--ingest-write-bytes-max", "1GiB"], &[TOKENS]).unwrap_err();
         assert!(error.contains("ingest.write_bytes_max"), "{error}");

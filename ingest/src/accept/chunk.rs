@@ -149,10 +149,11 @@ impl Chunk {
         self.extend(draft, part);
     }
 
-    /// Ends a record of text: nor is space behind the last of it, and where there is no other there is no record.
+    /// Ends a record of text: nor is space behind the last of it, and where there is no other there is no record. One that was
+    /// cut had more than space, however little of it is held.
     pub(super) fn end_text(&mut self, draft: Draft, position: u64) {
         let length = self.held(&draft).trim_ascii_end().len();
-        if length > 0 {
+        if length > 0 || Self::is_cut(&draft) {
             self.end_at(length, draft, position, None);
         } else {
             self.bytes.truncate(draft.begin);

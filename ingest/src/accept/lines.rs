@@ -114,6 +114,12 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_which_nothing_is_held_is_one_all_the_same() {
+        let nothing = ChunkLimits { line_bytes_max: 0, ..LIMITS };
+        assert_eq!(read(b"abc\n \nd", 2, nothing), [vec![(1, Vec::new(), true), (3, Vec::new(), true)]]);
+    }
+
+    #[test]
     fn long_lines_with_the_same_beginning_are_told_apart() {
         let digest = |line: &str, buffer| {
             let reader = BufReader::with_capacity(buffer, Cursor::new(line.as_bytes()));
