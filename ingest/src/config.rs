@@ -62,7 +62,7 @@ pub const KEYS: &[Key] = &[
         .default("16MiB"),
     Key::new("ingest.chunk_bytes_max", "how much of a push is worked on at once").default("4MiB"),
     Key::new("ingest.chunk_lines_max", "how many records of a push are worked on at once").default("2000"),
-    Key::new("ingest.pushes_max", "pushes read at the same time; more of them wait").default("8"),
+    Key::new("ingest.pushes_max", "pushes read at the same time, 256 at most; more of them wait").default("8"),
     Key::new("ingest.turn_timeout", "how long a push waits for its turn before it is asked to come back")
         .default("10s"),
     Key::new("ingest.idle_timeout", "how long a connection may be silent inside a body").default("30s"),
@@ -259,11 +259,14 @@ fn read_private_keys(reader: &mut Reader) -> Result<PrivateKeys, Reported> {
 pub(crate) fn read_push(reader: &mut Reader) -> Result<PushLimits, Reported> {
     /// Of nothing there would be no record: where others have `0B` for none, a push would be acked and not looked at.
     const PIECE: RangeInclusive<ByteSize> = ByteSize::from_bytes(1 << 10)..=ByteSize::from_bytes(1 << 30);
+    /// Each push holds a thread of those that may block until it is stored, and what it waits for needs such threads too. Half
+    /// of them are left for that: the runtime has 512.
+    const CONCURRENT: RangeInclusive<usize> = 1..=256;
     let body_bytes_max: Result<ByteSize, _> = reader.get("ingest.body_bytes_max");
     let line_bytes_max = reader.get_in("ingest.line_bytes_max", PIECE);
     let chunk_bytes_max = reader.get_in("ingest.chunk_bytes_max", PIECE);
     let lines_max = reader.get_in("ingest.chunk_lines_max", 1_usize..=100_000);
-    let concurrent_max = reader.get_in("ingest.pushes_max", 1_usize..=1_000);
+    let concurrent_max = reader.get_in("ingest.pushes_max", CONCURRENT);
     let turn_timeout = reader.get("ingest.turn_timeout");
     let idle_timeout = reader.get("ingest.idle_timeout");
     let slowest = ByteSize::from_bytes(1)..=ByteSize::from_bytes(1 << 30);
@@ -474,6 +477,17 @@ mod tests {
         }
         let least = told("1KiB").unwrap();
         assert_eq!((least.line_bytes_max, least.bytes_max), (1 << 10, 1 << 10));
+    }
+
+    #[test]
+    fn pushes_leave_threads_to_what_they_wait_for() {
+        let told = |pushes: &str| read(&["--ingest-pushes-max", pushes], &[TOKENS]);
+        assert_eq!(told("256").unwrap().push.concurrent_max, 256);
+        let error = told("257").unwrap_err();
+        assert!(
+            error.contains("ingest.pushes_max") && error.contains("257 is not between 1 and 256"),
+            "{error}"
+        );
     }
 
     #[test]
