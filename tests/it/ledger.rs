@@ -76,6 +76,40 @@ async fn what_was_taken_out_of_an_unentered_write_is_entered_with_it() {
     assert_eq!(system.sql(SUMS).await, "8\t2\t6\t0\t0");
 }
 
+#[tokio::test]
+async fn a_write_of_several_accounts_is_entered_with_all_of_them_once_none_is_young() {
+    let eager = ("WEIR_INGEST_RECONCILE_INTERVAL", "1s".to_owned());
+    let system = System::start_with(|_| vec![eager]).await;
+    system.weir.ingest.kill_hard().unwrap();
+    let at = "(now() - INTERVAL 10 MINUTE)";
+    // Write 10 has a row of each of two accounts and a letter of a third; write 12 is there to be waited for.
+    for (account, number, write) in [("a", 1, 10), ("b", 2, 10), ("b", 3, 12)] {
+        let row = "INSERT INTO logs (account_id, gateway_id, id, created_at, started_at, ingested_at, source, write_id)";
+        let values =
+            format!("'{account}', 'gw', leftPad('{number}', 26, '0'), {at}, {at}, {at}, 'http', {write}");
+        system.sql(&format!("{row} SELECT {values}")).await;
+    }
+    let letter =
+        "INSERT INTO dead_letters (account_id, digest, received_at, source, write_id, reason) SELECT";
+    system.sql(&format!("{letter} 'c', 'd', {at}, 'http', 10, 'malformed_json'")).await;
+    // One more row of it was taken out: just now, and then as if that had been long ago.
+    let correct = async |entered_at: &str, version: u32| {
+        let correction = "INSERT INTO ledger (hour, source, account_id, write_id, subject, stored, duplicates, gateway_id, \
+            minute, entered_at, version) SELECT toStartOfHour";
+        let rest =
+            format!("'http', 'a', 10, leftPad('4', 26, '0'), -1, 1, 'gw', {at}, {entered_at}, {version}");
+        system.sql(&format!("{correction}({at}), {rest}")).await
+    };
+    correct("now64(3)", 2).await;
+    system.weir.ingest.restart(Weir::START_LIMIT).await.unwrap();
+    let entries = "SELECT account_id, write_id, received, stored, dead_lettered FROM ledger FINAL \
+        WHERE subject = '' ORDER BY write_id, account_id";
+    eventually(LIMIT, "b\t12\t1\t1\t0".to_owned(), || system.sql(entries)).await;
+    correct(at, 3).await;
+    let all = "a\t10\t2\t2\t0\nb\t10\t1\t1\t0\nc\t10\t1\t0\t1\nb\t12\t1\t1\t0";
+    eventually(LIMIT, all.to_owned(), || system.sql(entries)).await;
+}
+
 /// A materialized view of the operator's own that fails: ClickHouse says that the insert failed, and its rows are there.
 #[tokio::test]
 async fn rows_that_are_stored_although_their_insert_failed_are_counted_once() {

@@ -5,7 +5,7 @@
 //! to the writer's own should it come after all. What has been taken out of them meanwhile has corrections of its own,
 //! which say that a row less is stored: so it was stored, and is counted with the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use clickhouse::Row;
 use clickhouse::query::Query;
@@ -29,14 +29,16 @@ const LOOK_BACK_MS: i64 = 30 * MINUTE_MS;
 /// How many hours are weighed, of those that no write is under way of.
 const HOURS_WEIGHED: i64 = 3;
 
-/// What a write has left in a table.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Row, Deserialize)]
+/// What a write has left in a table: a part of it, for it may be of several accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
 struct LeftRow {
     hour: u32,
     source: String,
     account_id: String,
     write_id: u64,
     rows: u64,
+    /// The youngest sign of life of this part, in epoch milliseconds.
+    latest_ms: i64,
 }
 
 /// What an hour of a source came to.
@@ -62,14 +64,15 @@ impl Reconciler {
     /// Enters the writes that the ledger does not know.
     pub(super) async fn enter_what_is_missing(&self, now_ms: i64) -> Result<(), SinkError> {
         const LETTERS: &str = "SELECT toUInt32(toUnixTimestamp(toStartOfHour(received_at))) AS hour, source, account_id, \
-                write_id, uniqExact(gateway_id, digest) AS rows \
-            FROM dead_letters WHERE received_at >= fromUnixTimestamp64Milli(?) AND received_at < fromUnixTimestamp64Milli(?) \
+                write_id, uniqExact(gateway_id, digest) AS rows, toUnixTimestamp64Milli(max(received_at)) AS latest_ms \
+            FROM dead_letters WHERE received_at >= fromUnixTimestamp64Milli(?) \
                 AND write_id NOT IN entered AND reason != 'undecryptable' \
             GROUP BY hour, source, account_id, write_id";
         // By its id a row is counted once that is taken out just now. Of a write without any row in logs the corrections
         // say how old it is at least.
         let stored = format!(
-            "SELECT hour, source, account_id, write_id, sum(times) AS rows FROM ( \
+            "SELECT hour, source, account_id, write_id, sum(times) AS rows, \
+                toUnixTimestamp64Milli(max(latest)) AS latest_ms FROM ( \
                 SELECT hour, source, account_id, write_id, subject, max(times) AS times, max(at) AS latest FROM ( \
                     SELECT toUInt32(toUnixTimestamp(toStartOfHour(ingested_at))) AS hour, source, account_id, write_id, \
                         toString(id) AS subject, count() AS times, max(ingested_at) AS at \
@@ -81,15 +84,14 @@ impl Reconciler {
                     FROM ledger FINAL WHERE hour >= fromUnixTimestamp64Milli(?) AND {IS_CORRECTION} \
                         AND write_id NOT IN entered \
                 ) GROUP BY hour, source, account_id, write_id, subject \
-            ) GROUP BY hour, source, account_id, write_id HAVING max(latest) < fromUnixTimestamp64Milli(?)"
+            ) GROUP BY hour, source, account_id, write_id"
         );
         let look_back_ms = if self.has_looked_back_for_writes { LOOK_BACK_MS } else { LOOK_BACK_FIRST_MS };
         // Corrections have the hour of their write, so whole hours are looked at.
         let from = (now_ms - look_back_ms).div_euclid(HOUR_MS) * HOUR_MS;
-        let to = now_ms - UNDER_WAY_MS;
-        let stored = self.left(self.unentered(&stored, from).bind(from).bind(from).bind(to)).await?;
-        let letters = self.left(self.unentered(LETTERS, from).bind(from).bind(to)).await?;
-        let entries = entries(&stored, &letters);
+        let stored = self.left(self.unentered(&stored, from).bind(from).bind(from)).await?;
+        let letters = self.left(self.unentered(LETTERS, from).bind(from)).await?;
+        let entries = entries(&stored, &letters, now_ms - UNDER_WAY_MS);
         if entries.is_empty() {
             return Ok(());
         }
@@ -146,10 +148,16 @@ impl Reconciler {
     }
 }
 
-/// What the ledger is to say of writes that have left these rows, those included that were taken out since, and letters.
-fn entries<'r>(stored: &'r [LeftRow], letters: &'r [LeftRow]) -> Vec<LedgerRow<'r>> {
+/// What the ledger is to say of writes that have left these rows, those included that were taken out since, and letters. A
+/// write is entered with all of its parts or not at all, for one that is entered hides the others: so it waits until each of
+/// them is older than `before_ms`.
+fn entries<'r>(stored: &'r [LeftRow], letters: &'r [LeftRow], before_ms: i64) -> Vec<LedgerRow<'r>> {
+    let parts = stored.iter().chain(letters);
+    let young: HashSet<u64> =
+        parts.filter(|part| part.latest_ms >= before_ms).map(|part| part.write_id).collect();
+    let is_over = |part: &&LeftRow| !young.contains(&part.write_id);
     let mut entries: BTreeMap<(u32, &str, &str, u64), LedgerRow<'_>> = BTreeMap::new();
-    for row in stored {
+    for row in stored.iter().filter(is_over) {
         let entry = entries.entry(row.key()).or_insert_with(|| row.entry());
         entry.stored += signed(row.rows);
         // What was a dead letter before was received then, and settled as what came again.
@@ -159,7 +167,7 @@ fn entries<'r>(stored: &'r [LeftRow], letters: &'r [LeftRow]) -> Vec<LedgerRow<'
             entry.duplicates -= signed(row.rows);
         }
     }
-    for row in letters {
+    for row in letters.iter().filter(is_over) {
         let entry = entries.entry(row.key()).or_insert_with(|| row.entry());
         entry.dead_lettered += signed(row.rows);
         entry.received += signed(row.rows);
@@ -212,21 +220,34 @@ fn signed(count: u64) -> i64 {
 mod tests {
     use super::*;
 
+    fn left(account: &str, write_id: u64, rows: u64, latest_ms: i64) -> LeftRow {
+        let (source, account_id) = ("http".to_owned(), account.to_owned());
+        LeftRow { hour: 1, source, account_id, write_id, rows, latest_ms }
+    }
+
     #[test]
     fn what_a_write_left_is_entered_as_what_was_received() {
-        let left = |write_id, rows| LeftRow {
-            hour: 1,
-            source: "http".to_owned(),
-            account_id: "acc".to_owned(),
-            write_id,
-            rows,
-        };
+        let left = |write_id, rows| left("acc", write_id, rows, 0);
         let sums = |row: &LedgerRow<'_>| {
             (row.write_id, row.received, row.stored, row.duplicates, row.dead_lettered, row.version)
         };
         let (stored, letters) = ([left(2, 10), left(3, 4)], [left(2, 1), left(6, 2)]);
-        let entries: Vec<_> = entries(&stored, &letters).iter().map(sums).collect();
+        let entries: Vec<_> = entries(&stored, &letters, 1).iter().map(sums).collect();
         assert_eq!(entries, [(2, 11, 10, 0, 1, 0), (3, 0, 4, -4, 0, 0), (6, 2, 0, 0, 2, 0)]);
+    }
+
+    #[test]
+    fn a_write_is_entered_with_all_of_its_parts_or_not_at_all() {
+        let entered = |stored: &[LeftRow], letters: &[LeftRow]| -> Vec<(String, u64)> {
+            let entries = entries(stored, letters, 100);
+            entries.iter().map(|entry| (entry.account_id.to_owned(), entry.write_id)).collect()
+        };
+        let parts = |latest_ms| [left("a", 2, 1, latest_ms), left("b", 2, 1, 10), left("b", 4, 1, 10)];
+        let of = |account: &str, write_id| (account.to_owned(), write_id);
+        assert_eq!(entered(&parts(99), &[]), [of("a", 2), of("b", 2), of("b", 4)]);
+        assert_eq!(entered(&parts(100), &[]), [of("b", 4)], "a correction renewed a part of it");
+        assert_eq!(entered(&[left("a", 2, 1, 100)], &[left("b", 2, 1, 10)]), []);
+        assert_eq!(entered(&[left("a", 2, 1, 10)], &[left("b", 2, 1, 100)]), []);
     }
 
     #[test]
