@@ -93,6 +93,14 @@ pub struct Making<'s> {
     under_way: Closed,
 }
 
+/// Counts the records of a batch as failed unless the batch is handed in or turned away: whoever hands it in may be ended while
+/// it waits for room.
+struct Undecided<'s> {
+    sink: Option<&'s Sink>,
+    source: Source,
+    records: u64,
+}
+
 /// A batch that is on its way.
 #[derive(Debug)]
 pub struct Pending {
@@ -240,15 +248,36 @@ impl Making<'_> {
         if batch.is_empty() {
             return Ok(sink.settle_ignored(&batch));
         }
+        let undecided =
+            Undecided { sink: Some(sink), source: batch.source(), records: batch.records_to_store() };
         let batch = Arc::new(batch);
         let result = tokio::select! {
             biased;
             () = sink.gate.closed() => Err(SinkError::Unsettled),
             result = sink.send(Arc::clone(&batch), under_way) => result,
         };
-        match result {
+        let result = match result {
             Ok(pending) => Ok(pending),
             Err(error) => sink.turn_away(batch, error).await,
+        };
+        undecided.decided();
+        result
+    }
+}
+
+impl Undecided<'_> {
+    fn decided(mut self) {
+        self.sink = None;
+    }
+}
+
+impl Drop for Undecided<'_> {
+    fn drop(&mut self) {
+        let Some(sink) = self.sink else { return };
+        match sink.way {
+            Way::Kept | Way::Spooled(_) => sink.metrics.failed(self.source.as_str(), self.records),
+            // It is where it was.
+            Way::Drained => {}
         }
     }
 }
@@ -389,6 +418,20 @@ pub(super) mod tests {
         assert!(timeout(SOON, sink.submit(batch(1))).await.is_err());
         drop(inbox.submissions.recv().await.unwrap());
         sink.submit(batch(1)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_while_it_waits_for_room_is_in_flight_no_more() {
+        let (sink, inbox) = sink();
+        sink.metrics.received("logpush", 3);
+        sink.submit(batch(100 << 10)).await.unwrap();
+        assert!(timeout(SOON, sink.submit(batch(1))).await.is_err(), "the budget is taken");
+        assert_eq!(sink.metrics.in_flight("logpush"), 2);
+        assert!(timeout(SOON, sink.clone().for_drain().submit(batch(1))).await.is_err());
+        assert_eq!(sink.metrics.in_flight("logpush"), 2, "what is in the spool is counted there");
+        let _closed = inbox.gate.close();
+        assert!(sink.submit(batch(1)).await.is_err());
+        assert_eq!(sink.metrics.in_flight("logpush"), 1, "what is turned away is counted once");
     }
 
     #[tokio::test]
