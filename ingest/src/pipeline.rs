@@ -13,7 +13,7 @@ use crate::accept::{Attributes, Chunk, Origin, RawRecord};
 use crate::decode::{AiGatewayLog, Closed, Content, DecodeError, Decoded, PrivateKeys, decode};
 use crate::normalize::{Arrival, NewApiTypes, normalize, normalize_ai_gateway, normalize_event};
 use crate::price::{PriceBook, PricedEvent};
-use crate::redact::{Letter, Redactor, Tally};
+use crate::redact::{Kept, Letter, Redactor, Tally};
 
 /// How far an event's start may be ahead of this server's clock: a day is no skew, it is a wrong clock or unit, and
 /// such a row would be the newest one for as long.
@@ -52,7 +52,7 @@ pub struct DeadLetter {
     pub gateway_id: Option<GatewayId>,
     /// Its line in the push.
     pub position: u64,
-    /// What came beside it.
+    /// What came beside it, its secrets blanked, as far as the gateway's policy keeps it.
     pub attributes: Option<Attributes>,
     /// The reason code.
     pub reason: &'static str,
@@ -164,14 +164,14 @@ impl Pipeline {
                 self.redactor.apply(&mut event, &mut batch.redaction);
                 batch.events.push(*event);
                 if let Some(SealedLetter(mut letter, places)) = sealed_letter {
-                    letter.raw = self.kept_of(record, &letter, &places, batch);
+                    self.fill_in(&mut letter, record, &places, batch);
                     batch.sealed_letters.push(letter);
                 }
             }
             Ok(Taken::Nothing) => batch.ignored += 1,
             Err(Refusal { error, sealed }) => {
                 let mut letter = DeadLetter::of(record, &batch.origin, &error);
-                letter.raw = self.kept_of(record, &letter, &sealed, batch);
+                self.fill_in(&mut letter, record, &sealed, batch);
                 batch.dead_letters.push(letter);
             }
         }
@@ -183,23 +183,29 @@ impl Pipeline {
         let mut batch = Batch::new(origin.clone());
         for record in chunk.records() {
             let mut letter = DeadLetter::of(&record, origin, error);
-            letter.raw = self.kept_of(&record, &letter, &[], &mut batch);
+            self.fill_in(&mut letter, &record, &[], &mut batch);
             batch.dead_letters.push(letter);
         }
         batch
     }
 
-    /// What a letter keeps of its record, but for what is encrypted in it.
-    fn kept_of(
+    /// Puts into a letter what it keeps of its record, but for what is encrypted in it, and of what came beside that.
+    fn fill_in(
         &self,
+        letter: &mut DeadLetter,
         record: &RawRecord<'_>,
-        letter: &DeadLetter,
         sealed: &[Range<usize>],
         batch: &mut Batch,
-    ) -> Vec<u8> {
-        let (account_id, gateway_id) = (&batch.origin.account_id, letter.gateway_id.as_ref());
-        let letter = Letter { account_id, gateway_id, record: record.bytes, sealed };
-        self.redactor.letter(letter, &mut batch.redaction)
+    ) {
+        let came = Letter {
+            account_id: &batch.origin.account_id,
+            gateway_id: letter.gateway_id.as_ref(),
+            record: record.bytes,
+            sealed,
+            attributes: record.attributes,
+        };
+        let Kept { record, attributes } = self.redactor.letter(came, &mut batch.redaction);
+        (letter.raw, letter.attributes) = (record, attributes);
     }
 
     /// A defect on the way is this record's, not its neighbours': it is caught, and the record kept as its witness.
@@ -278,13 +284,13 @@ impl Batch {
 }
 
 impl DeadLetter {
-    /// Without its record.
+    /// Without its record, and what came beside that.
     fn of(record: &RawRecord<'_>, origin: &Origin, error: &DecodeError) -> Self {
         Self {
             digest: hex::encode(record.digest()),
             gateway_id: origin.gateway_id.clone(),
             position: record.position,
-            attributes: record.attributes.cloned(),
+            attributes: None,
             reason: error.reason(),
             detail: error.to_string(),
             raw: Vec::new(),
@@ -313,7 +319,7 @@ impl SealedLetter {
             digest: hex::encode(log.digest),
             gateway_id: Some(gateway_id.clone()),
             position: record.position,
-            attributes: record.attributes.cloned(),
+            attributes: None,
             reason: UNDECRYPTABLE,
             detail: detail.join("; "),
             raw: Vec::new(),

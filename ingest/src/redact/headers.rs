@@ -10,7 +10,7 @@ use std::ops::Range;
 use memchr::memchr;
 
 /// What a blanked value reads, as Cloudflare has it.
-const REDACTED: &[u8] = b"REDACTED";
+pub(super) const REDACTED: &str = "REDACTED";
 /// Parts of names that speak of a secret.
 const SECRET_PARTS: [&[u8]; 6] = [b"auth", b"cookie", b"jwt", b"key", b"secret", b"token"];
 const NAME_BYTES_MAX: usize = 64;
@@ -31,7 +31,7 @@ fn blank(record: &[u8]) -> Vec<u8> {
         copy.extend_from_slice(before);
         if let Some((lead, value)) = secret_after(&from_quote[1..]) {
             copy.extend_from_slice(&from_quote[..=lead]);
-            copy.extend_from_slice(REDACTED);
+            copy.extend_from_slice(REDACTED.as_bytes());
             rest = &from_quote[1 + lead + value..];
         } else {
             copy.push(b'"');
@@ -74,7 +74,8 @@ fn secret_after(text: &[u8]) -> Option<(usize, usize)> {
     (!is_hash).then_some((text.len() - value.len(), length))
 }
 
-fn speaks_of_a_secret(name: &[u8]) -> bool {
+/// Whether what stands under a name may be a secret.
+pub(super) fn speaks_of_a_secret(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
     !OF_EVENTS.contains(&name.as_slice())
         && SECRET_PARTS.iter().any(|part| name.windows(part.len()).any(|window| window == *part))

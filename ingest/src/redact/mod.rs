@@ -1,6 +1,6 @@
 //! Stage 5: what is left of the texts when they are stored: all, all but secrets, their beginnings, or nothing.
 //!
-//! In: a [`PricedEvent`](weir_pricing::PricedEvent), or the bytes of a dead letter. Out: the same with its texts as the
+//! In: a [`PricedEvent`](weir_pricing::PricedEvent), or the bytes of a dead letter and the attributes beside them. Out: the same with its texts as the
 //! [`Policy`] of its gateway has them, and a [`Flag`](weir_event::Flag) on the row for each thing that was done. It comes
 //! after pricing and gets at texts alone, so it cannot change a count or a cost.
 //!
@@ -14,6 +14,7 @@
 //! a model streamed in pieces is put together again only from the members that streams carry text in, see `stream`. Of JSON
 //! in a string of JSON, the outer one stays well-formed: a number in the inner one is replaced by words without quotes.
 
+mod attributes;
 mod card;
 mod config;
 mod credential;
@@ -36,6 +37,6 @@ pub use error::RedactError;
 pub use pattern::{InvalidPattern, Pattern};
 pub use policy::{Policies, Policy, PolicyEntry};
 pub(crate) use redactor::WITHHELD;
-pub use redactor::{Letter, Redactor};
+pub use redactor::{Kept, Letter, Redactor};
 pub use rules::{BuiltIn, Rules};
 pub use tally::{Outcome, Tally};

@@ -9,7 +9,8 @@ use weir_pricing::PricedEvent;
 use super::rules::{Reach, Text};
 use super::tally::Outcome;
 use super::zones::Form;
-use super::{BuiltIn, Policies, Policy, RedactError, Rules, Tally, event, headers};
+use super::{BuiltIn, Policies, Policy, RedactError, Rules, Tally, attributes, event, headers};
+use crate::accept::Attributes;
 
 /// What stands in the place of a text that is not stored, where a reader has to see that there was one.
 pub(crate) const WITHHELD: &str = "[withheld]";
@@ -33,6 +34,17 @@ pub struct Letter<'a> {
     pub record: &'a [u8],
     /// Places in it, in order and not overlapping, that stay as they are as long as any of it is kept: what is encrypted.
     pub sealed: &'a [Range<usize>],
+    /// What came beside it.
+    pub attributes: Option<&'a Attributes>,
+}
+
+/// What is kept of a letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Of its bytes.
+    pub record: Vec<u8>,
+    /// Of what came beside it.
+    pub attributes: Option<Attributes>,
 }
 
 /// The rules for one record, and where their finds are counted.
@@ -84,25 +96,32 @@ impl Redactor {
 
     /// What is kept of a record that could not be read: headers' secrets are blanked whatever the policy is. Never panics.
     #[must_use]
-    pub fn letter(&self, letter: Letter<'_>, tally: &mut Tally) -> Vec<u8> {
+    pub fn letter(&self, letter: Letter<'_>, tally: &mut Tally) -> Kept {
         let policy = self.policies.of_letter(letter.account_id, letter.gateway_id);
         let (record, sealed) = headers::blank_around(letter.record, letter.sealed);
-        let (record, outcome) = match policy {
-            Policy::Store => (record, Outcome::Untouched),
-            Policy::None => (WITHHELD.as_bytes().to_vec(), Outcome::Withheld),
-            Policy::Redact | Policy::Heads => {
-                let mut pass = self.pass(policy, tally);
-                let redacted = guarded(|| pass.bytes(&record, &sealed));
-                let outcome = if pass.redacted { Outcome::Redacted } else { Outcome::Untouched };
-                match redacted {
-                    Ok(text) if policy == Policy::Heads => head_of(text, self.head_characters, outcome),
-                    Ok(text) => (text, outcome),
-                    Err(_) => (WITHHELD.as_bytes().to_vec(), Outcome::Failed),
-                }
+        let mut pass = self.pass(policy, tally);
+        let left = guarded(|| {
+            let attributes =
+                letter.attributes.map(|came| attributes::left_of(came, &mut pass)).transpose()?;
+            let record = match policy {
+                Policy::Store => record,
+                Policy::None => WITHHELD.as_bytes().to_vec(),
+                Policy::Redact | Policy::Heads => pass.bytes(&record, &sealed)?,
+            };
+            Ok(Kept { record, attributes })
+        });
+        let found = if pass.redacted { Outcome::Redacted } else { Outcome::Untouched };
+        let (kept, outcome) = match (left, policy) {
+            (Ok(kept), Policy::Store | Policy::Redact) => (kept, found),
+            (Ok(Kept { record, attributes }), Policy::Heads) => {
+                let (record, outcome) = head_of(record, self.head_characters, found);
+                (Kept { record, attributes }, outcome)
             }
+            (Ok(kept), Policy::None) => (kept, Outcome::Withheld),
+            (Err(_), _) => (Kept { record: WITHHELD.as_bytes().to_vec(), attributes: None }, Outcome::Failed),
         };
         tally.record(policy, outcome);
-        record
+        kept
     }
 
     fn pass<'r>(&'r self, policy: Policy, tally: &'r mut Tally) -> Pass<'r> {

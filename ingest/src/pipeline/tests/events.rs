@@ -159,6 +159,19 @@ fn a_cloud_event_is_the_same_in_both_of_its_modes() {
 }
 
 #[test]
+fn the_secrets_beside_a_letter_are_not_kept() {
+    let attributes = [("specversion", "1.0"), ("authtoken", "hunter2"), ("subject", "alice@example.com")];
+    let attributes =
+        attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+    let record = RawRecord { attributes: Some(&attributes), ..RawRecord::whole(1, b"{") };
+    let origin = Origin { source: Source::Http, form: Form::CloudEvents, ..origin() };
+    let batch = Pipeline::new(PriceBook::builtin()).prepare_one(&record, &origin);
+    let kept = batch.dead_letters[0].attributes.as_ref().unwrap();
+    let expected = [("authtoken", "REDACTED"), ("specversion", "1.0"), ("subject", "[redacted:email]")];
+    assert_eq!(kept.iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn a_row_without_an_id_is_known_by_what_it_has() {
     let topic = |form| Origin { form, source: Source::Kafka, batch: "usage-3".to_owned(), ..origin() };
     let row_of = |json: &str| {

@@ -21,7 +21,8 @@ static SCOPE: LazyLock<Scope> =
     LazyLock::new(|| Scope { account_id: "acc".parse().unwrap(), gateway_id: "gw".parse().unwrap() });
 
 fn letter(record: &[u8]) -> Letter<'_> {
-    Letter { account_id: &SCOPE.account_id, gateway_id: Some(&SCOPE.gateway_id), record, sealed: &[] }
+    let (account_id, gateway_id) = (&SCOPE.account_id, Some(&SCOPE.gateway_id));
+    Letter { account_id, gateway_id, record, sealed: &[], attributes: None }
 }
 
 fn redactor(policy: Policy, patterns: &[&str]) -> Redactor {
@@ -210,7 +211,7 @@ fn a_dead_letter_is_kept_as_far_as_bodies_are() {
     let check = |policy, expected: &str, outcome| {
         let mut tally = Tally::default();
         let letter = redactor(policy, &["seven=7"]).letter(letter(record.as_bytes()), &mut tally);
-        assert_eq!(String::from_utf8(letter).unwrap(), expected);
+        assert_eq!(String::from_utf8(letter.record).unwrap(), expected);
         assert_eq!(tally.records().collect::<Vec<_>>(), [(policy, outcome, 1)]);
     };
     let blanked = record.replace("Bearer x", "REDACTED");
@@ -221,7 +222,39 @@ fn a_dead_letter_is_kept_as_far_as_bodies_are() {
     let mut tally = Tally::default();
     let endless =
         redactor(Policy::Redact, &["seven=7"]).letter(letter("7".repeat(10_001).as_bytes()), &mut tally);
-    assert_eq!(endless, WITHHELD.as_bytes());
+    assert_eq!(endless.record, WITHHELD.as_bytes());
+    assert_eq!(tally.records().collect::<Vec<_>>(), [(Policy::Redact, Outcome::Failed, 1)]);
+}
+
+#[test]
+fn what_came_beside_a_letter_is_kept_as_far_as_it_is() {
+    let check = |policy, expected: &[(&str, &str)], outcome| {
+        let came = [
+            ("authtoken", "hunter2"),
+            ("id", "mailto:alice@example.com"),
+            ("source", KEY),
+            ("specversion", "1.0"),
+            ("subject", EMAIL),
+        ];
+        let came = came.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+        let (letter, mut tally) = (Letter { attributes: Some(&came), ..letter(b"{") }, Tally::default());
+        let kept = redactor(policy, &["seven=7"]).letter(letter, &mut tally).attributes.unwrap();
+        assert_eq!(kept.iter().collect::<Vec<_>>(), expected, "{policy:?}");
+        assert_eq!(tally.records().collect::<Vec<_>>(), [(policy, outcome, 1)]);
+    };
+    let blanked = ("authtoken", "REDACTED");
+    let id = ("id", "mailto:alice@example.com");
+    let (source, version) = (("source", "[redacted:api_key]"), ("specversion", "1.0"));
+    let subject = ("subject", "[redacted:email]");
+    check(Policy::Store, &[blanked, id, ("source", KEY), version, ("subject", EMAIL)], Outcome::Untouched);
+    check(Policy::Redact, &[blanked, id, source, version, subject], Outcome::Redacted);
+    check(Policy::Heads, &[blanked, id, source, version, subject], Outcome::Redacted);
+    check(Policy::None, &[id, source, version], Outcome::Withheld);
+    // One match too many beside the record: then nothing is kept.
+    let endless = [("subject".to_owned(), "7".repeat(10_001))].into_iter().collect();
+    let (letter, mut tally) = (Letter { attributes: Some(&endless), ..letter(b"{") }, Tally::default());
+    let kept = redactor(Policy::Redact, &["seven=7"]).letter(letter, &mut tally);
+    assert_eq!(kept, Kept { record: WITHHELD.as_bytes().to_vec(), attributes: None });
     assert_eq!(tally.records().collect::<Vec<_>>(), [(Policy::Redact, Outcome::Failed, 1)]);
 }
 
@@ -232,7 +265,7 @@ fn what_is_sealed_stays_and_what_is_around_it_is_redacted() {
     let sealed = start..start + r#"{"key":""}"#.len() + EMAIL.len();
     let kept = |policy| {
         let letter = Letter { sealed: std::slice::from_ref(&sealed), ..letter(record.as_bytes()) };
-        String::from_utf8(redactor(policy, &[]).letter(letter, &mut Tally::default())).unwrap()
+        String::from_utf8(redactor(policy, &[]).letter(letter, &mut Tally::default()).record).unwrap()
     };
     let expected =
         format!(r#"{{"a":"[redacted:email]","sealed":{{"key":"{EMAIL}"}},"n":"[redacted:card]"}}"#);
@@ -243,7 +276,7 @@ fn what_is_sealed_stays_and_what_is_around_it_is_redacted() {
 fn a_dead_letter_that_is_no_text_keeps_its_bytes() {
     let record = [b"\xff\x00".as_slice(), EMAIL.as_bytes(), b"\xfe\xc3"].concat();
     let letter = redactor(Policy::Redact, &[]).letter(letter(&record), &mut Tally::default());
-    assert_eq!(letter, b"\xff\x00[redacted:email]\xfe\xc3");
+    assert_eq!(letter.record, b"\xff\x00[redacted:email]\xfe\xc3");
 }
 
 proptest! {
