@@ -1,9 +1,10 @@
 //! Consecutive messages of one partition, on their way to being committed together.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rdkafka::Message;
-use rdkafka::message::{BorrowedMessage, OwnedMessage};
+use rdkafka::message::{BorrowedMessage, Headers, OwnedMessage};
 use tokio::sync::OwnedSemaphorePermit;
 use weir_event::Source;
 
@@ -15,6 +16,10 @@ use crate::decode::DecodeError;
 
 /// The budget of pending bytes is counted in these.
 pub(super) const BUDGET_UNIT_BYTES: usize = 1 << 10;
+/// What a record takes beside its bytes: its place in a list or a map, and the allocations for them.
+const RECORD_BYTES: usize = 128;
+/// The same of a header.
+const HEADER_BYTES: usize = 64;
 
 /// Messages that were read, by whose they are.
 #[derive(Debug)]
@@ -89,9 +94,8 @@ impl Delivery {
         // Offsets begin at 0.
         let position = message.offset().unsigned_abs();
         part.chunk.push_within(limits.line_bytes_max, position, value, attributes);
-        self.bytes += value.len();
+        self.bytes += bytes_of(message, self.keeps_originals);
         if self.keeps_originals {
-            self.bytes += value.len();
             self.originals.insert(message.offset(), message.detach());
         }
     }
@@ -144,5 +148,51 @@ impl Delivery {
         self.parts.push(Part { origin, chunk: Chunk::default(), tombstones: 0, refused });
         let last = self.parts.len() - 1;
         &mut self.parts[last]
+    }
+}
+
+/// The memory that a message takes in a delivery, in bytes: its value with what stands beside it, and all of it again with its
+/// key where the original is kept. Headers count as if all were attributes.
+pub(super) fn bytes_of<M: Message>(message: &M, keeps_original: bool) -> usize {
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let record = RECORD_BYTES + length(message.payload()) + header_bytes(message);
+    let original = if keeps_original { record + length(message.key()) } else { 0 };
+    record + original
+}
+
+/// Of headers that the client cannot read only the number counts.
+fn header_bytes<M: Message>(message: &M) -> usize {
+    let Some(headers) = message.headers() else { return 0 };
+    let sum = || headers.iter().map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len)).sum();
+    let read: usize = catch_unwind(AssertUnwindSafe(sum)).unwrap_or_default();
+    headers.count() * HEADER_BYTES + read
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::Timestamp;
+    use rdkafka::message::{Header, OwnedHeaders};
+
+    use super::*;
+
+    #[test]
+    fn all_that_is_kept_of_a_message_counts() {
+        let message = |headers: &[(&str, &str)]| {
+            let header = |headers: OwnedHeaders, (key, value): &(&str, &str)| {
+                headers.insert(Header { key, value: Some(*value) })
+            };
+            let headers = headers.iter().fold(OwnedHeaders::new(), header);
+            let (value, key) = (vec![b'v'; 10_000], vec![b'k'; 3_000]);
+            let (topic, time) = ("usage".to_owned(), Timestamp::NotAvailable);
+            OwnedMessage::new(Some(value), Some(key), topic, time, 0, 7, Some(headers))
+        };
+        let bare = 10_000 + RECORD_BYTES;
+        assert_eq!(bytes_of(&message(&[]), false), bare);
+        assert_eq!(bytes_of(&message(&[]), true), 2 * bare + 3_000);
+        let long = "s".repeat(5_000);
+        let beside = "ce_id".len() + 1 + "ce_subject".len() + 5_000 + 2 * HEADER_BYTES;
+        let message = message(&[("ce_id", "1"), ("ce_subject", &long)]);
+        assert_eq!(bytes_of(&message, false), bare + beside);
+        assert_eq!(bytes_of(&message, true), 2 * (bare + beside) + 3_000);
     }
 }

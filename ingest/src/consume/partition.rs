@@ -21,7 +21,7 @@ use weir_service::clock::SharedClock;
 
 use super::client::GroupContext;
 use super::config::Topic;
-use super::delivery::{BUDGET_UNIT_BYTES, Begin, Delivery};
+use super::delivery::{BUDGET_UNIT_BYTES, Begin, Delivery, bytes_of};
 use super::intake::Intake;
 use super::lost::{Losses, Lost, Seen};
 use super::metrics::{KafkaMetrics, Loss};
@@ -187,10 +187,12 @@ impl Reader {
                 None => std::future::pending().await,
             };
             self.losses.read(first.offset());
+            let keeps_originals = self.means.intake.keeps_originals();
+            let bytes = limits.bytes_max.max(bytes_of(&first, keeps_originals));
             let mut delivery = Delivery::begin(Begin {
                 partition: self.partition.clone(),
-                keeps_originals: self.means.intake.keeps_originals(),
-                permit: self.means.budget.take(limits.bytes_max.max(first.payload_len())).await,
+                keeps_originals,
+                permit: self.means.budget.take(bytes).await,
             });
             let now_ms = self.means.clock.now_ms();
             delivery.add(&first, &self.topic, limits, now_ms);
