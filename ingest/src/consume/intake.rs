@@ -137,7 +137,7 @@ impl Intake {
         let Some(topic) = &self.dead_letters else { return };
         for refusal in refusals {
             if let Some(message) = delivery.original(refusal.position) {
-                topic.produce(message, &refusal).await;
+                topic.produce(&delivery.partition, message, &refusal).await;
             }
         }
     }

@@ -107,7 +107,7 @@ impl KafkaMetrics {
         self.pauses.hold_up(partition, is_held_up);
     }
 
-    /// A delivery of a partition cannot be stored, until what this gives is dropped.
+    /// A delivery of a partition cannot be stored, or a dead letter of it not produced, until what this gives is dropped.
     pub(super) fn waits(&self, partition: &TopicPartition) -> Option<Waiting> {
         self.pauses.wait(partition)
     }
@@ -165,7 +165,7 @@ impl MetricName for KafkaMetric {
         match self {
             Self::Lag => "messages of an assigned partition that are not committed yet",
             Self::Paused => {
-                "1 while a partition is held up because its messages cannot be stored, or the next batch cannot be read"
+                "1 while a partition is held up because its messages cannot be stored or produced as dead letters, or the next batch cannot be read"
             }
             Self::Rebalances => "changes of the assignment, by what they did",
             Self::CommitFailures => "offset commits that failed; they are repeated",

@@ -1,5 +1,5 @@
-//! Whether partitions stand still. One does for as long as there is a reason: its next batch cannot be read, or a delivery of it
-//! cannot be stored. A reason that ends takes no other one with it.
+//! Whether partitions stand still. One does for as long as there is a reason: its next batch cannot be read, a delivery of it
+//! cannot be stored, or a dead letter not produced. A reason that ends takes no other one with it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use super::partition::TopicPartition;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pauses(Arc<Mutex<BTreeMap<TopicPartition, Pause>>>);
 
-/// A delivery that cannot be stored, until it is dropped.
+/// A delivery that cannot be stored, or not with all that goes with it, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Waiting(Pause);
 
@@ -47,7 +47,7 @@ impl Pauses {
         }
     }
 
-    /// A delivery of it cannot be stored. `None` if it is not ours.
+    /// A delivery of it cannot be stored, or not with all that goes with it. `None` if it is not ours.
     pub(super) fn wait(&self, partition: &TopicPartition) -> Option<Waiting> {
         let pause = lock(&self.0).get(partition)?.clone();
         pause.change(|reasons| reasons.waiting += 1);

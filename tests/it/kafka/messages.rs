@@ -8,7 +8,7 @@ use rdkafka::message::Headers;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::world::{GROUP, LIMIT, Outgoing, World, create_topic, records};
+use super::world::{GROUP, LIMIT, Outgoing, World, create_topic, create_topic_within, records};
 
 const DEAD_LETTERS: &str = "dead-letters";
 const LINE_BYTES_MAX: (&str, &str) = ("WEIR_INGEST_LINE_BYTES_MAX", "100KiB");
@@ -89,6 +89,47 @@ async fn what_cannot_be_read_is_kept_and_stops_nobody() {
         if offset == "102" {
             assert_eq!(letter.payload(), Some(long.as_bytes()), "the whole of it");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_that_is_too_large_is_produced_as_far_as_the_broker_takes_it() {
+    let world = World::start_with(1, &[("WEIR_INGEST_KAFKA_DEAD_LETTER_TOPIC", DEAD_LETTERS)]).await;
+    create_topic_within("4000", &world.kafka, DEAD_LETTERS, 1).await;
+    let large = "x".repeat(10_000);
+    let trace = |value: &str| vec![("trace", value.to_owned())];
+    let poison = vec![
+        Outgoing { key: Some("k".to_owned()), headers: trace("t"), ..message(format!("{{{large}")) },
+        Outgoing { key: Some(large.clone()), headers: trace("t"), ..message("{\"broken") },
+        Outgoing { key: Some("k".to_owned()), headers: trace(&large), ..message("{\"broken") },
+    ];
+    world.produce_all([poison, records(0..10, 1)].concat(), &[]).await;
+    world.expect_exactly(10).await;
+    world.expect_committed(GROUP, 1).await;
+
+    let consumer: StreamConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &world.kafka.brokers)
+        .set("group.id", "mender")
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .unwrap();
+    consumer.subscribe(&[DEAD_LETTERS]).unwrap();
+    let left_out = ["bytes", "key-bytes", "headers"].map(|what| format!("weir-dead-letter-left-out-{what}"));
+    for (key, expected) in [
+        (Some("k"), [Some("10001"), None, None]),
+        (None, [Some("8"), Some("10000"), Some("1")]),
+        (None, [Some("8"), Some("1"), Some("1")]),
+    ] {
+        let letter = timeout(LIMIT, consumer.recv()).await.unwrap().unwrap();
+        let header = |name: &str| {
+            let headers = letter.headers().unwrap();
+            let found = headers.iter().find(|header| header.key == name);
+            found.map(|header| std::str::from_utf8(header.value.unwrap()).unwrap())
+        };
+        assert_eq!((letter.key(), letter.payload()), (key.map(str::as_bytes), None));
+        assert_eq!(left_out.each_ref().map(|name| header(name)), expected);
+        assert_eq!(header("trace"), key.map(|_| "t"));
+        assert_eq!(header("weir-dead-letter-reason"), Some("malformed_json"));
     }
 }
 

@@ -219,8 +219,13 @@ pub(super) async fn produce_all(kafka: &Kafka, messages: Vec<Outgoing>, properti
 
 /// Creates a topic.
 pub(super) async fn create_topic(kafka: &Kafka, name: &str, partitions: i32) {
+    create_topic_within("100000000", kafka, name, partitions).await;
+}
+
+/// The same, whose messages have at most so many bytes.
+pub(super) async fn create_topic_within(bytes_max: &str, kafka: &Kafka, name: &str, partitions: i32) {
     let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-    let topic = topic.set("max.message.bytes", "100000000");
+    let topic = topic.set("max.message.bytes", bytes_max);
     let created = admin(kafka).create_topics(&[topic], &AdminOptions::new()).await.unwrap();
     for result in created {
         assert!(result.is_ok(), "{result:?}");
