@@ -95,10 +95,10 @@ impl SinkError {
 /// could not even be sent. Anything else (a broken connection, a gateway's error page) leaves it open.
 fn is_rejection(error: &ClickHouseError) -> bool {
     /// What ClickHouse itself says when it does not know.
-    const UNKNOWN_STATUS_OF_INSERT: &str = "Code: 319.";
+    const UNKNOWN_STATUS_OF_INSERT: u32 = 319;
     match error {
         ClickHouseError::BadResponse(text) => {
-            text.starts_with("Code: ") && !text.starts_with(UNKNOWN_STATUS_OF_INSERT)
+            exception_code(text).is_some_and(|code| code != UNKNOWN_STATUS_OF_INSERT)
         }
         ClickHouseError::SchemaMismatch(_)
         | ClickHouseError::Unsupported(_)
@@ -120,8 +120,15 @@ fn is_about_the_server(error: &ClickHouseError) -> bool {
         252, 279, 285, 286, 394, 439, 497, 516, 692, 733, 745, 999,
     ];
     let ClickHouseError::BadResponse(text) = error else { return false };
-    let code = text.strip_prefix("Code: ").and_then(|rest| rest.split_once('.')?.0.parse().ok());
-    code.is_some_and(|code: u32| CODES.contains(&code))
+    exception_code(text).is_some_and(|code| CODES.contains(&code))
+}
+
+/// The number of an exception of the server's own: `Code: 60. DB::Exception: …`, and `Code: 60` alone where its answer had no
+/// body. An exception that somebody else's page quotes is none.
+fn exception_code(text: &str) -> Option<u32> {
+    let rest = text.strip_prefix("Code: ")?;
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    rest[..digits].parse().ok()
 }
 
 #[cfg(test)]
@@ -138,6 +145,9 @@ mod tests {
         check(answered("Code: 252. DB::Exception: Too many parts"), true);
         check(ClickHouseError::SchemaMismatch("a column is missing".to_owned()), true);
         check(answered("Code: 319. DB::Exception: Unknown status"), false);
+        check(answered("Code: 252"), true);
+        check(answered("Code: 319"), false);
+        check(answered("Code: of conduct"), false);
         check(answered("<html>502 Bad Gateway</html>"), false);
         check(ClickHouseError::TimedOut, false);
         check(ClickHouseError::Network("connection reset".into()), false);
@@ -153,6 +163,9 @@ mod tests {
         check(answered("Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space"), true);
         check(answered("Code: 252. DB::Exception: Too many parts"), true);
         check(answered("Code: 319. DB::Exception: Unknown status"), true);
+        check(answered("Code: 252"), true);
+        check(answered("Code: 319"), true);
+        check(answered("Code: 469"), false);
         check(answered("<html>502 Bad Gateway</html>"), true);
         check(ClickHouseError::Network("connection reset".into()), true);
         check(answered("Code: 469. DB::Exception: Constraint `poison` is violated"), false);
