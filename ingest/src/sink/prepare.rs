@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use weir_event::EventId;
 use weir_service::telemetry::chain;
 
@@ -142,10 +142,17 @@ impl Intake {
     /// that is being made and comes before `waiting_until`.
     async fn next_in_time(&mut self, waiting_until: Option<Instant>) -> Option<Submission> {
         let submissions = &mut self.inbox.submissions;
-        if let Some(at) = self.not_before
-            && let Ok(Some(next)) = timeout_at(at, submissions.recv()).await
-        {
-            return Some(next);
+        if let Some(at) = self.not_before {
+            let next = tokio::select! {
+                biased;
+                next = submissions.recv() => next,
+                // What was gathered is turned away.
+                () = self.inbox.gate.closed() => return None,
+                () = sleep_until(at) => None,
+            };
+            if next.is_some() {
+                return next;
+            }
         }
         if let Ok(next) = submissions.try_recv() {
             return Some(next);
@@ -156,7 +163,6 @@ impl Intake {
             next = submissions.recv() => next,
             // Whoever made the last one has handed it in before.
             () = self.inbox.making.opened() => submissions.try_recv().ok(),
-            // What was gathered is turned away.
             () = self.inbox.gate.closed() => None,
             () = sleep_until(until) => None,
         }
@@ -286,6 +292,22 @@ mod tests {
         sink.submit(batch(LITTLE)).await.unwrap();
         let (count, time) = gathered(&mut intake).await;
         assert_eq!((count, time), (1, INTERVAL), "at most one in so long");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_whose_time_has_not_come_waits_no_more_once_nothing_can_be_written() {
+        let (sink, mut intake) = intake();
+        let gate = intake.inbox.gate.clone();
+        intake.not_before = Some(Instant::now() + Duration::from_mins(1));
+        for _ in 0..2 {
+            sink.submit(batch(LITTLE)).await.unwrap();
+        }
+        let close = async {
+            tokio::time::sleep(INTERVAL).await;
+            gate.close()
+        };
+        let ((count, time), _closed) = tokio::join!(gathered(&mut intake), close);
+        assert_eq!((count, time), (2, INTERVAL));
     }
 
     #[tokio::test(start_paused = true)]
