@@ -15,6 +15,8 @@ pub mod budgets;
 mod command;
 pub mod config;
 pub mod consume;
+#[cfg(test)]
+mod fake_clickhouse;
 pub mod fold;
 pub mod lease;
 pub mod metrics;

@@ -11,7 +11,8 @@ use weir_budget::Amount;
 
 use crate::budgets::BudgetsError;
 
-/// How long an answer may take.
+/// How long ClickHouse may work on an answer, and how long it is waited for: no statement goes on that nobody waits for.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(110);
 const TIMEOUT: Duration = Duration::from_mins(2);
 
 const READ: &str = "SELECT account_id, gateway_id, token, toInt64(toUnixTimestamp(min(minute))) AS first_s, \
@@ -52,6 +53,7 @@ struct FiguresRow {
 /// What every token came to in the minutes that begin within a time, in epoch milliseconds.
 pub(super) async fn read(client: &Client, time: Range<i64>) -> Result<HashMap<Token, Figures>, BudgetsError> {
     let query = client.query_raw(READ).param("from", time.start).param("until", time.end);
+    let query = query.with_setting("max_execution_time", STATEMENT_TIMEOUT.as_secs().to_string());
     let rows = timeout(TIMEOUT, query.fetch_all::<FiguresRow>()).await.map_err(|_| BudgetsError::TimedOut)?;
     let rows = rows.map_err(BudgetsError::Store)?.into_iter();
     let figures = rows.map(|row| {
@@ -65,4 +67,19 @@ pub(super) async fn read(client: &Client, time: Range<i64>) -> Result<HashMap<To
         (Token { account_id, gateway_id, name: token }, figures)
     });
     Ok(figures.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_clickhouse::{FakeClickHouse, Reply};
+
+    #[tokio::test]
+    async fn no_statement_goes_on_that_nobody_waits_for() {
+        let clickhouse = FakeClickHouse::start(|_| Reply::Refused).await;
+        read(&clickhouse.client(), 0..1).await.unwrap_err();
+        let asked = clickhouse.asked();
+        assert!(asked.len() == 1 && asked[0].contains("max_execution_time=110"), "{asked:?}");
+        assert!(STATEMENT_TIMEOUT < TIMEOUT);
+    }
 }

@@ -14,7 +14,8 @@ use weir_store::rollup::{CALLS, USAGE_15M};
 use super::error::ConsumeError;
 use crate::fold::{Figures, LATE_AFTER_MS, Past, PastBucket, PastWeight, Sums};
 
-/// How long a statement may take.
+/// How long ClickHouse may work on a statement, and how long it is waited for: none goes on that nobody waits for.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(290);
 const TIMEOUT: Duration = Duration::from_mins(5);
 /// Rows of `logs` in a slice if nothing else is said.
 const SLICE_ROWS_MAX: u64 = 500_000;
@@ -162,7 +163,8 @@ impl History {
     /// Reads through `client`.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, slice_rows_max: SLICE_ROWS_MAX }
+        let limit = STATEMENT_TIMEOUT.as_secs().to_string();
+        Self { client: client.with_setting("max_execution_time", limit), slice_rows_max: SLICE_ROWS_MAX }
     }
 
     /// The same, with as many rows of `logs` in a slice, unless a quarter of an hour has more: bounds what ClickHouse holds.
@@ -312,6 +314,21 @@ fn histogram(values: &[u32]) -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake_clickhouse::{FakeClickHouse, Reply};
+
+    #[tokio::test]
+    async fn no_statement_goes_on_that_nobody_waits_for() {
+        let clickhouse = FakeClickHouse::start(|_| Reply::Refused).await;
+        History::new(clickhouse.client())
+            .client
+            .query(&count_quarters(Tenants::All))
+            .execute()
+            .await
+            .unwrap_err();
+        let asked = clickhouse.asked();
+        assert!(asked.len() == 1 && asked[0].contains("max_execution_time=290"), "{asked:?}");
+        assert!(STATEMENT_TIMEOUT < TIMEOUT);
+    }
 
     #[test]
     fn slices_have_all_of_the_time_once_and_no_more_rows_than_they_may() {

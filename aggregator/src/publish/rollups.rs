@@ -13,8 +13,10 @@ use super::window::ScopeWindow;
 
 /// Minutes in one statement, at most: bounds what it reads at once, and its binds to some 20 KB of URL.
 pub(super) const MINUTES_PER_STATEMENT_MAX: usize = 100;
-/// How long ClickHouse may take for a statement before it is given up and asked for again.
-const STATEMENT_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long ClickHouse may work on a statement, and how long it is waited for before it is given up and asked for again: none
+/// goes on that nobody waits for.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(55);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Writes rollups to ClickHouse.
 #[derive(Clone)]
@@ -26,7 +28,8 @@ impl Rollups {
     /// Writes through `client`.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client }
+        let limit = STATEMENT_TIMEOUT.as_secs().to_string();
+        Self { client: client.with_setting("max_execution_time", limit) }
     }
 
     /// Computes `windows` of `rollup` anew.
@@ -61,7 +64,7 @@ pub(super) fn bound_to(query: Query, span: &Range<i64>) -> Query {
 pub(super) async fn limited<T>(
     statement: impl Future<Output = Result<T, clickhouse::error::Error>>,
 ) -> Result<T, PublishError> {
-    match tokio::time::timeout(STATEMENT_TIMEOUT, statement).await {
+    match tokio::time::timeout(TIMEOUT, statement).await {
         Ok(answer) => answer.map_err(PublishError::Statement),
         Err(_) => Err(PublishError::TimedOut),
     }
@@ -80,4 +83,26 @@ fn bind(windows: &[ScopeWindow]) -> Vec<impl Serialize + '_> {
         .iter()
         .map(|window| (window.scope.account_id.as_str(), window.scope.gateway_id.as_str(), tuple(window)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_event::{Scope, Timestamp};
+    use weir_store::rollup::USAGE_1M;
+
+    use super::*;
+    use crate::fake_clickhouse::{FakeClickHouse, Reply};
+
+    #[tokio::test]
+    async fn no_statement_goes_on_that_nobody_waits_for() {
+        let clickhouse = FakeClickHouse::start(|_| Reply::Refused).await;
+        let rollups = Rollups::new(clickhouse.client());
+        let minute = ScopeWindow { scope: Scope::parse("acc", "gw").unwrap(), start: Timestamp::MIN };
+        rollups.compute(&USAGE_1M, &[minute]).await.unwrap_err();
+        rollups.look_for_life().await.unwrap_err();
+        let asked = clickhouse.asked();
+        assert_eq!(asked.len(), 2);
+        assert!(asked.iter().all(|request| request.contains("max_execution_time=55")), "{asked:?}");
+        assert!(STATEMENT_TIMEOUT < TIMEOUT);
+    }
 }

@@ -1,64 +1,24 @@
 //! Against a ClickHouse that refuses some statements.
 
-use clickhouse::{Client, Compression};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use clickhouse::Client;
+use tokio::net::TcpListener;
 use weir_budget::{Budget, Terms};
 
 use super::*;
 use crate::budgets::store::Agreed;
+use crate::fake_clickhouse::{FakeClickHouse, Reply};
 
 const NOW_MS: i64 = 1_767_225_600_000;
 
 /// A ClickHouse that refuses every statement that asks for a model `bad`, and finds nothing for the others.
 async fn refusing() -> Store {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream));
+    let answer = |request: &str| {
+        if request.contains("bad") {
+            return Reply::Refused;
         }
-    });
-    Store::new(Client::default().with_url(url).with_compression(Compression::None))
-}
-
-async fn serve(stream: TcpStream) {
-    let mut stream = BufReader::new(stream);
-    loop {
-        let (mut head, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
-                return;
-            }
-            if let Some(("content-length", value)) = line.to_ascii_lowercase().trim_end().split_once(": ") {
-                length = value.parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-            head.push_str(&line);
-        }
-        let mut statement = vec![0; length];
-        stream.read_exact(&mut statement).await.unwrap();
-        let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-        while is_chunked && !statement.ends_with(b"\r\n0\r\n\r\n") {
-            statement.push(stream.read_u8().await.unwrap());
-        }
-        head.push_str(&String::from_utf8_lossy(&statement));
-        let (status, body) = if head.contains("bad") {
-            ("500 Internal Server Error", b"Code: 62. DB::Exception: refused".to_vec())
-        } else {
-            let mut header = vec![2];
-            for text in ["at_s", "sums", "Int64", "Array(Decimal(38, 18))"] {
-                header.push(u8::try_from(text.len()).unwrap());
-                header.extend(text.as_bytes());
-            }
-            ("200 OK", header)
-        };
-        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len());
-        stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
-    }
+        Reply::Rows(&[("at_s", "Int64"), ("sums", "Array(Decimal(38, 18))")], &[])
+    };
+    Store::new(FakeClickHouse::start(answer).await.client())
 }
 
 fn budget(n: u8, model: &str) -> Agreed {
