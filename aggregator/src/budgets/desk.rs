@@ -122,10 +122,9 @@ impl GatewayWatch {
         let now = Timestamp::from_millis(now_ms).unwrap_or(Timestamp::MAX);
         for watched in self.gateway.budgets.values_mut().filter(|watched| watched.is_loaded) {
             if is_due {
-                watched.sums.move_on(now_ms);
-                watched.is_changed = true;
+                watched.move_on(now_ms);
             }
-            if std::mem::take(&mut watched.is_changed) {
+            if watched.is_loaded && std::mem::take(&mut watched.is_changed) {
                 self.desk.tell_of(watched, now).await?;
             }
         }

@@ -67,7 +67,7 @@ impl Gateway {
     ) -> Result<u64, BudgetsError> {
         let mut new: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (id, watched) in self.budgets.iter_mut().filter(|(_, watched)| watched.is_new()) {
-            watched.sums.move_on(now_ms);
+            watched.move_on(now_ms);
             let kind = (watched.sums.fine_ms(), watched.budget.terms.window.is_sliding());
             new.entry(kind).or_default().push(id.clone());
         }

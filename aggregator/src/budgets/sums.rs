@@ -38,7 +38,8 @@ impl Sums {
     /// Of a window as of now, when nothing is known.
     pub(super) fn new(window: Window, now_ms: i64) -> Self {
         let mut sums = Self { window, steps: BTreeMap::new(), fine_from: i64::MIN, kept_from: i64::MIN };
-        sums.move_on(now_ms);
+        // Nothing was forgotten before.
+        let _ = sums.move_on(now_ms);
         sums
     }
 
@@ -110,13 +111,24 @@ impl Sums {
         self.add(read.iter().filter(|step| step.at_ms >= kept_from));
     }
 
-    /// Forgets what is too old, and keeps by the quarter what is no longer recent.
-    pub(super) fn move_on(&mut self, now_ms: i64) {
-        self.kept_from = self.times(now_ms).first().map_or(self.kept_from, |time| time.start);
-        self.steps = self.steps.split_off(&self.kept_from);
-        if self.window.is_sliding() {
-            return;
+    /// Forgets what is too old, and keeps by the quarter what is no longer recent. Says whether all that counts is known still:
+    /// where the clock went back, so that what was forgotten counts again, nothing is until it is loaded.
+    #[must_use]
+    pub(super) fn move_on(&mut self, now_ms: i64) -> bool {
+        let kept_from = self.times(now_ms).first().map_or(self.kept_from, |time| time.start);
+        if kept_from < self.kept_from {
+            *self = Self::new(self.window.clone(), now_ms);
+            return false;
         }
+        self.kept_from = kept_from;
+        self.steps = self.steps.split_off(&self.kept_from);
+        if !self.window.is_sliding() {
+            self.keep_by_the_quarter(now_ms);
+        }
+        true
+    }
+
+    fn keep_by_the_quarter(&mut self, now_ms: i64) {
         let recent = now_ms - FINE_MS;
         let fine_from = (recent - recent.rem_euclid(QUARTER_MS)).max(self.fine_from);
         let coarse: Vec<_> =

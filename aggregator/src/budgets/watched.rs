@@ -94,6 +94,12 @@ impl Watched {
         Self { budget, since_ms, sums, told, is_loaded: false, is_changed: false, rest }
     }
 
+    /// Has it be looked at as of now. One that the clock went back on may have to be read anew: what was forgotten counts again.
+    pub(super) fn move_on(&mut self, now_ms: i64) {
+        self.is_loaded &= self.sums.move_on(now_ms);
+        self.is_changed = true;
+    }
+
     /// Whether its past is to be read.
     pub(super) fn is_new(&self) -> bool {
         !self.is_loaded && !self.rest.is_on()

@@ -69,6 +69,23 @@ async fn what_was_touched_is_kept_while_clickhouse_is_away() {
     assert!(gateway.is_touched() && loaded(&gateway) == [true]);
 }
 
+#[tokio::test]
+async fn a_budget_is_read_anew_when_the_clock_was_ahead_and_is_set_right() {
+    const DAY_MS: i64 = 86_400_000;
+    let (store, scope) = (refusing().await, Scope::parse("acc", "gw").unwrap());
+    let mut gateway = Gateway::default();
+    gateway.update(vec![budget(1, "a")], NOW_MS);
+    gateway.load(&scope, &store, NOW_MS).await.unwrap();
+    let look = |gateway: &mut Gateway, now_ms: i64| {
+        gateway.budgets.values_mut().for_each(|watched| watched.move_on(now_ms));
+        (loaded(gateway), gateway.has_new())
+    };
+    assert_eq!(look(&mut gateway, NOW_MS + 2 * DAY_MS), (vec![true], false));
+    assert_eq!(look(&mut gateway, NOW_MS + 1_000), (vec![false], true));
+    assert_eq!(gateway.load(&scope, &store, NOW_MS + 1_000).await.unwrap(), 0);
+    assert_eq!(look(&mut gateway, NOW_MS + 2_000), (vec![true], false));
+}
+
 #[test]
 fn a_budget_has_its_terms_since_they_were_written_whatever_it_is_called() {
     let mut gateway = Gateway::default();
