@@ -110,6 +110,9 @@ impl AggregatorConfig {
         let ids_max = reader.get_in("aggregator.ids_max", 1..=100_000_000);
         let anomalies = AnomalyRules::read(&mut reader);
         let webhooks = read_webhooks(&mut reader);
+        if let (Ok(Some(rules)), Ok(endpoints)) = (&anomalies, &webhooks) {
+            rules.require_webhooks(endpoints, &mut reader);
+        }
         let (clickhouse, nats, log) = (reader.clickhouse(), reader.nats(), reader.log());
         reader.finish(|reader| {
             let (ack_wait, flush_interval) = (ack_wait?, flush_interval?);
@@ -166,14 +169,38 @@ mod tests {
         assert_eq!(config.limits, Limits { keys_max: 100_000, ids_max: 1_000_000, windows });
     }
 
+    /// What a file of webhooks says of one.
+    fn entry(name: &str, accounts: &str) -> String {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        format!("[{name}]\nurl = \"https://a\"\nsecret = \"{secret}\"\n{accounts}\n")
+    }
+
+    #[test]
+    fn what_is_unusual_leads_to_webhooks_that_there_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("webhooks.toml");
+        std::fs::write(&path, [entry("ops", ""), entry("night", "")].concat()).unwrap();
+        let file = ["--aggregator-webhooks-file", path.to_str().unwrap()];
+        let named = |names: &'static str| ["--aggregator-anomaly-webhooks", names];
+        let factor = ["--aggregator-anomaly-factor", "10"];
+        assert!(extract(&[file, named("ops,night"), factor].concat()).is_ok());
+        // Nobody is told of anything, so nobody is missing.
+        assert!(extract(&named("opps")).is_ok());
+        let wrong = ["--aggregator-flush-interval", "1ms"];
+        let errors = extract(&[file, named("opps,ops,day"), factor, wrong].concat()).unwrap_err().to_string();
+        for expected in
+            ["\"opps\" is not in aggregator.webhooks_file, which has night, ops", "\"day\" is", "1ms"]
+        {
+            assert!(errors.contains(expected) && errors.contains("aggregator.anomaly_webhooks"), "{errors}");
+        }
+        let errors = extract(&[named("ops"), factor].concat()).unwrap_err().to_string();
+        assert!(errors.contains("which has none"), "{errors}");
+    }
+
     #[test]
     fn a_webhook_that_nothing_leads_to_is_known() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("webhooks.toml");
-        let entry = |name: &str, accounts: &str| {
-            let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-            format!("[{name}]\nurl = \"https://a\"\nsecret = \"{secret}\"\n{accounts}\n")
-        };
         let file = [entry("forgotten", ""), entry("ops", "accounts = [\"a\"]"), entry("oddities", "")];
         std::fs::write(&path, file.concat()).unwrap();
         let path = ["--aggregator-webhooks-file", path.to_str().unwrap()];

@@ -6,6 +6,7 @@ use weir_budget::{Amount, Measure};
 use weir_service::config::{Key, Reader, Reported};
 
 use super::figures::Figures;
+use crate::webhooks::Endpoints;
 
 const FACTOR: &str = "aggregator.anomaly_factor";
 const WINDOW: &str = "aggregator.anomaly_window";
@@ -63,6 +64,18 @@ impl AnomalyRules {
         let (window, cool_down) = (window?, cool_down?);
         let (spend_floor, errors_floor) = (spend_floor?, errors_floor?);
         Ok(Some(Self { factor, window, spend_floor, errors_floor, cool_down, webhooks: webhooks? }))
+    }
+
+    /// Notes every name that is none of `endpoints`: what is unusual would reach nobody there.
+    pub(crate) fn require_webhooks(&self, endpoints: &Endpoints, reader: &mut Reader) {
+        let names: Vec<_> = endpoints.iter().map(|(name, _)| name.as_str()).collect();
+        for unknown in self.webhooks.iter().filter(|name| !names.contains(&name.as_str())) {
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            reader.reject(
+                WEBHOOKS,
+                format!("{unknown:?} is not in aggregator.webhooks_file, which has {names}"),
+            );
+        }
     }
 
     /// How long the last time is.
