@@ -51,11 +51,12 @@ impl<A> Backlog<A> {
         }
     }
 
-    /// The dirty minutes, in groups of at most `size`. They stay dirty until they are [`Backlog::settle`]d.
+    /// The dirty minutes but for those `apart`, in groups of at most `size`. They stay dirty until they are
+    /// [`Backlog::settle`]d.
     #[must_use]
-    pub fn groups(&self, size: usize) -> Vec<Vec<ScopeWindow>> {
+    pub fn groups(&self, size: usize, apart: &BTreeSet<&ScopeWindow>) -> Vec<Vec<ScopeWindow>> {
         // In order, so that a statement reads neighbouring ranges of `logs`.
-        let dirty: Vec<_> = self.dirty.iter().cloned().collect();
+        let dirty: Vec<_> = self.dirty.iter().filter(|minute| !apart.contains(minute)).cloned().collect();
         dirty.chunks(size).map(<[_]>::to_vec).collect()
     }
 
@@ -70,6 +71,12 @@ impl<A> Backlog<A> {
             .extract_if(.., |_, message| message.minutes.is_disjoint(dirty))
             .map(|(_, message)| message.acker)
             .collect()
+    }
+
+    /// Whether a minute is dirty.
+    #[must_use]
+    pub fn is_dirty(&self, minute: &ScopeWindow) -> bool {
+        self.dirty.contains(minute)
     }
 
     /// How many minutes are dirty.
@@ -143,7 +150,7 @@ mod tests {
         backlog.wait((0, 7), minutes(&[1, 2, 3]), "theirs");
         backlog.wait((1, 7), minutes(&[3, 4]), "ours");
         backlog.forget(|acker| *acker == "ours");
-        assert_eq!(backlog.groups(9), [written(&[1, 3, 4])]);
+        assert_eq!(backlog.groups(9, &BTreeSet::new()), [written(&[1, 3, 4])]);
         assert_eq!(backlog.settle(&written(&[1, 3, 4])), ["ours"]);
         assert!(backlog.is_empty());
     }
@@ -153,7 +160,10 @@ mod tests {
         let mut backlog = Backlog::<()>::new();
         backlog.mark(minutes(&[5, 1, 3]));
         backlog.mark(minutes(&[1, 2, 4]));
-        let groups = backlog.groups(2);
+        let groups = backlog.groups(2, &BTreeSet::new());
         assert_eq!(groups, [written(&[1, 2]), written(&[3, 4]), written(&[5])]);
+        let apart = minutes(&[1, 4]);
+        assert_eq!(backlog.groups(2, &apart.iter().collect()), [written(&[2, 3]), written(&[5])]);
+        assert!(backlog.is_dirty(&written(&[4])[0]) && !backlog.is_dirty(&written(&[6])[0]));
     }
 }

@@ -32,4 +32,10 @@ impl PublishError {
             Self::Statement(_) | Self::TimedOut | Self::Acknowledge(_) => Verdict::RetryAll,
         }
     }
+
+    /// Whether it may be for what one statement asks, so that this is better asked for by itself.
+    #[must_use]
+    pub const fn is_of_one_statement(&self) -> bool {
+        matches!(self, Self::TimedOut | Self::Statement(clickhouse::error::Error::BadResponse(_)))
+    }
 }

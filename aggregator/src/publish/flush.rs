@@ -13,6 +13,7 @@ use weir_service::readiness::ReadinessCheck;
 use weir_service::telemetry::chain;
 use weir_store::rollup::USAGE_1M;
 
+use super::apart::Apart;
 use super::backlog::Backlog;
 use super::error::{PublishError, Verdict};
 use super::rollups::{MINUTES_PER_STATEMENT_MAX, Rollups};
@@ -25,6 +26,10 @@ use crate::metrics::AggregatorMetrics;
 const DIRTY_EARLY: usize = 1_000;
 /// With so many dirty minutes nothing more is taken in: the stream keeps what comes until they are written.
 const DIRTY_MAX: usize = 100_000;
+/// After so many statements that failed a flush ends: it is hardly for what each of them asks.
+const FAILURES_MAX: u32 = 8;
+/// After so long with such statements the minutes that are apart wait for the next flush, in which the others come first.
+const FAILING_MAX: Duration = Duration::from_secs(1);
 /// How often ClickHouse is asked for a sign of life while there is nothing to write.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -69,10 +74,20 @@ pub struct FlushTask {
 struct Flushing {
     task: FlushTask,
     backlog: Backlog<Delivered>,
+    /// Of the backlog, what is not asked for together with the others.
+    apart: Apart,
     has_seen_tables: bool,
     backoff: Backoff,
     next: Instant,
     last_sign_of_life: Instant,
+}
+
+/// What failed in a flush.
+#[derive(Default)]
+struct Failures {
+    statements: u32,
+    took: Duration,
+    last: Option<PublishError>,
 }
 
 impl std::fmt::Debug for Touched {
@@ -98,6 +113,7 @@ impl FlushTask {
             next: now,
             task: self,
             backlog: Backlog::new(),
+            apart: Apart::default(),
             has_seen_tables: false,
             backoff: Backoff::new(),
             last_sign_of_life: now,
@@ -140,13 +156,16 @@ impl Flushing {
         self.show_backlog();
     }
 
-    /// Writes what is dirty, and sets when to do so next. Gives whether all went well.
+    /// Writes what is dirty, and sets when to do so next. Gives whether all went well and nothing is
+    /// apart.
     async fn flush_now(&mut self) -> bool {
         let result = self.flush().await;
         self.show_backlog();
         match &result {
             Ok(()) => {
-                self.task.check.pass();
+                if self.apart.is_empty() {
+                    self.task.check.pass();
+                }
                 self.backoff.reset();
                 self.next = Instant::now() + self.task.interval;
             }
@@ -163,7 +182,7 @@ impl Flushing {
                 self.next = Instant::now() + wait;
             }
         }
-        result.is_ok()
+        result.is_ok() && self.apart.is_empty()
     }
 
     async fn flush(&mut self) -> Result<(), PublishError> {
@@ -178,23 +197,44 @@ impl Flushing {
     }
 
     async fn write_groups(&mut self) -> Result<(), PublishError> {
-        let mut refused = None;
         // A process that was frozen writes nothing for shards that it has lost.
         self.backlog.forget(|message| message.holding.is_held());
+        self.apart.keep(|minute| self.backlog.is_dirty(minute));
         self.acknowledge(&[]).await?;
-        for group in self.backlog.groups(MINUTES_PER_STATEMENT_MAX) {
-            match self.task.rollups.compute(&USAGE_1M, &group).await {
-                Ok(()) => {
-                    self.task.metrics.minutes_written.inc_by(group.len() as u64);
-                    self.acknowledge(&group).await?;
-                }
-                Err(error) => match error.verdict() {
-                    Verdict::RetryAll => return Err(error),
-                    Verdict::RetryThis => refused = Some(error),
-                },
-            }
+        let (started, mut failures) = (Instant::now(), Failures::default());
+        let groups = self.backlog.groups(MINUTES_PER_STATEMENT_MAX, &self.apart.minutes());
+        for group in groups {
+            self.write(group, &mut failures).await?;
         }
-        refused.map_or(Ok(()), Err)
+        while failures.took < FAILING_MAX
+            && let Some(group) = self.apart.next(started)
+        {
+            self.write(group, &mut failures).await?;
+        }
+        failures.last.map_or(Ok(()), Err)
+    }
+
+    /// Writes a group, or sets it apart if what it asks for may be to blame. Fails where there is no use in going on.
+    async fn write(&mut self, group: Vec<ScopeWindow>, failures: &mut Failures) -> Result<(), PublishError> {
+        let started = Instant::now();
+        let Err(error) = self.task.rollups.compute(&USAGE_1M, &group).await else {
+            self.task.metrics.minutes_written.inc_by(group.len() as u64);
+            self.apart.remove(&group);
+            return self.acknowledge(&group).await;
+        };
+        let (now, took) = (Instant::now(), started.elapsed());
+        if error.is_of_one_statement() {
+            self.apart.put(group, took, now);
+        }
+        failures.statements += 1;
+        failures.took += took;
+        match error.verdict() {
+            Verdict::RetryThis if failures.statements < FAILURES_MAX => {
+                failures.last = Some(error);
+                Ok(())
+            }
+            Verdict::RetryThis | Verdict::RetryAll => Err(error),
+        }
     }
 
     async fn acknowledge(&mut self, written: &[ScopeWindow]) -> Result<(), PublishError> {
@@ -221,3 +261,6 @@ impl Flushing {
         self.task.metrics.dirty_minutes.set(dirty);
     }
 }
+
+#[cfg(test)]
+mod tests;

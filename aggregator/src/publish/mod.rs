@@ -7,9 +7,12 @@
 //! its entries dirty, whatever else became of them, and a flush computes dirty minutes anew from `logs`
 //! ([`Rollups`]). A message is acknowledged only after a flush that began later than the message came has written
 //! all of its minutes ([`Backlog`]); so a message that was acknowledged is in the rollups, and one that was not comes
-//! again and has its minutes computed once more, which changes nothing. Quarters of an hour follow the minutes that they
-//! are made of, by what the tables themselves say ([`SlotsTask`]).
+//! again and has its minutes computed once more, which changes nothing. Minutes whose statement is refused, or takes
+//! too long, are computed apart from then on, in smaller and smaller groups: the one that is to blame holds up no
+//! message but its own. Quarters of an hour follow the minutes that they are made of, by what the tables themselves say
+//! ([`SlotsTask`]).
 
+mod apart;
 mod backlog;
 mod error;
 mod flush;
