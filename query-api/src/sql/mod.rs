@@ -23,7 +23,7 @@ mod tests;
 
 pub use annotations::{annotated, annotations, exists};
 pub use body::{BodyPart, BodyTable, HEAD_CHARS_MAX, body, heads};
-pub use budgets::{budget, budgets, budgets_held};
+pub use budgets::{budget, budget_gone, budgets, budgets_held};
 pub use chosen::{OrderBy, chosen};
 pub use column::Column;
 pub use entry::{ENTRY_COLUMNS, entry};

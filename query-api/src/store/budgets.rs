@@ -132,20 +132,20 @@ impl Budgets {
         let held = self.held(scope).await?;
         held.with_one_more(&terms).is_in_bounds()?;
         let budget = Budget { id: BudgetId::from_random(bits), scope: Scope::clone(scope), terms };
-        let (budgets, scope, row) = (self.clone(), scope.clone(), budget.to_row());
+        let (budgets, scope, made) = (self.clone(), scope.clone(), budget.clone());
         // Whoever asked for it may leave meanwhile.
-        let written = async move { budgets.write_within_bounds(&scope, row).await };
+        let written = async move { budgets.write_within_bounds(&scope, &made).await };
         tokio::spawn(written.in_current_span()).await.map_err(|_| BudgetError::Stopped)??;
         Ok(budget)
     }
 
     /// Writes one, and takes it away again if there are too many by then. If that cannot be seen it stays.
-    async fn write_within_bounds(&self, scope: &Writable<Scope>, row: BudgetRow) -> Result<(), BudgetError> {
-        self.write(&row).await?;
+    async fn write_within_bounds(&self, scope: &Writable<Scope>, budget: &Budget) -> Result<(), BudgetError> {
+        self.write(&budget.to_row()).await?;
         match self.held(scope).await.map(HeldRow::is_in_bounds) {
             Ok(Ok(())) => {}
             Ok(Err(full)) => {
-                self.put(&BudgetRow { deleted: true, ..row }).await?;
+                self.take_away(scope, &budget.id).await?;
                 return Err(full.into());
             }
             Err(error) => tracing::warn!(error = chain(&error), "budgets cannot be counted again"),
@@ -167,14 +167,17 @@ impl Budgets {
             self.held(scope).await?.with_terms(&before.terms, &terms).has_short_filters()?;
         }
         let budget = Budget { terms, ..before };
-        self.put(&budget.to_row()).await?;
+        self.write(&budget.to_row()).await?;
+        self.tell().await;
         Ok(Some(budget))
     }
 
-    /// Takes one away. Says whether it was there.
+    /// Takes one away, for good: also if it is given other terms at the same time. Says whether it was there.
     pub async fn delete(&self, scope: &Writable<Scope>, id: &BudgetId) -> Result<bool, StoreError> {
-        let Some(budget) = self.one(scope, id).await? else { return Ok(false) };
-        self.put(&BudgetRow { deleted: true, ..budget.to_row() }).await?;
+        if self.one(scope, id).await?.is_none() {
+            return Ok(false);
+        }
+        self.take_away(scope, id).await?;
         Ok(true)
     }
 
@@ -214,9 +217,9 @@ impl Budgets {
         Ok(self.store.query(&sql::budgets_held(scope)).fetch_one().await?)
     }
 
-    /// Writes a row, and tells of it.
-    async fn put(&self, row: &BudgetRow) -> Result<(), StoreError> {
-        self.write(row).await?;
+    /// Says that one is gone, and tells of it.
+    async fn take_away(&self, scope: &Writable<Scope>, id: &BudgetId) -> Result<(), StoreError> {
+        self.store.query(&sql::budget_gone(scope, id)).execute().await?;
         self.tell().await;
         Ok(())
     }

@@ -3,7 +3,8 @@
 use clickhouse::Row;
 use serde::{Deserialize, Serialize};
 
-/// A row of `budgets`, as it is written and read. Its version is the server's time, which the server fills in.
+/// A row of `budgets`, as it is written and read. Its version is the server's time, which the server fills in; that of a
+/// row which says that a budget is gone is ahead of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Row, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns are described in the migration")]
 pub struct BudgetRow {

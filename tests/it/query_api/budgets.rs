@@ -74,6 +74,28 @@ async fn a_budget_is_kept_as_it_was_said_until_it_is_changed_or_taken_away() {
 }
 
 #[tokio::test]
+async fn a_budget_that_is_taken_away_while_it_is_changed_stays_away() {
+    let world = World::start().await;
+    let body = r#"{"name": "a", "measure": "cost", "limit": 1, "period": "day"}"#;
+    let id = create(&world, body).await;
+    let one = format!("/v1/budgets/{id}?{PLACE}");
+    assert_eq!(send(&world, TOKEN, "DELETE", &one, "").await.0, 204);
+    // Who had read it before that writes other terms now.
+    let statement = format!(
+        "INSERT INTO budgets (account_id, gateway_id, id, name, measure, limit, period, timezone, thresholds, enabled) \
+         SELECT '{ACCOUNT}', '{GATEWAY}', '{id}', 'b', 'requests', 2, 'day', 'UTC', [50], true"
+    );
+    world.sql(&statement).await;
+    for method in ["GET", "PUT", "DELETE"] {
+        assert_eq!(send(&world, TOKEN, method, &one, body).await.0, 404, "{method}");
+    }
+    let (_, listed) = send(&world, TOKEN, "GET", &format!("/v1/budgets?{PLACE}"), "").await;
+    assert_eq!(listed["budgets"], json!([]));
+    // Nobody is in the way of what comes later.
+    create(&world, body).await;
+}
+
+#[tokio::test]
 async fn a_budget_is_of_its_gateway_and_of_nobody_else() {
     let world = World::start().await;
     let id = create(&world, r#"{"name": "a", "measure": "cost", "limit": 1, "period": "day"}"#).await;
