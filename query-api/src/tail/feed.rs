@@ -28,10 +28,18 @@ pub(super) struct Word {
     looks: u8,
 }
 
+/// The feed that words were taken from. A later one of the same tenant has other readers: what was told before they came is none of
+/// theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Source {
+    pub(super) scope: Readable<Scope>,
+    pub(super) number: u64,
+}
+
 /// A tenant's readers. It is there as long as there are any.
 #[derive(Debug)]
 pub(super) struct Feed {
-    scope: Readable<Scope>,
+    source: Source,
     readers: Vec<Reader>,
     pending: HashMap<EventId, Word>,
     seen: Seen,
@@ -62,8 +70,13 @@ impl Word {
 }
 
 impl Feed {
-    pub(super) fn new(scope: Readable<Scope>) -> Self {
-        Self { scope, readers: Vec::new(), pending: HashMap::new(), seen: Seen::default() }
+    pub(super) fn new(source: Source) -> Self {
+        Self { source, readers: Vec::new(), pending: HashMap::new(), seen: Seen::default() }
+    }
+
+    /// Whether words of `source` are of this one.
+    pub(super) fn is(&self, source: &Source) -> bool {
+        self.source == *source
     }
 
     pub(super) fn add(&mut self, reader: Reader) {
@@ -98,14 +111,14 @@ impl Feed {
     }
 
     /// Up to `max` rows to be looked at, in the order of their ends; `None` if there are none.
-    pub(super) fn take(&mut self, max: usize) -> Option<(Readable<Scope>, Vec<Word>)> {
+    pub(super) fn take(&mut self, max: usize) -> Option<(Source, Vec<Word>)> {
         let mut words: Vec<_> = self.pending.values().copied().collect();
         words.sort_unstable_by_key(|word| (word.end, word.id));
         words.truncate(max);
         for word in &words {
             self.pending.remove(&word.id);
         }
-        (!words.is_empty()).then(|| (self.scope.clone(), words))
+        (!words.is_empty()).then(|| (self.source.clone(), words))
     }
 
     /// Whether there is something to be looked at.

@@ -10,9 +10,8 @@ use tokio::time::{sleep, timeout};
 use weir_event::Scope;
 use weir_service::telemetry::chain;
 
-use super::feed::Word;
+use super::feed::{Source, Word};
 use super::tails::Tails;
-use crate::auth::Readable;
 use crate::metrics::QueryMetrics;
 use crate::store::LogStore;
 
@@ -59,10 +58,10 @@ impl Tails {
 
     /// Follows what was told of a tenant's rows, and rests. What cannot be followed now is left for later.
     async fn look_at_tenant(&self, way: &Way<'_>, scope: Scope) -> Scope {
-        let Some((readable, words)) = self.take(&scope, LOOK_MAX) else { return scope };
+        let Some((source, words)) = self.take(&scope, LOOK_MAX) else { return scope };
         let mut looks = Vec::new();
         for part in words.chunks(ROWS_MAX) {
-            looks.push(self.look_at(way, readable.clone(), part.to_vec()));
+            looks.push(self.look_at(way, source.clone(), part.to_vec()));
         }
         let looks = stream::iter(looks).buffer_unordered(TENANT_STATEMENTS_MAX);
         let answered: Vec<bool> = looks.collect().await;
@@ -71,20 +70,20 @@ impl Tails {
     }
 
     /// Whether ClickHouse answered.
-    async fn look_at(&self, way: &Way<'_>, scope: Readable<Scope>, words: Vec<Word>) -> bool {
+    async fn look_at(&self, way: &Way<'_>, source: Source, words: Vec<Word>) -> bool {
         let events: Vec<_> = words.iter().map(|word| (word.end, word.id)).collect();
         // It is never closed.
         let _turn = way.turns.acquire().await;
-        match timeout(READ_LIMIT, way.store.rows(&scope, &events)).await {
+        match timeout(READ_LIMIT, way.store.rows(&source.scope, &events)).await {
             Ok(Ok(rows)) => {
-                let passed = self.show(&scope, words, rows);
+                let passed = self.show(&source, words, rows);
                 way.metrics.tailed(passed.shown, passed.dropped);
                 return true;
             }
             Ok(Err(error)) => tracing::debug!(error = chain(&error), "rows that were told of cannot be read"),
             Err(_) => tracing::debug!("rows that were told of are not read in time"),
         }
-        self.give_back(&scope, words);
+        self.give_back(&source, words);
         false
     }
 }

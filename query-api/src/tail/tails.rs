@@ -10,7 +10,7 @@ use weir_event::{Scope, Timestamp};
 use weir_filter::Filter;
 use weir_service::clock::SharedClock;
 
-use super::feed::{Feed, Passed, Reader, Word};
+use super::feed::{Feed, Passed, Reader, Source, Word};
 use super::outbox::{Outbox, Said};
 use crate::auth::Readable;
 use crate::store::StoredRow;
@@ -77,7 +77,9 @@ impl Tails {
             state.number += 1;
             let (number, outbox) = (state.number, Arc::new(Outbox::default()));
             let tail = Tail { tails: self.clone(), scope: Scope::clone(&scope), number, outbox };
-            let feed = state.feeds.entry(tail.scope.clone()).or_insert_with(|| Feed::new(scope));
+            let feed = state.feeds.entry(tail.scope.clone());
+            // It is called by the number of its first reader.
+            let feed = feed.or_insert_with(|| Feed::new(Source { scope, number }));
             feed.add(Reader { number, filter, since, outbox: tail.outbox.clone() });
             tail
         };
@@ -164,13 +166,13 @@ impl Tails {
     }
 
     /// Up to `max` rows of a tenant to be looked at, if there are any.
-    pub(super) fn take(&self, scope: &Scope, max: usize) -> Option<(Readable<Scope>, Vec<Word>)> {
+    pub(super) fn take(&self, scope: &Scope, max: usize) -> Option<(Source, Vec<Word>)> {
         self.state().feeds.get_mut(scope)?.take(max)
     }
 
-    /// These could not be looked at.
-    pub(super) fn give_back(&self, scope: &Scope, words: Vec<Word>) {
-        if let Some(feed) = self.state().feeds.get_mut(scope) {
+    /// These could not be looked at. Whom they were for may have left.
+    pub(super) fn give_back(&self, source: &Source, words: Vec<Word>) {
+        if let Some(feed) = self.state().feed(source) {
             for word in words {
                 feed.hear(word);
             }
@@ -178,10 +180,10 @@ impl Tails {
         }
     }
 
-    /// Of these words those rows were found.
-    pub(super) fn show(&self, scope: &Scope, words: Vec<Word>, rows: Vec<StoredRow>) -> Passed {
+    /// Of these words those rows were found. Whom they were for may have left.
+    pub(super) fn show(&self, source: &Source, words: Vec<Word>, rows: Vec<StoredRow>) -> Passed {
         let mut state = self.state();
-        let Some(feed) = state.feeds.get_mut(scope) else { return Passed::default() };
+        let Some(feed) = state.feed(source) else { return Passed::default() };
         let passed = feed.show(words, rows);
         if feed.is_pending() {
             self.0.told.notify_one();
@@ -192,6 +194,13 @@ impl Tails {
     fn state(&self) -> MutexGuard<'_, State> {
         // The state is whole at every unlock, so a panic elsewhere does not spoil it.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The feed that words were taken from, if it is there still.
+    fn feed(&mut self, source: &Source) -> Option<&mut Feed> {
+        self.feeds.get_mut(&*source.scope).filter(|feed| feed.is(source))
     }
 }
 
@@ -209,5 +218,46 @@ impl Drop for Tail {
         if !is_left {
             state.feeds.remove(&self.scope);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_event::EventId;
+    use weir_service::clock::ManualClock;
+
+    use super::*;
+    use crate::auth::Principal;
+
+    const NOW: i64 = 1_790_000_000_000;
+
+    #[tokio::test]
+    async fn a_reader_is_not_shown_what_was_told_to_those_who_left_before_it_came() {
+        let scope = Scope::parse("acc", "gw").unwrap();
+        let tails = Tails::new(Arc::new(ManualClock::at(NOW)));
+        tails.begin_to_hear();
+        let open = async || {
+            let readable = Principal::operator("tests").may_read(scope.clone()).unwrap();
+            tails.open(readable, Filter::default(), Duration::from_secs(1)).await.unwrap()
+        };
+        let at = |millis| Timestamp::from_millis(NOW + millis).unwrap();
+        let row = |n| StoredRow::of_model(EventId::derive(at(n), &[]), at(n), "a");
+        let tell = |n| {
+            let word = Word::new(EventId::derive(at(n), &[]), at(n), false);
+            tails.hear([(scope.clone(), word)].into_iter());
+            tails.take(&scope, 9).unwrap()
+        };
+        let first = open().await;
+        let (source, words) = tell(-1);
+        drop(first);
+        let mut second = open().await;
+        assert_eq!(tails.show(&source, words.clone(), vec![row(-1)]), Passed::default());
+        tails.give_back(&source, words);
+        assert!(tails.take(&scope, 9).is_none());
+        // What is told since is shown, also when others of the same feed leave.
+        drop(open().await);
+        let (source, words) = tell(1);
+        assert_eq!(tails.show(&source, words, vec![row(1)]).shown, 1);
+        assert!(matches!(second.next().await, Some(Said::Row(shown)) if shown.id == row(1).id));
     }
 }

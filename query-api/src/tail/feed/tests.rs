@@ -21,7 +21,7 @@ fn word(n: i64) -> Word {
 /// A feed with a reader of each filter, who began at [`NOW`].
 fn feed(filters: &[&str]) -> (Feed, Vec<Arc<Outbox>>) {
     let scope = Principal::operator("tests").may_read(Scope::parse("acc", "gw").unwrap()).unwrap();
-    let mut feed = Feed::new(scope);
+    let mut feed = Feed::new(Source { scope, number: 0 });
     let outboxes: Vec<_> = filters.iter().map(|_| Arc::new(Outbox::default())).collect();
     for ((number, filter), outbox) in (0..).zip(filters).zip(&outboxes) {
         let filter = filter.parse().unwrap();
