@@ -15,8 +15,12 @@ pub const ALERTS_STREAM: &str = "WEIR_ALERTS";
 pub const ALERTS_SUBJECTS: &str = "weir.alerts.>";
 /// How long the stream keeps an alert: longer than any period.
 pub const ALERTS_AGE_MAX: Duration = Duration::from_hours(400 * 24);
-/// How many alerts of one threshold it keeps, the latest: a window with a short cool-down may be told of for ever.
-pub const ALERTS_PER_THRESHOLD_MAX: i64 = 1_000;
+/// How many alerts of one threshold it keeps, the latest: a window with a short cool-down may be told of for ever. The last one says
+/// what was told, the others are for endpoints that were away, which hear the latest and not each of a day.
+///
+/// It is the most that an account may have at all its bounds with room for others: 2,000 budgets with 20 thresholds each are
+/// 40,000, and an alert is some 640 bytes with what the stream adds, and at most 2,250: 49 MiB, and at most 172.
+pub const ALERTS_PER_THRESHOLD_MAX: i64 = 2;
 /// How many bytes it keeps.
 pub const ALERTS_BYTES_MAX: i64 = 256 << 20;
 /// Where it is said, without a word, that budgets were changed.
@@ -138,6 +142,8 @@ impl Alert {
 
 #[cfg(test)]
 mod tests {
+    use weir_event::Scope;
+
     use super::*;
     use crate::budget::tests::budget;
 
@@ -156,6 +162,29 @@ mod tests {
         assert!(json.contains(r#""value":8.25,"limit":10,"from":"2026-01-01T00:00:00.000Z""#), "{json}");
         assert!(json.contains(r#""account_id":"acc","gateway_id":"gw""#), "{json}");
         assert_eq!(serde_json::from_str::<Alert>(&json).unwrap(), alert);
+    }
+
+    #[test]
+    fn an_account_at_all_its_bounds_leaves_room_for_the_alerts_of_others() {
+        const THRESHOLDS: i64 = 2_000 * 20;
+        // Two headers, and what the stream adds to a message.
+        const ADDED: usize = 130;
+        let longest = |letter: &str, length| letter.repeat(length);
+        let terms = format!(
+            r#"{{"name": "{}", "measure": "tokens_out", "limit": 9999999999, "window_s": 60, "webhooks": {:?}}}"#,
+            longest("\u{1f600}", 200),
+            vec![longest("w", 64); 10],
+        );
+        let scope = Scope::parse(&longest("a", 64), &longest("g", 64)).unwrap();
+        let budget = Budget { scope, ..budget(&terms) };
+        let value = "9999999999.123456789012345678".parse().unwrap();
+        let alert =
+            Alert::new(&budget, 1_000, value, &(AT..AT + 60_000), Timestamp::from_millis(AT).unwrap());
+        let subject = Alert::subject(&budget.id, 1_000);
+        let bytes = serde_json::to_vec(&alert).unwrap().len() + subject.len() + ADDED;
+        assert!((2_200..=2_250).contains(&bytes), "{bytes}");
+        let all = THRESHOLDS * ALERTS_PER_THRESHOLD_MAX * i64::try_from(bytes).unwrap();
+        assert!(all < ALERTS_BYTES_MAX / 4 * 3, "{all}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use harness::{eventually, jetstream};
 use tempfile::TempDir;
 use weir_aggregator::budgets::alert_stream;
 use weir_aggregator::webhooks::consumer_config;
+use weir_budget::ALERTS_PER_THRESHOLD_MAX;
 use weir_local::{Installation, Nats, random_secret};
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -42,4 +43,27 @@ async fn the_place_of_an_endpoint_that_nobody_delivers_to_is_forgotten() {
         names
     };
     eventually(LIMIT, vec!["webhook-ops".to_owned(), "webhook-used".to_owned()], names).await;
+}
+
+#[tokio::test]
+async fn a_threshold_that_is_told_of_for_ever_takes_no_room_from_others() {
+    let dir = TempDir::new().unwrap();
+    let installation = Installation::detect().unwrap();
+    let nats = Nats::start(&installation, &dir.path().join("nats"), &random_secret().unwrap()).await.unwrap();
+    let context = jetstream(&nats).await;
+    let mut stream = alert_stream(&context).await.unwrap();
+    let tell = async |subject: &'static str, text: String| {
+        context.publish(subject, text.into()).await.unwrap().await.unwrap();
+    };
+    tell("weir.alerts.once.100", "once".to_owned()).await;
+    for number in 0..10 {
+        tell("weir.alerts.often.50", number.to_string()).await;
+    }
+    let kept = u64::try_from(ALERTS_PER_THRESHOLD_MAX).unwrap();
+    assert_eq!(stream.info().await.unwrap().state.messages, 1 + kept);
+    // The last one says what was told.
+    for (subject, expected) in [("weir.alerts.once.100", "once"), ("weir.alerts.often.50", "9")] {
+        let last = stream.get_last_raw_message_by_subject(subject).await.unwrap();
+        assert_eq!(last.payload, expected, "{subject}");
+    }
 }
