@@ -74,19 +74,21 @@ where
     let new_api = &app.new_api;
     let dialect = new_api.dialect;
     let language = dialect.language(text(&headers, &ACCEPT_LANGUAGE));
+    // A user who is known is told so also where what they ask for fails.
+    let mut is_known_user = false;
     let admitted = async {
         new_api.limits.admit(peer, &headers, C::IS_CRITICAL)?;
         let sent = Sent { app: &app, headers: &headers, query: &query };
         let caller = C::of(&sent).await?;
-        let mut response = work(Asked { app: app.clone(), query: query.clone(), begun, caller }).await?;
-        if C::IS_USER {
-            headers::mark_known(&mut response, dialect);
-        }
-        Ok(response)
+        is_known_user = C::IS_USER;
+        work(Asked { app: app.clone(), query: query.clone(), begun, caller }).await
     };
     let respond = |error: Error| error.into_response(dialect, language, question);
     let mut response = framed(&app, question.route(), admitted, respond).await;
     headers::mark(&mut response, dialect);
+    if is_known_user {
+        headers::mark_known(&mut response, dialect);
+    }
     if C::IS_SHARED {
         headers::share(&mut response, &headers, dialect);
     }

@@ -80,6 +80,8 @@ async fn every_line_of_the_table_of_users_is_kept_by_every_version() {
                 assert_eq!(answer.headers()["content-type"], "application/json; charset=utf-8");
                 assert_eq!(answer.headers()["x-oneapi-request-id"], answer.headers()["x-request-id"]);
                 assert_eq!(answer.headers().contains_key("x-new-api-version"), is_new);
+                let is_known = [LET_IN, LET_IN_ENGLISH].contains(&message);
+                assert_eq!(answer.headers().contains_key("auth-version"), is_new && is_known, "{headers:?}");
             }
         }
     }
