@@ -43,8 +43,7 @@ pub(super) const OPERATIONS: [(Method, &str); 16] = [
 /// Removal of logs that are too old, where that is done while the caller waits.
 pub(super) const DELETE: (Method, &str) = (Method::DELETE, "/api/log/");
 
-/// The same, where it is a task that is asked after.
-#[cfg(test)]
+/// The same, where it is a task that is asked after. What is in braces is one part of a path.
 pub(super) const TASKS: [(Method, &str); 4] = [
     (Method::POST, "/api/system-task/log-cleanup"),
     (Method::GET, "/api/system-task/current"),
@@ -103,7 +102,7 @@ fn removal(app: &Arc<App>) -> BoxedFilter<(Response,)> {
     let begin = begin.then(|call: Call| answer(call, Question::Removal, removal::begin));
     let current = get(app, "/api/system-task/current", Question::Removal, removal::current);
     let list = get(app, "/api/system-task/list", Question::Removal, removal::list);
-    let task = warp::path!("api" / "system-task" / String).and(warp::get()).and(Call::filter(app));
+    let task = below("/api/system-task/").and(warp::get()).and(Call::filter(app));
     let task = task.then(|id: String, call: Call| {
         answer(call, Question::Removal, async move |asked| removal::task(asked, id).await)
     });
@@ -134,12 +133,26 @@ fn led(stray: &Stray, dialect: Dialect) -> Response {
         return response;
     }
     let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
-    let delete = Some(DELETE).filter(|_| !dialect.has_tasks());
-    if OPERATIONS.iter().chain(&delete).any(|(offered, path)| offered == method && **path == other) {
+    let removals = if dialect.has_tasks() { Vec::from(TASKS) } else { vec![DELETE] };
+    if OPERATIONS.iter().chain(&removals).any(|(offered, as_written)| offered == method && is(&other, as_written))
+    {
         return sent_on(method, &other, query);
     }
     let message = format!("Invalid URL ({method} {path})");
     openai_failure(StatusCode::NOT_FOUND, "invalid_request_error", &message)
+}
+
+/// Whether a path is what is written so.
+fn is(path: &str, as_written: &str) -> bool {
+    match as_written.split_once('{') {
+        Some((before, _)) => part_below(path, before).is_some(),
+        None => path == as_written,
+    }
+}
+
+/// What a path has behind its beginning, where that is one part and no slash.
+fn part_below<'p>(path: &'p str, beginning: &str) -> Option<&'p str> {
+    path.strip_prefix(beginning).filter(|part| !part.is_empty() && !part.contains('/'))
 }
 
 /// To the same with or without its last slash. What is not only read is asked for again as it was.
@@ -179,9 +192,30 @@ fn at(path: &'static str) -> impl Filter<Extract = (), Error = Rejection> + Clon
         .untuple_one()
 }
 
+/// A path of this beginning and one part more, which is given.
+fn below(
+    beginning: &'static str,
+) -> impl Filter<Extract = (String,), Error = Rejection> + Clone + Send + Sync + 'static {
+    warp::path::full().and_then(move |full: FullPath| {
+        let part = part_below(full.as_str(), beginning).map(str::to_owned);
+        ready(part.ok_or_else(warp::reject::not_found))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_braces_is_one_part_of_a_path() {
+        let check = |path, expected| assert_eq!(is(path, "/api/system-task/{task_id}"), expected, "{path}");
+        check("/api/system-task/systask_1", true);
+        for other in ["/api/system-task", "/api/system-task/", "/api/system-task/a/", "/api/system-task/a/b"]
+        {
+            check(other, false);
+        }
+        assert!(is("/api/log/", "/api/log/") && !is("/api/log", "/api/log/"));
+    }
 
     #[test]
     fn paths_are_of_this_dialect_by_their_beginning() {

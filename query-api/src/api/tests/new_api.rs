@@ -116,6 +116,41 @@ async fn a_path_that_is_not_there_is_told_in_its_own_words_and_a_slash_sends_on(
 }
 
 #[tokio::test]
+async fn a_slash_behind_a_task_sends_on_where_there_are_tasks() {
+    for dialect in Dialect::ALL {
+        let fixture = Fixture::speaking(dialect, nobody().await).await;
+        for (method, path, status, location) in [
+            (
+                "POST",
+                "/api/system-task/log-cleanup/?target_timestamp=1",
+                307,
+                "/log-cleanup?target_timestamp=1",
+            ),
+            ("GET", "/api/system-task/current/?type=log_cleanup", 301, "/current?type=log_cleanup"),
+            ("GET", "/api/system-task/list/", 301, "/list"),
+            ("GET", "/api/system-task/systask_1/", 301, "/systask_1"),
+            ("POST", "/api/system-task/list/", 404, ""),
+            ("GET", "/api/system-task/", 404, ""),
+            ("GET", "/api/system-task/systask_1//", 404, ""),
+        ] {
+            let answer = fixture.send(method, path, None).await;
+            let (status, location) = match dialect {
+                Dialect::Upstream10 if !location.is_empty() => {
+                    (status, format!("/api/system-task{location}"))
+                }
+                _ => (404, String::new()),
+            };
+            let sent_on = answer.headers().get("location").map_or("", |value| value.to_str().unwrap());
+            assert_eq!(
+                (answer.status().as_u16(), sent_on),
+                (status, &*location),
+                "{dialect:?} {method} {path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_another_site_is_told_what_it_may_send_to_any_path() {
     for dialect in Dialect::ALL {
         let fixture = Fixture::speaking(dialect, nobody().await).await;
