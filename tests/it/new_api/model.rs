@@ -36,8 +36,8 @@ pub(super) struct Row {
     pub(super) success: bool,
     pub(super) content: &'static str,
     pub(super) request_ids: (&'static str, &'static str),
-    /// `other`, and what users see of it.
-    pub(super) other: (&'static str, &'static str),
+    /// `other`, what users see of it as documented, and what they do in 0.9 and 1.0.
+    pub(super) other: [&'static str; 3],
     /// Whether it was stored when texts were in the metadata.
     pub(super) is_old: bool,
 }
@@ -133,7 +133,7 @@ impl Row {
             tokens_in: self.tokens.0,
             tokens_out: self.tokens.1,
             prompt_tokens: self.prompt,
-            usage_json: self.other.0,
+            usage_json: self.other[0],
             quota: self.quota,
             metadata,
             metadata_text,
@@ -356,7 +356,7 @@ impl Model {
                 "use_time": 2, "is_stream": false, "channel": number(row.channel),
                 "channel_id": number(row.channel), "channel_name": if is_admin { "main" } else { "" },
                 "token_id": number(row.token.0), "group": row.group, "ip": "",
-                "other": if is_admin { row.other.0 } else { row.other.1 },
+                "other": row.other[if is_admin { 0 } else if self.dialect == DIALECTS[0] { 1 } else { 2 }],
             });
             for (name, text) in
                 [("request_id", row.request_ids.0), ("upstream_request_id", row.request_ids.1)]

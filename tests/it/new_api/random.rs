@@ -21,16 +21,26 @@ const MODELS: [&str; 8] = ["gpt-4o", "gpt_4o", "GPT-4o", "gpt-4o-mini", "claude"
 const KINDS: [&str; 9] =
     ["consume", "consume", "consume", "topup", "manage", "error", "system", "refund", "login"];
 const CONTENTS: [&str; 4] = ["", "error: rate limit", "兑换码充值", "1_000 %"];
-/// What admins see, and what users do.
-const OTHERS: [(&str, &str); 5] = [
-    ("", "null"),
-    (r#"{"model_ratio":15.0,"admin_info":{"use_channel":["7"]}}"#, r#"{"model_ratio":15}"#),
-    (
+/// What admins see, what users do as documented, and what they do in 0.9 and 1.0.
+const OTHERS: [[&str; 3]; 6] = [
+    ["", "null", "null"],
+    [
+        r#"{"model_ratio":15.0,"admin_info":{"use_channel":["7"]}}"#,
+        r#"{"model_ratio":15}"#,
+        r#"{"model_ratio":15}"#,
+    ],
+    [
         r#"{"z":1e3,"a":{"y":"<b>","x":null},"audit_info":1}"#,
         r#"{"a":{"x":null,"y":"\u003cb\u003e"},"z":1000}"#,
-    ),
-    ("[1]", "null"),
-    ("no json", "null"),
+        r#"{"a":{"x":null,"y":"\u003cb\u003e"},"z":1000}"#,
+    ],
+    [
+        r#"{"status_code":429,"channel_id":7,"channel_name":"main","channel_type":1}"#,
+        r#"{"channel_id":7,"status_code":429}"#,
+        r#"{"channel_id":7,"channel_name":"main","channel_type":1,"status_code":429}"#,
+    ],
+    ["[1]", "null", "null"],
+    ["no json", "null", "null"],
 ];
 /// The time of most rows: an hour's begin, in seconds.
 const NOON_S: i64 = 1_762_776_000;

@@ -117,10 +117,14 @@ impl Showing {
     fn view(self, row: NewApiRow, place: i64) -> RowView {
         let audience = match self.reader {
             Asker::Admin => Audience::Admin,
-            Asker::User if self.dialect.shows_places() => {
-                Audience::User(UserId::Place(self.before.saturating_add(place)))
+            Asker::User => {
+                let id = if self.dialect.shows_places() {
+                    UserId::Place(self.before.saturating_add(place))
+                } else {
+                    UserId::Remainder
+                };
+                Audience::User { id, names_failed_channels: self.dialect.names_failed_channels() }
             }
-            Asker::User => Audience::User(UserId::Remainder),
         };
         let mut view = RowView::new(row, audience, |kind| self.dialect.type_of(kind));
         if !self.names_channels {

@@ -154,6 +154,15 @@ impl Dialect {
         }
     }
 
+    /// Whether users are told the name and the type of the channel that an error was of. Upstream leaves both in `other`, though it
+    /// takes the channel's name from everything else that users see.
+    pub(super) const fn names_failed_channels(self) -> bool {
+        match self {
+            Self::Documented => false,
+            Self::Upstream09 | Self::Upstream10 => true,
+        }
+    }
+
     /// Whether there is no search any more.
     pub(super) const fn has_retired_search(self) -> bool {
         match self {

@@ -8,6 +8,8 @@ use crate::store::NewApiRow;
 
 /// What users are not shown: which channels were tried and who changed what.
 const HIDDEN: [&str; 2] = ["admin_info", "audit_info"];
+/// What errors say of the channel that failed, beside its number.
+const OF_FAILED_CHANNEL: [&str; 2] = ["channel_name", "channel_type"];
 /// How new-api says that there was no first token.
 const NO_FIRST_TOKEN_MS: i64 = -1_000;
 
@@ -19,11 +21,14 @@ pub(super) fn whole(row: &NewApiRow) -> String {
     if row.kind.is_call() { Value::Object(known(row)).to_string() } else { String::new() }
 }
 
-/// The same as users are shown it: read and printed anew, without what is hidden.
-pub(super) fn for_users(whole: &str) -> String {
+/// The same as users are shown it: read and printed anew, without what is hidden; with the name and type of a channel that failed
+/// only if `names_failed_channels`.
+pub(super) fn for_users(whole: &str, names_failed_channels: bool) -> String {
+    let is_hidden =
+        |name: &str| HIDDEN.contains(&name) || (!names_failed_channels && OF_FAILED_CHANNEL.contains(&name));
     let whole = go_json::paired(whole);
     let shown = go_json::members(&whole).and_then(|mut members| {
-        members.retain(|name, _| !HIDDEN.contains(&name.as_str()));
+        members.retain(|name, _| !is_hidden(name));
         go_json::print(&members)
     });
     shown.unwrap_or_else(|| "null".to_owned())
@@ -57,16 +62,26 @@ mod tests {
 
     #[test]
     fn users_are_shown_an_object_without_what_is_hidden_or_null() {
-        let check = |whole: &str, expected: &str| assert_eq!(for_users(whole), expected, "{whole}");
+        let check = |whole: &str, expected: &str| {
+            for names_failed_channels in [false, true] {
+                assert_eq!(for_users(whole, names_failed_channels), expected, "{whole}");
+            }
+        };
         check(
             r#"{"model_ratio":15.0,"admin_info":{"use_channel":["1"]},"audit_info":{},"stream_status":{"status":"ok"}}"#,
             r#"{"model_ratio":15,"stream_status":{"status":"ok"}}"#,
         );
-        // What an error says of its channel stays, as new-api leaves it.
-        check(r#"{"channel_id":7,"channel_name":"main"}"#, r#"{"channel_id":7,"channel_name":"main"}"#);
         check(r#"{"op":{"admin_info":1}}"#, r#"{"op":{"admin_info":1}}"#);
         for nothing in ["", "null", "[1]", "not json"] {
             check(nothing, "null");
         }
+    }
+
+    #[test]
+    fn what_an_error_says_of_its_channel_is_shown_where_new_api_leaves_it() {
+        let whole =
+            r#"{"channel_id":7,"channel_name":"main","channel_type":14,"error":{"channel_name":"x"}}"#;
+        assert_eq!(for_users(whole, true), whole);
+        assert_eq!(for_users(whole, false), r#"{"channel_id":7,"error":{"channel_name":"x"}}"#);
     }
 }

@@ -14,7 +14,12 @@ pub enum Audience {
     /// An admin: all of it.
     Admin,
     /// A user, who is shown no channel's name, and not what of `other` is for admins.
-    User(UserId),
+    User {
+        /// What their rows have for ids.
+        id: UserId,
+        /// Whether `other` names the channel of an error all the same.
+        names_failed_channels: bool,
+    },
 }
 
 /// What users are shown as the id of a row.
@@ -71,8 +76,13 @@ impl RowView {
         let content = if row.success { told(said.content, "content") } else { row.error };
         let (id, channel_name, other) = match audience {
             Audience::Admin => (own_id, told(said.channel_name, "channel_name"), whole),
-            Audience::User(UserId::Remainder) => (own_id % 1_024, String::new(), other::for_users(&whole)),
-            Audience::User(UserId::Place(place)) => (place, String::new(), other::for_users(&whole)),
+            Audience::User { id, names_failed_channels } => {
+                let id = match id {
+                    UserId::Remainder => own_id % 1_024,
+                    UserId::Place(place) => place,
+                };
+                (id, String::new(), other::for_users(&whole, names_failed_channels))
+            }
         };
         Self {
             id,

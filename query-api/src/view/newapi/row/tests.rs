@@ -64,6 +64,10 @@ fn shown(row: NewApiRow, audience: Audience) -> RowView {
     RowView::new(row, audience, |kind| kind as u8)
 }
 
+const fn user(id: UserId) -> Audience {
+    Audience::User { id, names_failed_channels: false }
+}
+
 #[test]
 fn an_admin_sees_all_of_a_row_to_the_byte() {
     let view = RowView::new(row(), Audience::Admin, |_| 2);
@@ -81,7 +85,7 @@ fn an_admin_sees_all_of_a_row_to_the_byte() {
 
 #[test]
 fn a_user_sees_no_channels_name_and_another_id() {
-    let view = |id| shown(row(), Audience::User(id));
+    let view = |id| shown(row(), user(id));
     let (by_place, by_remainder) = (view(UserId::Place(21)), view(UserId::Remainder));
     assert_eq!((by_place.id, by_remainder.id), (21, 90_417 % 1_024));
     for view in [by_place, by_remainder] {
@@ -92,7 +96,17 @@ fn a_user_sees_no_channels_name_and_another_id() {
     }
     let empty = NewApiRow { other: String::new(), ..row() };
     assert_eq!(shown(empty.clone(), Audience::Admin).other, "");
-    assert_eq!(shown(empty, Audience::User(UserId::Remainder)).other, "null");
+    assert_eq!(shown(empty, user(UserId::Remainder)).other, "null");
+}
+
+#[test]
+fn a_user_sees_the_channel_of_an_error_by_its_number_or_as_new_api_names_it() {
+    let whole = r#"{"channel_id":12,"channel_name":"main","channel_type":1}"#.to_owned();
+    let failed = NewApiRow { kind: EventKind::Error, success: false, other: whole.clone(), ..row() };
+    assert_eq!(shown(failed.clone(), user(UserId::Remainder)).other, r#"{"channel_id":12}"#);
+    let named = Audience::User { id: UserId::Place(1), names_failed_channels: true };
+    assert_eq!(shown(failed.clone(), named).other, whole);
+    assert_eq!(shown(failed, Audience::Admin).other, whole);
 }
 
 #[test]
