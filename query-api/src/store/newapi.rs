@@ -13,7 +13,7 @@ use super::log_store::LogStore;
 use super::record::{attributes, event_id, timestamp};
 use super::summaries::{OfPart, Summary};
 use crate::auth::{KeyLogs, OwnLogs, Readable};
-use crate::sql::newapi::{self as sql, Amount, Owner, Slice};
+use crate::sql::newapi::{self as sql, Amount, HoursBy, Owner, Slice};
 
 pub use self::rows::NewApiRows;
 
@@ -87,14 +87,14 @@ pub struct NewApiUsage {
     pub tokens: i128,
 }
 
-/// What was used of a model within an hour, by one user or by all.
+/// What was used within an hour: of a model or of all, by one user or by all.
 #[derive(Clone, Debug, PartialEq, Eq, Row, Deserialize)]
 pub struct NewApiHour {
-    /// The user's number, as text; `""` where it is not by user.
+    /// The user's number, as text; `""` where it is not by their number.
     pub owner_id: String,
-    /// The user's name.
+    /// The user's name; `""` where it is not by user.
     pub owner_name: String,
-    /// The model that was asked for.
+    /// The model that was asked for; `""` where it is not by model.
     pub model_name: String,
     /// When the hour began, in seconds since 1970.
     pub hour_s: i64,
@@ -169,14 +169,14 @@ impl LogStore {
         Ok(NewApiUsage { quota, requests, tokens })
     }
 
-    /// What the filter lets through by hour and model, and by user as well if wanted, the oldest first.
+    /// What the filter lets through by hour and what else it is split by, the oldest first.
     pub async fn newapi_hours(
         &self,
         logs: &impl LogsOf,
         filter: &Filter,
-        by_user: bool,
+        by: HoursBy,
     ) -> Result<Vec<NewApiHour>, StoreError> {
-        let query = self.query(&sql::hours(logs.scope(), &logs.owner(), filter, by_user));
+        let query = self.query(&sql::hours(logs.scope(), &logs.owner(), filter, by));
         Ok(query.with_setting("max_result_rows", HOURS_MAX.to_string()).fetch_all().await?)
     }
 

@@ -19,8 +19,9 @@ const LIMIT: Duration = Duration::from_mins(1);
 const ROWS: usize = 400;
 /// Questions after each change of the rows, of an admin and of a user each.
 const QUESTIONS: usize = 60;
-/// What an admin may ask, who is user 9.
-const OF_ALL: [&str; 5] = ["/api/log/", "/api/log/", "/api/log/stat", "/api/log/search", "/api/data/"];
+/// What an admin may ask, who is user 9: the last one of 1.0.
+const OF_ALL: &[&str] =
+    &["/api/log/", "/api/log/", "/api/log/stat", "/api/log/search", "/api/data/", "/api/data/users"];
 /// What every user may.
 const OWN: [&str; 5] =
     ["/api/log/self", "/api/log/self", "/api/log/self/stat", "/api/log/self/search", "/api/data/self"];
@@ -95,7 +96,8 @@ struct Questions<'w> {
 
 impl Questions<'_> {
     async fn hold(&mut self, model: &Model) {
-        let (of_all, own) = (ask(&OF_ALL), ask(&OWN));
+        let of_version = if model.is_newest() { OF_ALL } else { &OF_ALL[..OF_ALL.len() - 1] };
+        let (of_all, own) = (ask(of_version), ask(&OWN));
         let [admin, mina, omar] = self.askers else { panic!("there are three") };
         for n in 0..QUESTIONS {
             let question = sample(&of_all, self.runner);

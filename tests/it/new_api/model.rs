@@ -155,7 +155,7 @@ impl Ask {
 }
 
 impl Model {
-    fn is_newest(&self) -> bool {
+    pub(super) fn is_newest(&self) -> bool {
         self.dialect == DIALECTS[2]
     }
 
@@ -165,7 +165,7 @@ impl Model {
             "/api/log/" | "/api/log/self" => self.list(reader, ask),
             "/api/log/stat" | "/api/log/self/stat" => self.stat(reader, ask),
             "/api/log/search" | "/api/log/self/search" => self.search(reader, ask),
-            "/api/data/" | "/api/data/self" => self.hours(reader, ask),
+            "/api/data/" | "/api/data/self" | "/api/data/users" => self.hours(reader, ask),
             path => panic!("{path}"),
         }
     }
@@ -246,7 +246,8 @@ impl Model {
         if reader != Reader::Admin && end - start > 2_592_000 {
             return Err("时间跨度不能超过 1 个月");
         }
-        let user_name = ask.text("username").filter(|_| reader == Reader::Admin);
+        let by_name = ask.path == "/api/data/users";
+        let user_name = ask.text("username").filter(|_| reader == Reader::Admin && !by_name);
         let by_user = reader != Reader::Admin || user_name.is_some();
         let mut hours = std::collections::BTreeMap::<_, (i64, i64, i64)>::new();
         for row in
@@ -254,8 +255,12 @@ impl Model {
         {
             let hour = row.seconds().div_euclid(3_600) * 3_600;
             if (start..=end).contains(&hour) {
-                let user = if by_user { row.user } else { ("", "") };
-                let sums = hours.entry((hour, user, row.model_name())).or_default();
+                let (user, model) = match () {
+                    () if by_name => (("", row.user.1), ""),
+                    () if by_user => (row.user, row.model_name()),
+                    () => (("", ""), row.model_name()),
+                };
+                let sums = hours.entry((hour, user, model)).or_default();
                 sums.0 += 1;
                 sums.1 += row.quota_units();
                 sums.2 += row.prompt_tokens() + row.completion_tokens();

@@ -5,11 +5,11 @@ use warp::http::Method;
 use super::dialect::Dialect;
 use super::filters::{self, Asker};
 use super::parameters::Parameters;
-use super::routes::{DELETE, OPERATIONS, TASKS};
+use super::routes::{DELETE, HOURS_BY_USER, OPERATIONS, TASKS};
 
 /// Every operation of any version.
 pub(in crate::api) fn operations() -> impl Iterator<Item = (Method, &'static str)> {
-    OPERATIONS.into_iter().chain([DELETE]).chain(TASKS)
+    OPERATIONS.into_iter().chain([HOURS_BY_USER, DELETE]).chain(TASKS)
 }
 
 /// Whether some version reads the query of an operation otherwise than an empty one.
@@ -41,7 +41,7 @@ fn read(dialect: Dialect, method: &Method, path: &str, query: &str) -> String {
         ("GET", "/api/log/self/search") => found(Asker::User),
         ("GET", "/api/log/token") => dialect.relay_key(parameters.text("key"), None).is_some().to_string(),
         ("GET", "/api/data/") => format!("{:?} {:?}", bounds(), parameters.text("username")),
-        ("GET", "/api/data/self") => format!("{:?}", bounds()),
+        ("GET", "/api/data/self" | "/api/data/users") => format!("{:?}", bounds()),
         ("DELETE" | "POST", _) => number("target_timestamp").to_string(),
         ("GET", "/api/system-task/current") => format!("{:?}", parameters.text("type")),
         ("GET", "/api/system-task/list") => number("limit").to_string(),

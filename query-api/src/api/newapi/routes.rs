@@ -20,7 +20,7 @@ use crate::api::app::{App, Call};
 use crate::api::routes::Stray;
 use crate::metrics::Route;
 
-/// All that is offered, as it is written.
+/// What every version offers, as it is written.
 pub(super) const OPERATIONS: [(Method, &str); 16] = [
     (Method::GET, "/api/status"),
     (Method::GET, "/api/user/self"),
@@ -39,6 +39,9 @@ pub(super) const OPERATIONS: [(Method, &str); 16] = [
     (Method::GET, "/dashboard/billing/subscription"),
     (Method::GET, "/v1/dashboard/billing/subscription"),
 ];
+
+/// Use by hour and user, where there is that.
+pub(super) const HOURS_BY_USER: (Method, &str) = (Method::GET, "/api/data/users");
 
 /// Removal of logs that are too old, where that is done while the caller waits.
 pub(super) const DELETE: (Method, &str) = (Method::DELETE, "/api/log/");
@@ -90,7 +93,12 @@ fn of_logs(app: &Arc<App>) -> BoxedFilter<(Response,)> {
         .or(get(app, "/api/data/self", Question::OwnHours, hours::own))
         .unify();
     let of_key = get(app, "/api/log/token", Question::OfKey, logs::of_key);
-    all.or(own).unify().or(of_key).unify().boxed()
+    let of_logs = all.or(own).unify().or(of_key).unify().boxed();
+    if !app.new_api.dialect.has_hours_by_user() {
+        return of_logs;
+    }
+    let by_user = get(app, HOURS_BY_USER.1, Question::Hours, hours::by_user);
+    of_logs.or(by_user).unify().boxed()
 }
 
 fn removal(app: &Arc<App>) -> BoxedFilter<(Response,)> {
@@ -133,13 +141,18 @@ fn led(stray: &Stray, dialect: Dialect) -> Response {
         return response;
     }
     let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
-    let removals = if dialect.has_tasks() { Vec::from(TASKS) } else { vec![DELETE] };
-    if OPERATIONS.iter().chain(&removals).any(|(offered, as_written)| offered == method && is(&other, as_written))
-    {
+    if offered(dialect).any(|(by, as_written)| by == *method && is(&other, as_written)) {
         return sent_on(method, &other, query);
     }
     let message = format!("Invalid URL ({method} {path})");
     openai_failure(StatusCode::NOT_FOUND, "invalid_request_error", &message)
+}
+
+/// What a version offers.
+fn offered(dialect: Dialect) -> impl Iterator<Item = (Method, &'static str)> {
+    let removals = if dialect.has_tasks() { Vec::from(TASKS) } else { vec![DELETE] };
+    let by_user = dialect.has_hours_by_user().then_some(HOURS_BY_USER);
+    OPERATIONS.into_iter().chain(removals).chain(by_user)
 }
 
 /// Whether a path is what is written so.

@@ -179,6 +179,14 @@ impl Dialect {
         }
     }
 
+    /// Whether admins may ask for hours by user, of all models together.
+    pub(super) const fn has_hours_by_user(self) -> bool {
+        match self {
+            Self::Documented | Self::Upstream09 => false,
+            Self::Upstream10 => true,
+        }
+    }
+
     /// What is said where something cannot be had, if it depends on what that is. 0.9 tells zeros where statistics fail; here
     /// nobody is told that nothing was used when nobody knows.
     pub(super) const fn regret(self, question: Question) -> Option<&'static str> {

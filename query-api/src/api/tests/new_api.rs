@@ -151,6 +151,38 @@ async fn a_slash_behind_a_task_sends_on_where_there_are_tasks() {
 }
 
 #[tokio::test]
+async fn hours_by_user_are_for_admins_of_the_newest() {
+    for dialect in Dialect::ALL {
+        let fixture = Fixture::speaking(dialect, nobody().await).await;
+        let is_newest = dialect == Dialect::Upstream10;
+        let told = async |path: &str, user: &str| {
+            let answer = fixture.send("GET", path, Some(user)).await;
+            (answer.status().as_u16(), text(&answer).to_owned())
+        };
+        let absent = |path: &str| {
+            let error = format!(
+                r#"{{"message":"Invalid URL (GET {path})","type":"invalid_request_error","param":"","code":""}}"#
+            );
+            (404, format!(r#"{{"error":{error}}}"#))
+        };
+        for (path, user, status, newest) in [
+            ("/api/data/users", "admin", 200, format!(r#"{{"message":"{}","success":false}}"#, DATABASE[2])),
+            (
+                "/api/data/users",
+                "common",
+                403,
+                r#"{"code":"AUTH_INSUFFICIENT_PRIVILEGE","message":"Unauthorized, insufficient privileges","success":false}"#
+                    .to_owned(),
+            ),
+            ("/api/data/users/", "admin", 301, String::new()),
+        ] {
+            let expected = if is_newest { (status, newest) } else { absent(path) };
+            assert_eq!(told(path, user).await, expected, "{dialect:?} {user} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_another_site_is_told_what_it_may_send_to_any_path() {
     for dialect in Dialect::ALL {
         let fixture = Fixture::speaking(dialect, nobody().await).await;

@@ -11,4 +11,4 @@ mod tests;
 
 pub use owner::Owner;
 pub use rows::{Place, ROW_COLUMNS, Slice, rows};
-pub use sums::{Amount, amount, amount_by_part, hours, minute};
+pub use sums::{Amount, HoursBy, amount, amount_by_part, hours, minute};

@@ -16,6 +16,17 @@ pub enum Amount {
     Quota,
 }
 
+/// What hours are split by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoursBy {
+    /// The model.
+    Model,
+    /// The user, by number and name, and the model.
+    UserAndModel,
+    /// The user's name.
+    UserName,
+}
+
 impl Amount {
     /// The sum, which no number of rows makes too large.
     fn sum(self) -> String {
@@ -66,19 +77,21 @@ pub fn minute(scope: &Scope, owner: &Owner, filter: &Filter, since: Timestamp) -
         .finish()
 }
 
-/// What the filter lets through by hour and model, or by hour, user and model: rows of `owner_id`, `owner_name` (both empty for
-/// all users together), `model_name`, `hour_s` (seconds since 1970), `requests`, `quota_units` and `tokens`.
+/// What the filter lets through by hour and what else it is split by: rows of `owner_id`, `owner_name`, `model_name` (each empty
+/// where it is not split by that), `hour_s` (seconds since 1970), `requests`, `quota_units` and `tokens`.
 #[must_use]
-pub fn hours(scope: &Scope, owner: &Owner, filter: &Filter, by_user: bool) -> Statement {
-    // No alias is the name of a column: conditions would ask for it instead.
-    let user = if by_user {
-        "user_id AS owner_id, user_name AS owner_name"
-    } else {
-        "'' AS owner_id, '' AS owner_name"
+pub fn hours(scope: &Scope, owner: &Owner, filter: &Filter, by: HoursBy) -> Statement {
+    let (id, name, model, key) = match by {
+        HoursBy::Model => ("''", "''", MODEL_NAME, "hour_s, model_name"),
+        HoursBy::UserAndModel => {
+            ("user_id", "user_name", MODEL_NAME, "hour_s, owner_id, owner_name, model_name")
+        }
+        HoursBy::UserName => ("''", "user_name", "''", "hour_s, owner_name"),
     };
-    let key = if by_user { "hour_s, owner_id, owner_name, model_name" } else { "hour_s, model_name" };
+    // No alias is the name of a column: conditions would ask for it instead.
     let what = format!(
-        "{user}, {MODEL_NAME} AS model_name, toInt64(toUnixTimestamp(toStartOfHour(created_at))) AS hour_s, \
+        "{id} AS owner_id, {name} AS owner_name, {model} AS model_name, \
+         toInt64(toUnixTimestamp(toStartOfHour(created_at))) AS hour_s, \
          count() AS requests, sum(toInt128({QUOTA})) AS quota_units, \
          sum({INPUT_TOKENS} + {OUTPUT_TOKENS}) AS tokens"
     );

@@ -45,8 +45,9 @@ fn no_alias_is_the_name_of_a_column() {
     let columns = <LogRow<'_> as clickhouse::Row>::COLUMN_NAMES;
     let statements = [
         rows(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), Slice { before: 0, limit: 1 }, None),
-        hours(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), true),
-        hours(&scope(), &Owner::User(1), &weir_filter::Filter::default(), false),
+        hours(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), HoursBy::UserAndModel),
+        hours(&scope(), &Owner::User(1), &weir_filter::Filter::default(), HoursBy::Model),
+        hours(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), HoursBy::UserName),
         minute(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), weir_event::Timestamp::MIN),
         amount_by_part(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), Amount::Quota, Vec::new()),
     ];
@@ -56,6 +57,32 @@ fn no_alias_is_the_name_of_a_column() {
             assert!(!columns.contains(&alias), "{alias}: {}", statement.text());
         }
     }
+}
+
+#[test]
+fn hours_have_what_they_are_split_by_and_nothing_else() {
+    let check = |by, names: &str, key: &str| {
+        let statement = hours(&scope(), &Owner::Anyone, &weir_filter::Filter::default(), by);
+        let text = statement.text();
+        assert!(text.starts_with(&format!("SELECT {names}, ")), "{text}");
+        assert!(text.ends_with(&format!(" GROUP BY {key} ORDER BY {key}")), "{text}");
+    };
+    let model = rows::MODEL_NAME;
+    check(
+        HoursBy::Model,
+        &format!("'' AS owner_id, '' AS owner_name, {model} AS model_name"),
+        "hour_s, model_name",
+    );
+    check(
+        HoursBy::UserAndModel,
+        &format!("user_id AS owner_id, user_name AS owner_name, {model} AS model_name"),
+        "hour_s, owner_id, owner_name, model_name",
+    );
+    check(
+        HoursBy::UserName,
+        "'' AS owner_id, user_name AS owner_name, '' AS model_name",
+        "hour_s, owner_name",
+    );
 }
 
 #[test]

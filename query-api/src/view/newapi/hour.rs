@@ -1,10 +1,11 @@
-//! What was used of a model within an hour.
+//! What was used within an hour.
 
 use serde::Serialize;
 
 use crate::store::NewApiHour;
 
-/// An hour of a model, of one user or of all together, which is user 0 without a name.
+/// An hour of a model, of one user or of all together, which is user 0 without a name; or of a user who is named and has the number 0,
+/// of all models together.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the names are new-api's")]
 pub struct HourView {
