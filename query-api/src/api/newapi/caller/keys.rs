@@ -37,7 +37,7 @@ impl Caller for KeyHolder {
         let held = match (dialect.stranger(), shown) {
             (Stranger::HasNothing, None) => Err(Refusal::UnknownKey),
             (_, None) => Err(Refusal::NoKey),
-            // In whatever state it is.
+            // In whatever state it is, unless it was removed: then it is nobody's.
             (Stranger::HasNothing, Some(shown)) => held(sent, shown, |_| Ok(())).await,
             (Stranger::IsRefused | Stranger::IsTold, Some(shown)) => held(sent, shown, is_enabled).await,
         };
