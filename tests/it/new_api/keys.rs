@@ -188,10 +188,16 @@ async fn what_was_used_before_a_dump_is_in_it_and_what_was_used_since_is_in_the_
     world.insert_logs(&[row("a", dumped_at - 1, 20), row("b", dumped_at, 3)]).await;
     let dir = TempDir::new().unwrap();
     let dump = dir.path().join("tokens.json");
-    let dumped = r#"{"id":9,"key":"KEY","name":"dumped","remain_quota":1000,"used_quota":700}"#;
-    std::fs::write(&dump, dumped.replace("KEY", KEY)).unwrap();
-    let (dump, dumped_at) = (dump.to_str().unwrap(), Timestamp::from_millis(dumped_at).unwrap().to_string());
-    world.succeeded(&[&["keys", "import"], &TENANT[..], &["--dumped-at", &dumped_at, dump]].concat()).await;
+    let import = async |(remain, used): (i64, i64), dumped_at: i64| {
+        let dumped = format!(
+            r#"{{"id":9,"key":"{KEY}","name":"dumped","remain_quota":{remain},"used_quota":{used}}}"#
+        );
+        std::fs::write(&dump, dumped).unwrap();
+        let at = ["--dumped-at", &Timestamp::from_millis(dumped_at).unwrap().to_string()];
+        let args = [&["keys", "import"], &TENANT[..], &at, &[dump.to_str().unwrap()]];
+        world.succeeded(&args.concat()).await
+    };
+    import((1_000, 700), dumped_at).await;
     let used = async || {
         let authorization = format!("Bearer {KEY}");
         let answer = world.ask("GET", "/api/usage/token/", &[("authorization", &authorization)]).await;
@@ -199,7 +205,13 @@ async fn what_was_used_before_a_dump_is_in_it_and_what_was_used_since_is_in_the_
         let data = &answer["data"];
         [&data["total_granted"], &data["total_used"], &data["total_available"]].map(Value::as_i64)
     };
-    eventually(LIMIT, [Some(1_700), Some(703), Some(997)], used).await;
+    eventually(LIMIT, [Some(1_700), Some(703), Some(997)], &used).await;
+
+    // What goes of logs since then is used no more, until a later dump says it.
+    world.sql("DELETE FROM logs WHERE token_id = '9'").await;
+    eventually(LIMIT, [Some(1_700), Some(700), Some(1_000)], &used).await;
+    import((997, 703), dumped_at + 3_600_000).await;
+    eventually(LIMIT, [Some(1_700), Some(703), Some(997)], &used).await;
 }
 
 /// What is shown in `key` and in `Authorization`, with `GOOD`, `DISABLED`, `EXPIRED` and `BANNED` for keys, the last of a user who
