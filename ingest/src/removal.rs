@@ -10,6 +10,7 @@ mod retention;
 mod singly;
 mod stages;
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use async_nats::Client;
@@ -53,8 +54,7 @@ impl Remover {
         interval: Duration,
     ) -> Self {
         let store = Store::new(store.client.clone(), STATEMENT_LIMIT);
-        let worker = format!("{}-{}", std::process::id(), clock.now_ms());
-        Self { store, announcer, clock, worker, retention, looked: None, interval }
+        Self { store, announcer, clock, worker: worker(), retention, looked: None, interval }
     }
 
     /// Looks for work until the process stops, every time that somebody says so over `bus` and every now and then.
@@ -94,5 +94,22 @@ impl Remover {
         let begun = self.finish_what_was_begun().await;
         let kept = self.look_for_what_is_kept_too_long().await;
         [asked, begun, kept].into_iter().collect()
+    }
+}
+
+/// The name that removals are claimed under: another one at every start, also of processes that are as young, each the first of its
+/// container.
+fn worker() -> String {
+    // The standard library's hasher is seeded by the system.
+    format!("{}-{:016x}", std::process::id(), RandomState::new().hash_one(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_worker_has_the_name_of_another_that_is_as_young() {
+        assert_ne!(worker(), worker());
     }
 }
