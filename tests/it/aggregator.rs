@@ -141,7 +141,10 @@ async fn aggregator_reads_a_tenant_again_while_everybody_elses_windows_go_on() {
     world.publish_dirty(&gone).await;
     let is_complete = async || world.live(&scope("gw-a")).await.complete;
     harness::eventually(LIMIT, false, is_complete).await;
-    world.publish(&more).await;
+    // Some of it before the reading has begun, and some while it waits.
+    world.publish(&more[..50]).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    world.publish(&more[50..]).await;
     left.extend(more);
     let is_right = async |gateway: &str| {
         let live = world.live(&scope(gateway)).await;

@@ -17,6 +17,8 @@ use crate::shared_fold::{SharedFold, now};
 
 /// For so many times as long as a reading took there is no other: what a tenant's changes cost is a fifth of the time at most.
 const PAUSE_FACTOR: u32 = 4;
+/// But not for longer: most of the time may have gone by waiting for ClickHouse.
+const PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// The readings of a shard, one at a time. What is under way is given up when it is dropped.
 pub(super) struct Rereads {
@@ -56,9 +58,9 @@ impl Rereads {
             Ok(Warm { fold, position: Position { created_ns: found, latest }, .. })
                 if created_ns == Some(found) =>
             {
-                self.fold.lock().finish_reread(fold, latest, now(&self.parts.clock));
+                self.fold.lock().finish_reread(fold, latest);
                 self.backoff.reset();
-                took * PAUSE_FACTOR
+                (took * PAUSE_FACTOR).min(PAUSE_MAX)
             }
             // It is about another stream: the session ends as soon as that is seen, and all of the past is read.
             Ok(_) => self.give_up(),

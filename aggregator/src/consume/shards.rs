@@ -228,7 +228,7 @@ impl Running {
     fn show(&self, part: usize) {
         let held = self.held.held();
         let now = now(&self.parts.clock);
-        let remembered: usize = held.values().map(|shard| shard.fold.lock().ids()).sum();
+        let remembered: usize = held.values().map(|shard| shard.fold.lock().ids_not_held()).sum();
         // Of what is too much each shard lets go of its part.
         let ids_max = self.parts.limits.ids_max;
         let part_of = |ids: usize| if remembered > ids_max { ids * ids_max / remembered } else { ids };
@@ -238,7 +238,7 @@ impl Running {
             pending += state.pending;
             trouble = trouble.or(state.trouble);
             let mut fold = shard.fold.lock();
-            let most = part_of(fold.ids());
+            let most = part_of(fold.ids_not_held());
             fold.keep_ids(most);
             is_warm &= !fold.needs_warm_up(now);
             keys += fold.keys();

@@ -64,8 +64,8 @@
 //!
 //! It is exact for the reasons for which a start is. The stream's last sequence is noted before the past is read. Messages up to
 //! it were in the past, also those that come later: a tenant that was read again has a sequence of its own, below which nothing of
-//! it is folded. Those after it are folded but for the ids that were read. What was known of the tenant's ids before counts no
-//! more, for a row that was deleted may be stored again. A reading that began after the message of the change came read the
+//! it is folded. Those after it are folded but for the ids that were read. Such a tenant has ids of its own: what was known of them
+//! before counts no more, for a row that was deleted may be stored again. A reading that began after the message of the change came read the
 //! changed rows, and is not repeated for it.
 //!
 //! # Bounds
@@ -79,7 +79,7 @@
 //! ([`WarmUp::weigh`]).
 //!
 //! A tenant has no place among another's rest, so of more than [`Limits::keys_max`] tenants (and a thousand) those that come last are not
-//! kept. Their calls are counted, and snapshots of a tenant that is not kept are not `complete` for as long as a window reaches back to such calls.
+//! kept. Their calls are counted, and snapshots of a tenant of which nothing is kept, or that came later, are not `complete` for as long as a window reaches back to such calls.
 //!
 //! Old buckets are packed to some 25 bytes each. At most [`Limits::ids_max`] recent ids are kept, some
 //! 100 bytes each; but those that were read with the past all stay until everything is folded that was published while it was read,

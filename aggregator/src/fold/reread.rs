@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use weir_event::bus::UsageEntry;
 use weir_event::{Scope, Timestamp};
 
-use super::ids::Generation;
+use super::ids::RecentIds;
 use super::state::{Fold, Limits};
 use super::warm_up::WarmUp;
 use super::windows::Windows;
@@ -20,7 +20,7 @@ const ASIDE_MAX: usize = 100_000;
 /// What is known of tenants whose rows were changed.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    /// Those whose windows have rows as they were before, with the sequence of the last message that said so.
+    /// Those whose windows have rows as they were before, with the highest sequence of the messages that said so.
     outdated: BTreeMap<Scope, u64>,
     /// Where the windows of those begin that were read again.
     origins: HashMap<Scope, Origin>,
@@ -28,14 +28,12 @@ pub(super) struct Changes {
 }
 
 /// What the windows of a tenant were made from, if not from what those of all others were.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Origin {
+#[derive(Debug)]
+struct Origin {
     /// Messages up to this one were in the past that was read.
-    pub(super) last_sequence: u64,
-    /// Ids that are older are of what there was before.
-    pub(super) generation: Generation,
-    /// The ids that were read are those of rows that were stored, or ended, from then on.
-    pub(super) ids_from_ms: i64,
+    last_sequence: u64,
+    /// Its ids: those that were read, and those that came since. What was known of its ids before is of windows that are gone.
+    ids: RecentIds,
 }
 
 /// What comes of tenants while their past is read: with the sequence of its message, and when it came.
@@ -53,17 +51,39 @@ pub struct Reread {
     limits: Limits,
 }
 
-impl Origin {
-    /// There is nothing else that they were made from.
-    const COMMON: Self = Self { last_sequence: 0, generation: Generation::FIRST, ids_from_ms: i64::MIN };
-}
-
 impl Changes {
-    /// Where the windows of a tenant begin.
-    pub(super) fn origin(&self, scope: &Scope) -> Origin {
+    /// Of tenants whose past is being read, each with `ids` of its own.
+    pub(super) fn of(scopes: &BTreeSet<Scope>, ids: impl Fn() -> RecentIds) -> Self {
+        let origin = |scope: &Scope| (scope.clone(), Origin { last_sequence: 0, ids: ids() });
+        Self { origins: scopes.iter().map(origin).collect(), ..Self::default() }
+    }
+
+    /// Whether what a message says of a tenant was in its past when that was read again.
+    pub(super) fn was_read(&self, scope: &Scope, sequence: u64) -> bool {
         // Most often there are none.
-        if self.origins.is_empty() { None } else { self.origins.get(scope).copied() }
-            .unwrap_or(Origin::COMMON)
+        !self.origins.is_empty()
+            && self.origins.get(scope).is_some_and(|origin| sequence <= origin.last_sequence)
+    }
+
+    /// Where the ids of a tenant are: its own, or `common` with those of all others.
+    pub(super) fn ids_of<'i>(&'i mut self, scope: &Scope, common: &'i mut RecentIds) -> &'i mut RecentIds {
+        if self.origins.is_empty() {
+            return common;
+        }
+        self.origins.get_mut(scope).map_or(common, |origin| &mut origin.ids)
+    }
+
+    /// The ids of each tenant that has its own.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &RecentIds> {
+        self.origins.values().map(|origin| &origin.ids)
+    }
+
+    /// All ids, with the `common` ones.
+    pub(super) fn ids_of_all<'i>(
+        &'i mut self,
+        common: &'i mut RecentIds,
+    ) -> impl Iterator<Item = &'i mut RecentIds> {
+        std::iter::once(common).chain(self.origins.values_mut().map(|origin| &mut origin.ids))
     }
 
     pub(super) fn is_outdated(&self, scope: &Scope) -> bool {
@@ -81,7 +101,7 @@ impl Reread {
     /// Begins with nothing, at a time before the past is read.
     #[must_use]
     pub fn begin(self, now: Timestamp) -> WarmUp {
-        WarmUp::begin_into(self.windows, self.limits, now)
+        WarmUp::begin_some(&self.scopes, self.windows, self.limits, now)
     }
 }
 
@@ -91,12 +111,14 @@ impl Fold {
     /// the reading was later than tells it nothing new. Gives whether the past has to be read.
     pub fn outdate(&mut self, sequence: u64, scope: &Scope, minutes: &[Timestamp], now: Timestamp) -> bool {
         self.windows.observe(now);
-        let is_news = self.sequences.insert(sequence) && sequence > self.changes.origin(scope).last_sequence;
+        let is_news = self.sequences.insert(sequence) && !self.changes.was_read(scope, sequence);
         if !is_news || !self.windows.hold_any(minutes) {
             return false;
         }
         if self.changes.outdated.len() < TENANTS_MAX || self.changes.is_outdated(scope) {
-            self.changes.outdated.insert(scope.clone(), sequence);
+            // One that was published before may come later.
+            let latest = self.changes.outdated.entry(scope.clone()).or_default();
+            *latest = sequence.max(*latest);
         } else {
             self.read_everything_again();
         }
@@ -133,29 +155,17 @@ impl Fold {
 
     /// Puts windows that were read in the place of those that there are, and folds what has come since. `last_sequence` is the
     /// stream's last at a time after the reading was begun and before the past was read.
-    pub fn finish_reread(&mut self, read: Self, last_sequence: u64, now: Timestamp) {
+    pub fn finish_reread(&mut self, read: Self, last_sequence: u64) {
         let Some(Aside { scopes, entries }) = self.changes.aside.take() else { return };
-        let Self { mut windows, ids, .. } = read;
-        let origin = Origin {
-            last_sequence,
-            generation: self.ids.begin_generation(),
-            ids_from_ms: ids.complete_from_ms(),
-        };
-        self.ids.hold();
-        for id in ids.iter() {
-            self.ids.insert(id, origin.generation, now);
-        }
-        self.hold_ids(now);
+        let Self { mut windows, changes: Changes { origins, .. }, .. } = read;
         self.windows.replace(&scopes, &mut windows);
-        for scope in scopes {
-            if self.changes.outdated.get(&scope).is_some_and(|sequence| *sequence <= last_sequence) {
-                self.changes.outdated.remove(&scope);
-            }
-            self.changes.origins.insert(scope, origin);
+        for (scope, origin) in origins {
+            self.changes.origins.insert(scope, Origin { last_sequence, ..origin });
         }
+        self.changes.outdated.retain(|scope, sequence| !scopes.contains(scope) || *sequence > last_sequence);
         for (sequence, entry, came_at) in entries {
             if sequence > last_sequence {
-                self.fold(&entry, origin, came_at);
+                self.fold(&entry, came_at);
             }
         }
         if self.changes.origins.len() > ORIGINS_MAX {

@@ -6,7 +6,7 @@ use weir_event::bus::{LiveSnapshot, UsageEntry};
 use super::ids::RecentIds;
 use super::lengths::WindowLengths;
 use super::question::Question;
-use super::reread::{Changes, Origin};
+use super::reread::Changes;
 use super::sequences::Sequences;
 use super::warm_up::Past;
 use super::windows::{AHEAD_MAX_MS, Placed, Windows};
@@ -31,8 +31,6 @@ pub struct Limits {
 pub struct Fold {
     pub(super) windows: Windows,
     pub(super) ids: RecentIds,
-    /// Ids are held until everything is folded that was published before.
-    pub(super) ids_held_until: Option<Timestamp>,
     pub(super) sequences: Sequences,
     pub(super) changes: Changes,
     pub(super) warm: bool,
@@ -80,7 +78,6 @@ impl Fold {
         Self {
             windows: Windows::new(&limits, now),
             ids: RecentIds::new(limits.ids_max, Past::needed_at(now, &limits.windows).ids_from_ms),
-            ids_held_until: None,
             sequences,
             changes: Changes::default(),
             warm: false,
@@ -97,13 +94,12 @@ impl Fold {
             return applied;
         }
         for entry in entries {
-            let origin = self.changes.origin(&entry.scope);
-            if sequence <= origin.last_sequence {
+            if self.changes.was_read(&entry.scope, sequence) {
                 applied.redelivered += 1;
                 continue;
             }
             self.keep_aside(sequence, entry, now);
-            self.fold(entry, origin, now).count_in(&mut applied);
+            self.fold(entry, now).count_in(&mut applied);
         }
         applied
     }
@@ -113,19 +109,16 @@ impl Fold {
     /// nothing.
     pub fn folded_through(&mut self, at: Timestamp) {
         self.through = self.through.max(Some(at));
-        if self.ids_held_until.is_some_and(|until| until <= at) {
-            self.ids_held_until = None;
-            self.ids.release();
+        for ids in self.changes.ids_of_all(&mut self.ids) {
+            ids.folded_through(at);
         }
     }
 
     /// Rows were read by `now`, and whatever was published by then may tell of them: their ids are held until all of it is folded.
     pub(super) fn hold_ids(&mut self, now: Timestamp) {
-        if self.ids.len() == 0 {
-            self.ids.release();
-        } else {
-            self.ids.hold();
-            self.ids_held_until = Some(now.saturating_add_millis(CLOCKS_APART_MAX_MS));
+        let until = now.saturating_add_millis(CLOCKS_APART_MAX_MS);
+        for ids in self.changes.ids_of_all(&mut self.ids) {
+            ids.hold_until(until);
         }
     }
 
@@ -180,25 +173,36 @@ impl Fold {
         self.windows.tenants()
     }
 
-    /// Forgets the oldest ids beyond so many: what all shards remember together is bounded.
+    /// Forgets the oldest ids beyond so many of those that are not held: what all shards remember together is bounded.
     pub fn keep_ids(&mut self, most: usize) {
-        self.ids.keep(most);
+        let not_held = self.ids_not_held();
+        for ids in self.changes.ids_of_all(&mut self.ids) {
+            let of_these = ids.not_held();
+            ids.keep(if not_held > most { of_these * most / not_held } else { of_these });
+        }
     }
 
     /// Ids that are remembered.
     #[must_use]
     pub fn ids(&self) -> usize {
-        self.ids.len()
+        self.ids.len() + self.changes.ids().map(RecentIds::len).sum::<usize>()
     }
 
-    pub(super) fn fold(&mut self, entry: &UsageEntry, origin: Origin, now: Timestamp) -> Outcome {
+    /// Ids that may be forgotten: not those that were read and that messages may come for.
+    #[must_use]
+    pub fn ids_not_held(&self) -> usize {
+        self.ids.not_held() + self.changes.ids().map(RecentIds::not_held).sum::<usize>()
+    }
+
+    pub(super) fn fold(&mut self, entry: &UsageEntry, now: Timestamp) -> Outcome {
+        let ids = self.changes.ids_of(&entry.scope, &mut self.ids);
         // What was kept had not ended later than AHEAD_MAX_MS after it was folded, so an event that ended later than
         // this, and whose id is not known, was never folded.
-        let surely_known_ms = self.ids.complete_from_ms().max(origin.ids_from_ms) + AHEAD_MAX_MS;
+        let surely_known_ms = ids.complete_from_ms() + AHEAD_MAX_MS;
         if entry.duplicate && entry.created_at.millis() <= surely_known_ms {
             return Outcome::Duplicate;
         }
-        if !self.ids.insert(entry.id, origin.generation, now) {
+        if !ids.insert(entry.id, now) {
             return if entry.duplicate { Outcome::Duplicate } else { Outcome::Repeated };
         }
         Outcome::Placed(self.windows.add(entry, now))

@@ -1,13 +1,14 @@
 //! From what ClickHouse has stored to windows that can go on from there.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use weir_event::{EventId, Scope, Timestamp};
 
 use super::figures::{Figures, Source};
-use super::ids::Generation;
+use super::ids::RecentIds;
 use super::lengths::WindowLengths;
+use super::reread::Changes;
 use super::sequences::Sequences;
 use super::state::{Fold, Limits};
 use super::windows::{AHEAD_MAX_MS, Key, MINUTE_MS, OVERLAP_MS, Placed, SLACK_MS, Windows};
@@ -97,10 +98,21 @@ impl WarmUp {
         Self { fold, now, keys_max: limits.keys_max, heaviest: BinaryHeap::new(), is_tight: false }
     }
 
-    /// The same, into windows that have nothing yet and know who gets a place. No message is folded into them.
-    pub(super) fn begin_into(windows: Windows, limits: Limits, now: Timestamp) -> Self {
+    /// The same for these tenants, into windows that have nothing yet and know who gets a place. No message is folded into them.
+    pub(super) fn begin_some(
+        scopes: &BTreeSet<Scope>,
+        windows: Windows,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Self {
         let mut warm_up = Self::begin(limits, 0, now);
+        let ids_from_ms = warm_up.fold.ids.complete_from_ms();
         warm_up.fold.windows = windows;
+        warm_up.fold.changes = Changes::of(scopes, || {
+            let mut ids = RecentIds::new(limits.ids_max, ids_from_ms);
+            ids.hold();
+            ids
+        });
         warm_up
     }
 
@@ -135,8 +147,9 @@ impl WarmUp {
         // Only what begins before the bounds that were asked for has no place, and nobody asks for that.
         let placed = self.fold.windows.put(key, start.millis(), Source::Figures(figures), *late);
         self.is_tight |= placed == Placed::InRest;
+        let ids = self.fold.changes.ids_of(scope, &mut self.fold.ids);
         for id in &bucket.recent_ids {
-            self.fold.ids.insert(*id, Generation::FIRST, self.now);
+            ids.insert(*id, self.now);
         }
     }
 

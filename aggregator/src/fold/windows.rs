@@ -254,13 +254,15 @@ impl Windows {
     /// lightest of theirs are moved into their rests.
     pub(super) fn replace(&mut self, scopes: &BTreeSet<Scope>, other: &mut Self) {
         for scope in scopes {
-            if let Some(replaced) = self.scopes.remove(scope) {
-                self.keys -= replaced.series.len();
-            }
+            let replaced = self.scopes.remove(scope).unwrap_or_default();
+            self.keys -= replaced.series.len();
             let Some(mut read) = other.scopes.remove(scope) else { continue };
-            let series = std::mem::take(&mut read.series);
-            let renamed = |(ids, series)| (self.names.intern(other.names.texts(ids)), series);
-            read.series = series.into_iter().map(renamed).collect();
+            for (ids, mut series) in std::mem::take(&mut read.series) {
+                let ids = self.names.intern(other.names.texts(ids));
+                // What is read is of a whole day: it weighs what it weighed beside the others.
+                series.weight = replaced.series.get(&ids).map_or(0, |replaced| replaced.weight);
+                read.series.insert(ids, series);
+            }
             self.keys += read.series.len();
             self.scopes.insert(scope.clone(), read);
         }

@@ -18,8 +18,8 @@ enum Step {
     Store { seed: u32, age_ms: i64, duplicate: bool },
     /// A row of the tenant that is changed gets another cost, or goes, and it is told of.
     Change { which: usize, is_deleted: bool },
-    /// So many messages come.
-    Deliver { count: usize },
+    /// So many messages come, but for some before them, which come later.
+    Deliver { skipped: usize, count: usize },
     /// Messages that came come again.
     Redeliver { count: usize },
     /// The next thing that whoever reads the past again does.
@@ -47,7 +47,8 @@ struct World {
     rows: Vec<UsageEntry>,
     deleted: Vec<UsageEntry>,
     stream: Vec<Message>,
-    delivered: usize,
+    /// The places in the stream of those that came.
+    came: BTreeSet<usize>,
     reading: Reading,
     fold: Fold,
 }
@@ -58,17 +59,19 @@ impl World {
         let begun_at = at(START_MS - super::DAY_MS);
         let fold = WarmUp::begin(limits, 0, begun_at).finish(begun_at);
         let (rows, deleted, stream) = (Vec::new(), Vec::new(), Vec::new());
-        Self { limits, rows, deleted, stream, delivered: 0, reading: Reading::None, fold }
+        Self { limits, rows, deleted, stream, came: BTreeSet::new(), reading: Reading::None, fold }
     }
 
     fn step(&mut self, step: &Step) {
         match *step {
             Step::Store { seed, age_ms, duplicate } => self.store(seed, age_ms, duplicate),
             Step::Change { which, is_deleted } => self.change(which, is_deleted),
-            Step::Deliver { count } => self.deliver(count),
+            Step::Deliver { skipped, count } => self.deliver(skipped, count),
             Step::Redeliver { count } => {
-                self.delivered = self.delivered.saturating_sub(count);
-                self.deliver(count);
+                let again: Vec<_> = self.came.iter().rev().take(count).copied().collect();
+                for place in again {
+                    self.take(place);
+                }
             }
             Step::Read => self.read(),
         }
@@ -105,18 +108,25 @@ impl World {
         self.stream.push(Message::Dirty(changing(), minute_ms));
     }
 
-    fn deliver(&mut self, count: usize) {
-        for (sequence, message) in (1..).zip(&self.stream).skip(self.delivered).take(count) {
-            match message {
-                Message::Usage(entry) => {
-                    self.fold.apply(sequence, std::slice::from_ref(&**entry), at(START_MS));
-                }
-                Message::Dirty(scope, minute_ms) => {
-                    self.fold.outdate(sequence, scope, &[at(*minute_ms)], at(START_MS));
-                }
+    fn deliver(&mut self, skipped: usize, count: usize) {
+        let coming = (0..self.stream.len()).filter(|place| !self.came.contains(place));
+        let coming: Vec<_> = coming.skip(skipped).take(count).collect();
+        for place in coming {
+            self.take(place);
+            self.came.insert(place);
+        }
+    }
+
+    fn take(&mut self, place: usize) {
+        let sequence = place as u64 + 1;
+        match &self.stream[place] {
+            Message::Usage(entry) => {
+                self.fold.apply(sequence, std::slice::from_ref(&**entry), at(START_MS));
+            }
+            Message::Dirty(scope, minute_ms) => {
+                self.fold.outdate(sequence, scope, &[at(*minute_ms)], at(START_MS));
             }
         }
-        self.delivered = (self.delivered + count).min(self.stream.len());
     }
 
     fn read(&mut self) {
@@ -143,7 +153,7 @@ impl World {
                 Reading::Done(Box::new(warm_up.finish(at(START_MS))), last_sequence)
             }
             Reading::Done(read, last_sequence) => {
-                self.fold.finish_reread(*read, last_sequence, at(START_MS));
+                self.fold.finish_reread(*read, last_sequence);
                 Reading::None
             }
         };
@@ -151,7 +161,8 @@ impl World {
 
     /// What was told of, and came, and is in no reading: what those see who are not changed.
     fn check_others(&self, group_by: &[Dimension]) {
-        let came = self.stream.iter().take(self.delivered).filter_map(Message::id).collect::<HashSet<_>>();
+        let came = self.came.iter().filter_map(|place| self.stream[*place].id());
+        let came: HashSet<EventId> = came.collect();
         let came = self.rows.iter().filter(|row| came.contains(&row.id) && row.scope == unchanging());
         self.check(&unchanging(), &Model::of(came.cloned()), group_by);
     }
@@ -193,7 +204,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         5 => store,
         3 => change,
-        5 => (1_usize..5).prop_map(|count| Step::Deliver { count }),
+        5 => (0_usize..3, 1_usize..5).prop_map(|(skipped, count)| Step::Deliver { skipped, count }),
         1 => (1_usize..5).prop_map(|count| Step::Redeliver { count }),
         6 => Just(Step::Read),
     ];
@@ -219,11 +230,11 @@ proptest! {
             prop_assert!(world.fold.keys() <= places);
             let is_idle = matches!(world.reading, Reading::None);
             let live = ask(&world.fold, &changing(), group_by, START_MS);
-            if is_idle && live.complete && world.delivered == world.stream.len() {
+            if is_idle && live.complete && world.came.len() == world.stream.len() {
                 world.check(&changing(), &Model::of(world.rows.clone()), group_by);
             }
         }
-        world.deliver(usize::MAX - world.delivered);
+        world.deliver(0, usize::MAX);
         while world.fold.is_outdated() || !matches!(world.reading, Reading::None) {
             world.read();
         }
@@ -254,13 +265,22 @@ fn a_change_is_read_again_only_if_a_window_has_it_and_no_reading_was_later() {
 
     let reread = |fold: &mut Fold, last_sequence| {
         let reading = fold.begin_reread(limits(), at(START_MS)).unwrap().begin(at(START_MS));
-        fold.finish_reread(reading.finish(at(START_MS)), last_sequence, at(START_MS));
+        fold.finish_reread(reading.finish(at(START_MS)), last_sequence);
         fold.is_outdated()
     };
     assert!(reread(&mut fold, 11), "it was not in what was read");
     assert!(!reread(&mut fold, 20));
     assert!(!fold.outdate(20, &changing(), &minute(0), at(START_MS)), "it was");
     assert!(fold.outdate(19, &unchanging(), &minute(0), at(START_MS)), "of whom nothing was read");
+
+    // Of two changes the earlier one may be told of later.
+    for sequence in [40, 35] {
+        assert!(fold.outdate(sequence, &changing(), &minute(0), at(START_MS)));
+    }
+    assert!(reread(&mut fold, 37));
+    assert!(
+        !ask(&fold, &changing(), &[], START_MS).complete && ask(&fold, &unchanging(), &[], START_MS).complete
+    );
 }
 
 #[test]
@@ -280,7 +300,7 @@ fn what_comes_of_a_tenant_after_its_past_was_noted_is_folded_once() {
     Model::of([second.clone()]).past(START_MS, &recent).iter().for_each(|bucket| read.load(bucket));
     fold.apply(3, &[second, third], at(START_MS));
     assert_eq!(requests(&fold), 3);
-    fold.finish_reread(read.finish(at(START_MS)), 2, at(START_MS));
+    fold.finish_reread(read.finish(at(START_MS)), 2);
     assert_eq!(requests(&fold), 2);
     // It was deleted before the reading, so nothing of it is left that it could be taken for.
     assert_eq!(fold.apply(4, &[first], at(START_MS)).folded, 1);
@@ -305,7 +325,28 @@ fn a_reading_that_is_given_up_changes_nothing() {
     fold.outdate(2, &changing(), &[at(START_MS)], at(START_MS));
     let read = fold.begin_reread(limits(), at(START_MS)).unwrap().begin(at(START_MS)).finish(at(START_MS));
     fold.give_reread_up();
-    fold.finish_reread(read, 2, at(START_MS));
+    fold.finish_reread(read, 2);
     assert!(fold.is_outdated());
     assert_eq!(ask(&fold, &changing(), &[], START_MS).rows.len(), 1);
+}
+
+#[test]
+fn ids_that_are_read_are_held_and_those_of_the_reading_before_are_not() {
+    let limits = Limits { ids_max: 2, ..limits() };
+    let mut fold = WarmUp::begin(limits, 0, at(START_MS)).finish(at(START_MS));
+    let events: Vec<_> = (0..5).map(|seed| entry(seed * 2, START_MS)).collect();
+    let recent = events.iter().map(|event| event.id).collect();
+    for sequence in 1..=20 {
+        fold.outdate(sequence, &changing(), &[at(START_MS)], at(START_MS));
+        let mut read = fold.begin_reread(limits, at(START_MS)).unwrap().begin(at(START_MS));
+        Model::of(events.clone()).past(START_MS, &recent).iter().for_each(|bucket| read.load(bucket));
+        fold.finish_reread(read.finish(at(START_MS)), sequence);
+        fold.keep_ids(1);
+        assert_eq!((fold.ids(), fold.ids_not_held()), (5, 0), "{sequence}");
+    }
+    assert_eq!(fold.apply(21, &events, at(START_MS)).repeated, 5);
+    fold.folded_through(at(START_MS + MINUTE_MS));
+    assert_eq!((fold.ids(), fold.ids_not_held()), (2, 2));
+    fold.keep_ids(1);
+    assert_eq!(fold.ids(), 1);
 }

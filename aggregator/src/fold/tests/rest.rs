@@ -312,3 +312,22 @@ fn tenants_beyond_the_bound_are_not_complete_while_a_window_reaches_back_to_thei
     assert_eq!(fold.apply(1_003, &[call(1_000, 1_002, later)], at(later)).folded, 1);
     assert!(ask(&fold, &gateway(1_000), &[], later).complete);
 }
+
+#[test]
+fn a_tenant_that_gets_a_place_is_not_complete_while_it_may_have_had_calls_before() {
+    let mut fold = WarmUp::begin(Limits { keys_max: 1, ..limits() }, 0, at(START_MS)).finish(at(START_MS));
+    let call =
+        |number: u32, at_ms| UsageEntry { scope: scope(&format!("gw-{number}")), ..entry(number, at_ms) };
+    for number in 0..1_000 {
+        let at_ms = if number == 0 { START_MS - DAY_MS + MINUTE_MS } else { START_MS };
+        fold.apply(u64::from(number) + 1, &[call(number, at_ms)], at(START_MS));
+    }
+    assert_eq!(fold.apply(1_001, &[call(1_000, START_MS)], at(START_MS)).homeless, 1);
+    let later = START_MS + SLACK_MS + 3 * MINUTE_MS;
+    fold.sweep(at(later));
+    assert_eq!(fold.tenants(), 999);
+    assert_eq!(fold.apply(1_002, &[call(1_001, later)], at(later)).folded, 1);
+    assert!(!ask(&fold, &scope("gw-1001"), &[], later).complete);
+    let whole = START_MS + DAY_MS + SLACK_MS;
+    assert!(ask(&fold, &scope("gw-1001"), &[], whole).complete);
+}
