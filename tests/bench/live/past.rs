@@ -68,11 +68,11 @@ pub(crate) async fn measure() {
     }
 }
 
-/// Deletes the oldest log of the day of a gateway.
+/// Deletes the newest log of a gateway: the oldest is of no window any more.
 async fn delete_one(system: &System, scope: &Scope) {
     let Scope { account_id, gateway_id } = scope;
     let url = format!(
-        "http://{}/client/v4/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/logs?limit=1",
+        "http://{}/client/v4/accounts/{account_id}/ai-gateway/gateways/{gateway_id}/logs?limit=1&order_by_direction=desc",
         system.weir.addresses.query_api
     );
     let request = system.http.delete(url).bearer_auth(&system.weir.secrets.query_token);
