@@ -60,16 +60,11 @@ impl Changes {
 
     /// Whether what a message says of a tenant was in its past when that was read again.
     pub(super) fn was_read(&self, scope: &Scope, sequence: u64) -> bool {
-        // Most often there are none.
-        !self.origins.is_empty()
-            && self.origins.get(scope).is_some_and(|origin| sequence <= origin.last_sequence)
+        self.origins.get(scope).is_some_and(|origin| sequence <= origin.last_sequence)
     }
 
     /// Where the ids of a tenant are: its own, or `common` with those of all others.
     pub(super) fn ids_of<'i>(&'i mut self, scope: &Scope, common: &'i mut RecentIds) -> &'i mut RecentIds {
-        if self.origins.is_empty() {
-            return common;
-        }
         self.origins.get_mut(scope).map_or(common, |origin| &mut origin.ids)
     }
 
@@ -134,7 +129,7 @@ impl Fold {
     /// What has to be read again, if anything: from here on what comes of these tenants is kept aside as well, until
     /// [`Self::finish_reread`] or [`Self::give_reread_up`].
     pub fn begin_reread(&mut self, limits: Limits, now: Timestamp) -> Option<Reread> {
-        if self.changes.outdated.is_empty() {
+        if !self.is_outdated() {
             return None;
         }
         let scopes: BTreeSet<Scope> = self.changes.outdated.keys().cloned().collect();

@@ -167,12 +167,6 @@ impl Fold {
         self.windows.keys()
     }
 
-    /// Tenants that have series.
-    #[must_use]
-    pub fn tenants(&self) -> usize {
-        self.windows.tenants()
-    }
-
     /// Forgets the oldest ids beyond so many of those that are not held: what all shards remember together is bounded.
     pub fn keep_ids(&mut self, most: usize) {
         let not_held = self.ids_not_held();

@@ -214,11 +214,6 @@ impl Windows {
         now.millis() >= lacks_until_ms
     }
 
-    /// How many tenants there are.
-    pub(super) fn tenants(&self) -> usize {
-        self.scopes.len()
-    }
-
     /// Whether any of `minutes` is kept, or will be when its time has come.
     pub(super) fn hold_any(&self, minutes: &[Timestamp]) -> bool {
         let floor = self.floors().minute;

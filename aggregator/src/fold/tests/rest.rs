@@ -295,7 +295,7 @@ fn tenants_beyond_the_bound_are_not_complete_while_a_window_reaches_back_to_thei
             1
         );
     }
-    assert_eq!(fold.tenants(), 1_000);
+    assert_eq!(fold.windows.scopes.len(), 1_000);
     assert_eq!(fold.apply(1_001, &[call(1_000, 1_000, START_MS)], at(START_MS)).homeless, 1);
     // Who has a place goes on.
     assert_eq!(fold.apply(1_002, &[call(7, 1_001, START_MS)], at(START_MS)).folded, 1);
@@ -304,10 +304,10 @@ fn tenants_beyond_the_bound_are_not_complete_while_a_window_reaches_back_to_thei
     // When there is room again, it is not known yet whether those who come had calls before.
     let later = START_MS + DAY_MS + SLACK_MS;
     fold.sweep(at(later - 1));
-    assert_eq!(fold.tenants(), 1_000);
+    assert_eq!(fold.windows.scopes.len(), 1_000);
     assert!(!ask(&fold, &gateway(1_000), &[], later - 1).complete);
     fold.sweep(at(later + MINUTE_MS));
-    assert_eq!(fold.tenants(), 0);
+    assert_eq!(fold.windows.scopes.len(), 0);
     assert!(ask(&fold, &gateway(1_000), &[], later).complete);
     assert_eq!(fold.apply(1_003, &[call(1_000, 1_002, later)], at(later)).folded, 1);
     assert!(ask(&fold, &gateway(1_000), &[], later).complete);
@@ -325,7 +325,7 @@ fn a_tenant_that_gets_a_place_is_not_complete_while_it_may_have_had_calls_before
     assert_eq!(fold.apply(1_001, &[call(1_000, START_MS)], at(START_MS)).homeless, 1);
     let later = START_MS + SLACK_MS + 3 * MINUTE_MS;
     fold.sweep(at(later));
-    assert_eq!(fold.tenants(), 999);
+    assert_eq!(fold.windows.scopes.len(), 999);
     assert_eq!(fold.apply(1_002, &[call(1_001, later)], at(later)).folded, 1);
     assert!(!ask(&fold, &scope("gw-1001"), &[], later).complete);
     let whole = START_MS + DAY_MS + SLACK_MS;
