@@ -19,6 +19,7 @@ mod import;
 mod in_flight;
 mod metrics;
 pub mod migrate;
+mod nonce;
 pub mod normalize;
 pub mod pipeline;
 pub mod price;

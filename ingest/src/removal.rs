@@ -10,7 +10,6 @@ mod retention;
 mod singly;
 mod stages;
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use async_nats::Client;
@@ -22,6 +21,7 @@ use weir_service::clock::SharedClock;
 use weir_service::telemetry::chain;
 
 pub(crate) use self::retention::{KEYS, Retention, read};
+use crate::nonce::nonce;
 use crate::sink::{Announcer, SinkError, Store};
 
 /// How long one statement may take. It may have to wait for a mutation that runs before it.
@@ -100,8 +100,7 @@ impl Remover {
 /// The name that removals are claimed under: another one at every start, also of processes that are as young, each the first of its
 /// container.
 fn worker() -> String {
-    // The standard library's hasher is seeded by the system.
-    format!("{}-{:016x}", std::process::id(), RandomState::new().hash_one(()))
+    format!("{}-{:016x}", std::process::id(), nonce())
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 //! commits first is stored, and the other one answers that all is well and stores nothing. So a repetition needs not
 //! wait for the end of the first attempt, nor kill it: once any attempt has succeeded, no other one can add a row.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,6 +19,7 @@ use super::columns::Columns;
 use super::group::{Account, Accounts};
 use super::store::INSERT_COMMENT;
 use super::{EventRef, SinkError, Store};
+use crate::nonce::nonce;
 
 /// How much of an insert is sent at once, in bytes. It is exceeded by one row.
 const SEND_BYTES: usize = 1 << 20;
@@ -72,8 +72,7 @@ struct RowInsert {
 
 impl Names {
     pub(super) fn new(clock: SharedClock) -> Self {
-        // The standard library's hasher is seeded by the system.
-        Self { clock, given: Arc::default(), nonce: RandomState::new().hash_one(()) }
+        Self { clock, given: Arc::default(), nonce: nonce() }
     }
 
     /// A name for a write of `events`, made of them and of its number. Events alone would not do: rows and bodies that
