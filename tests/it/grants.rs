@@ -10,7 +10,7 @@ use harness::{Answer, System, eventually, run_audit};
 use reqwest::{Method, StatusCode};
 use tempfile::TempDir;
 use weir_event::Timestamp;
-use weir_local::{ClickHouse, Installation, Nats, Probe, Program, Service, Weir, service_variables};
+use weir_local::{ClickHouse, Installation, Nats, Service, Weir, free_address, service_variables};
 
 use crate::deletion::lines;
 use crate::removal::{LIMIT, expect_rollups, grow_old};
@@ -41,15 +41,14 @@ fn grants(users: &[&str]) -> Vec<String> {
     granted
 }
 
-/// A server on `data` in which every statement is run as a user who may do what is granted to these.
-async fn serve_as(users: &[&str], data: &Path, known: (&str, &str, &str)) -> Service {
-    let (url, user, password) = known;
+/// A server on `dir` in which every statement is run as a user who may do what is granted to these.
+async fn serve_as(users: &[&str], dir: &Path, url: String, password: &str) -> ClickHouse {
     let mut queries = String::new();
     for grant in grants(users) {
         write!(queries, "<query>{grant}</query>").unwrap();
     }
-    let (config, rights) = (data.join("engine.xml"), data.join("users.xml"));
-    std::fs::create_dir_all(data).unwrap();
+    let (config, rights) = (dir.join("engine.xml"), dir.join("users.xml"));
+    std::fs::create_dir_all(dir).unwrap();
     let include = format!("<clickhouse><users_config>{}</users_config></clickhouse>", rights.display());
     std::fs::write(&config, include).unwrap();
     let users = format!(
@@ -58,31 +57,8 @@ async fn serve_as(users: &[&str], data: &Path, known: (&str, &str, &str)) -> Ser
          <grants>{queries}</grants></default></users></clickhouse>"
     );
     std::fs::write(&rights, users).unwrap();
-    let installation = Installation::detect().unwrap();
-    let listen = url.trim_start_matches("http://");
-    let program =
-        Program::new("restricted", installation.binary("clickhouse-embedded").unwrap(), data.join("log"))
-            .arg("--library")
-            .arg(installation.chdb_library().unwrap())
-            .arg("--path")
-            .arg(data.join("data"))
-            .arg("--engine-config")
-            .arg(config)
-            .args(["--listen", listen, "--user", user])
-            .env("CLICKHOUSE_PASSWORD", password)
-            .ready_when(Probe::Http(format!("{url}/ping")));
-    Service::start(program, ClickHouse::START_LIMIT).await.unwrap()
-}
-
-/// ClickHouse of the system is started anew, for others.
-async fn become_users(system: &System, before: Option<Service>, users: &[&str]) -> Service {
-    let ClickHouse { service, url, user, password } = &system.weir.clickhouse;
-    for running in
-        [Some(service), before.as_ref()].into_iter().flatten().filter(|service| service.is_running())
-    {
-        running.stop(Weir::STOP_LIMIT).await.unwrap();
-    }
-    serve_as(users, service.log().parent().unwrap(), (url, user, password)).await
+    let arguments = ["--engine-config".into(), config.into_os_string()];
+    ClickHouse::start_at(&Installation::detect().unwrap(), dir, url, password, &arguments).await.unwrap()
 }
 
 /// Stops a process that was to have had all the rights that it needs.
@@ -122,10 +98,8 @@ async fn ask(system: &System, method: Method, path: &str, body: &str) -> Answer 
 async fn tables_are_made_by_a_user_that_may_make_tables() {
     let (dir, installation) = (TempDir::new().unwrap(), Installation::detect().unwrap());
     let nats = Nats::start(&installation, &dir.path().join("nats"), "secret").await.unwrap();
-    let (user, password) = ("weir".to_owned(), "secret".to_owned());
-    let url = format!("http://{}", weir_local::free_address().unwrap());
-    let service = serve_as(&["weir_migrate"], &dir.path().join("clickhouse"), (&url, &user, &password)).await;
-    let clickhouse = ClickHouse { service, url, user, password };
+    let url = format!("http://{}", free_address().unwrap());
+    let clickhouse = serve_as(&["weir_migrate"], &dir.path().join("clickhouse"), url, "secret").await;
     for _ in 0..2 {
         let mut migrate = Command::new(installation.binary("ingest").unwrap());
         let Output { status, stderr, .. } =
@@ -134,10 +108,9 @@ async fn tables_are_made_by_a_user_that_may_make_tables() {
     }
 }
 
-/// A server that is started anew for each user, and the system on it, of which nothing runs but what is looked at.
+/// A system of which nothing runs but what is looked at, on a server that is started anew for each user.
 struct Stage {
     system: System,
-    clickhouse: Option<Service>,
     now: i64,
 }
 
@@ -157,11 +130,15 @@ impl Stage {
         for service in [&system.weir.ingest, &system.weir.aggregator, &system.weir.query_api] {
             service.stop(Weir::STOP_LIMIT).await.unwrap();
         }
-        Self { system, clickhouse: None, now }
+        Self { system, now }
     }
 
     async fn become_users(&mut self, users: &[&str]) -> &System {
-        self.clickhouse = Some(become_users(&self.system, self.clickhouse.take(), users).await);
+        let ClickHouse { service, url, password, .. } = &self.system.weir.clickhouse;
+        service.stop(Weir::STOP_LIMIT).await.unwrap();
+        let dir = service.log().parent().unwrap();
+        let restricted = serve_as(users, dir, url.clone(), password).await;
+        self.system.weir.clickhouse = restricted;
         &self.system
     }
 

@@ -1,5 +1,6 @@
 //! A ClickHouse server: this workspace's `clickhouse-embedded` over libchdb.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,9 +37,20 @@ impl ClickHouse {
         data_dir: &Path,
         password: &str,
     ) -> Result<Self, LocalError> {
+        let url = format!("http://{}", free_address()?);
+        Self::start_at(installation, data_dir, url, password, &[]).await
+    }
+
+    /// The same at this URL, with more arguments.
+    pub async fn start_at(
+        installation: &Installation,
+        data_dir: &Path,
+        url: String,
+        password: &str,
+        arguments: &[OsString],
+    ) -> Result<Self, LocalError> {
         let executable = installation.binary("clickhouse-embedded")?;
         let library = installation.chdb_library()?;
-        let url = format!("http://{}", free_address()?);
         let listen = url.trim_start_matches("http://");
         let program = Program::new("clickhouse", executable, data_dir.join("clickhouse.log"))
             .arg("--library")
@@ -46,6 +58,7 @@ impl ClickHouse {
             .arg("--path")
             .arg(data_dir.join("data"))
             .args(["--listen", listen, "--user", Self::USER])
+            .args(arguments)
             .env("CLICKHOUSE_PASSWORD", password)
             .ready_when(Probe::Http(format!("{url}/ping")));
         let service = Service::start(program, Self::START_LIMIT).await?;
