@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use futures_util::StreamExt;
 use harness::{eventually, jetstream};
@@ -15,12 +16,18 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// For how long an alert is tried.
 const TRIED_FOR: Duration = Duration::from_hours(24);
 
-#[tokio::test]
-async fn the_place_of_an_endpoint_that_nobody_delivers_to_is_forgotten() {
+/// A server, in a folder that is gone after it.
+async fn start_nats() -> ((Nats, TempDir), Context) {
     let dir = TempDir::new().unwrap();
     let installation = Installation::detect().unwrap();
     let nats = Nats::start(&installation, &dir.path().join("nats"), &random_secret().unwrap()).await.unwrap();
     let context = jetstream(&nats).await;
+    ((nats, dir), context)
+}
+
+#[tokio::test]
+async fn the_place_of_an_endpoint_that_nobody_delivers_to_is_forgotten() {
+    let (_nats, context) = start_nats().await;
     let stream = alert_stream(&context).await.unwrap();
 
     // Of an earlier release, which did not say when: it is told with the next start.
@@ -47,10 +54,7 @@ async fn the_place_of_an_endpoint_that_nobody_delivers_to_is_forgotten() {
 
 #[tokio::test]
 async fn a_threshold_that_is_told_of_for_ever_takes_no_room_from_others() {
-    let dir = TempDir::new().unwrap();
-    let installation = Installation::detect().unwrap();
-    let nats = Nats::start(&installation, &dir.path().join("nats"), &random_secret().unwrap()).await.unwrap();
-    let context = jetstream(&nats).await;
+    let (_nats, context) = start_nats().await;
     let mut stream = alert_stream(&context).await.unwrap();
     let tell = async |subject: &'static str, text: String| {
         context.publish(subject, text.into()).await.unwrap().await.unwrap();

@@ -4,7 +4,7 @@ use harness::traffic::{cloud_event_example, now_ms, record};
 use rdkafka::Message;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::message::Headers;
+use rdkafka::message::{BorrowedMessage, Headers};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -15,6 +15,23 @@ const LINE_BYTES_MAX: (&str, &str) = ("WEIR_INGEST_LINE_BYTES_MAX", "100KiB");
 
 fn message(value: impl Into<String>) -> Outgoing {
     Outgoing { value: Some(value.into()), ..Outgoing::default() }
+}
+
+/// Reads the topic of dead letters from its beginning.
+fn dead_letters(world: &World) -> StreamConsumer {
+    let consumer: StreamConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &world.kafka.brokers)
+        .set("group.id", "mender")
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .unwrap();
+    consumer.subscribe(&[DEAD_LETTERS]).unwrap();
+    consumer
+}
+
+fn header_of<'m>(letter: &'m BorrowedMessage<'_>, name: &str) -> Option<&'m str> {
+    let found = letter.headers().unwrap().iter().find(|header| header.key == name);
+    found.map(|header| std::str::from_utf8(header.value.unwrap()).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,21 +80,11 @@ async fn what_cannot_be_read_is_kept_and_stops_nobody() {
         "the empty one"
     );
 
-    let consumer: StreamConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &world.kafka.brokers)
-        .set("group.id", "mender")
-        .set("auto.offset.reset", "earliest")
-        .create()
-        .unwrap();
-    consumer.subscribe(&[DEAD_LETTERS]).unwrap();
+    let consumer = dead_letters(&world);
     let expected = [("100", "malformed_json"), ("102", "line_too_long"), ("103", "invalid_address")];
     for (offset, reason) in expected {
         let letter = timeout(LIMIT, consumer.recv()).await.unwrap().unwrap();
-        let header = |name: &str| {
-            let headers = letter.headers().unwrap();
-            let found = headers.iter().find(|header| header.key == name);
-            found.map(|header| String::from_utf8(header.value.unwrap().to_vec()).unwrap())
-        };
+        let header = |name| header_of(&letter, name);
         assert_eq!(header("weir-dead-letter-topic").unwrap(), "usage");
         assert_eq!(header("weir-dead-letter-partition").unwrap(), "0");
         assert_eq!(header("weir-dead-letter-offset").unwrap(), offset);
@@ -107,13 +114,7 @@ async fn a_dead_letter_that_is_too_large_is_produced_as_far_as_the_broker_takes_
     world.expect_exactly(10).await;
     world.expect_committed(GROUP, 1).await;
 
-    let consumer: StreamConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &world.kafka.brokers)
-        .set("group.id", "mender")
-        .set("auto.offset.reset", "earliest")
-        .create()
-        .unwrap();
-    consumer.subscribe(&[DEAD_LETTERS]).unwrap();
+    let consumer = dead_letters(&world);
     let left_out = ["bytes", "key-bytes", "headers"].map(|what| format!("weir-dead-letter-left-out-{what}"));
     for (key, expected) in [
         (Some("k"), [Some("10001"), None, None]),
@@ -121,11 +122,7 @@ async fn a_dead_letter_that_is_too_large_is_produced_as_far_as_the_broker_takes_
         (None, [Some("8"), Some("1"), Some("1")]),
     ] {
         let letter = timeout(LIMIT, consumer.recv()).await.unwrap().unwrap();
-        let header = |name: &str| {
-            let headers = letter.headers().unwrap();
-            let found = headers.iter().find(|header| header.key == name);
-            found.map(|header| std::str::from_utf8(header.value.unwrap()).unwrap())
-        };
+        let header = |name| header_of(&letter, name);
         assert_eq!((letter.key(), letter.payload()), (key.map(str::as_bytes), None));
         assert_eq!(left_out.each_ref().map(|name| header(name)), expected);
         assert_eq!(header("trace"), key.map(|_| "t"));
